@@ -1,0 +1,316 @@
+"""Every setting of huracan: frozen, typed, unknown keys refused, units in the names.
+
+Precedence: command line > environment (`HURACAN__SECTION__KEY`) > YAML file > the defaults below. Names follow
+freqtrade's and ccxt's where they have one.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from huracan.errors import ConfigError
+
+__all__ = [
+    "DataSettings",
+    "DatabaseSettings",
+    "EnvSettings",
+    "FeatureSettings",
+    "PolicySettings",
+    "PpoSettings",
+    "QualitySettings",
+    "RaySettings",
+    "RiskSettings",
+    "SearchSettings",
+    "Settings",
+    "ShadowSettings",
+    "TradingSettings",
+    "WalkForwardSettings",
+    "load_settings",
+]
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+Timeframe = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"]
+
+
+class Section(BaseModel):
+    """One block of settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DataSettings(Section):
+    """Where candles come from and which of them are used."""
+
+    folder: Path | None = Field(None, description="Folder of one Parquet file per symbol; None: synthetic candles.")
+    timeframe: Timeframe | None = Field(None, description="Base timeframe; None: found from the candles.")
+    symbols: tuple[str, ...] = Field((), description="ccxt symbols to use, all found when empty.")
+    exchange: str = Field("binance", description="ccxt exchange id that `data download` asks.")
+    leader_symbol: str | None = Field(None, description="Market leader; None: BTC spot, else BTC perpetual, if present.")
+
+
+class QualitySettings(Section):
+    """When the quality gate refuses a symbol."""
+
+    coverage_min_frac: Fraction = Field(0.99, description="Bars present / bars expected since the first candle.")
+    gap_max_bars: PositiveInt = Field(10_000, description="Longest run of missing bars.")
+    zero_volume_max_frac: Fraction = Field(0.25, description="Share of bars without a trade.")
+    stale_max_bars: PositiveInt = Field(1_440, description="Longest run of bars with an unchanged close.")
+    history_min_bars: PositiveInt = Field(400, description="Shortest history worth training on.")
+    allow: tuple[str, ...] = Field((), description="Symbols let through in spite of the report.")
+
+
+class FeatureSettings(Section):
+    """How the market part of the state is built."""
+
+    gap_fill_max_bars: Annotated[int, Field(ge=0)] = Field(5, description="Missing bars bridged by flat bars.")
+    fit_sample_max: PositiveInt = Field(200_000, description="Rows at most used to fit scalers, evenly spaced.")
+
+
+class TradingSettings(Section):
+    """The kernel's rules; None means: from the base timeframe (docs of `huracan.trading.settings`)."""
+
+    stake_amount: Annotated[float, Field(gt=0)] = Field(1_000.0, description="1x size, account currency.")
+    account_to_quote_rate: Annotated[float, Field(gt=0)] = Field(1.0, description="Quote currency per account unit.")
+    decision_interval_bars: PositiveInt | None = Field(None, description="k: a decision every k bars on the UTC grid.")
+    hold_bars: PositiveInt | None = Field(None, description="Time limit of a position, bars.")
+    stop_sigmas: Annotated[float, Field(gt=0)] = Field(1.0, description="Stop distance, sigma * sqrt(hold).")
+    target_sigmas: Annotated[float, Field(gt=0)] = Field(1.5, description="Target distance, sigma * sqrt(hold).")
+    distance_min_bps: Annotated[float, Field(gt=0)] = Field(60.0, description="Floor of sigma * sqrt(hold).")
+    stops_enabled: bool = Field(True, description="False removes stop, target and time limit (learning tests only).")
+    cap_bps: PositiveInt = Field(30, description="Worst entry price above the decision's close.")
+    entry: Literal["taker", "maker"] = Field("taker", description="How entries are sent.")
+    exit: Literal["taker", "maker"] = Field("taker", description="How policy exits are sent.")
+    maker_life_bars: PositiveInt = Field(5, description="Life of one maker entry attempt.")
+    maker_tries: PositiveInt = Field(3, description="Maker entry attempts, each pegged to the new bid.")
+    maker_fallback: Literal["taker", "give_up"] = Field("taker", description="After the last maker attempt.")
+    maker_exit_life_bars: PositiveInt = Field(15, description="Bars before a maker exit becomes a market order.")
+    volume_share: tuple[PositiveInt, PositiveInt] = Field((1, 10), description="Share of through-volume a maker gets.")
+    fee_maker_ppm: Annotated[int, Field(ge=0)] = Field(1_000, description="Maker fee, parts per million.")
+    fee_taker_ppm: Annotated[int, Field(ge=0)] = Field(1_000, description="Taker fee, parts per million.")
+    fee_asset: Literal["received", "quote"] = Field("received", description="Asset in which a buy pays its fee.")
+    spread_floor_bps: Annotated[float, Field(ge=0)] = Field(1.0, description="Least modelled spread.")
+    impact_y: Annotated[float, Field(ge=0)] = Field(1.0, description="Y of the square-root impact law.")
+    stop_slip_range_frac: Annotated[float, Field(ge=0)] = Field(0.1, description="kappa: stop slippage, share of range.")
+    min_notional: Annotated[float, Field(ge=0)] = Field(5.0, description="Venue's least order value, quote currency.")
+    reward_clip: Annotated[float, Field(gt=0)] = Field(20.0, description="Clip of the scaled reward.")
+
+
+class EnvSettings(Section):
+    """Episodes of the training environment."""
+
+    num_envs: PositiveInt = Field(256, description="Slots stepped together.")
+    episode_bars: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="Shortest and longest episode; None: 4 to 8 times hold_bars."
+    )
+    cost_scale: tuple[float, float] = Field((1.0, 1.0), description="Uniform range of the cost multiplier per episode.")
+
+
+class PolicySettings(Section):
+    """The network."""
+
+    hidden: tuple[PositiveInt, ...] = Field((256, 256), description="Widths of the shared trunk.")
+    activation: Literal["tanh", "gelu", "relu"] = "tanh"
+
+
+class PpoSettings(Section):
+    """PPO; names are RLlib's."""
+
+    lr: Annotated[float, Field(gt=0)] = 3e-4
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.995
+    lambda_: Annotated[float, Field(ge=0, le=1)] = 0.95
+    clip_param: Annotated[float, Field(gt=0)] = 0.2
+    vf_loss_coeff: Annotated[float, Field(ge=0)] = 0.5
+    vf_clip_param: Annotated[float, Field(gt=0)] = 100.0
+    entropy_coeff: Annotated[float, Field(ge=0)] = 0.005
+    grad_clip: Annotated[float, Field(gt=0)] = 0.5
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    train_batch_size: PositiveInt = 8_192
+    minibatch_size: PositiveInt = 1_024
+    num_epochs: PositiveInt = 4
+    num_env_runners: Annotated[int, Field(ge=0)] = 0
+    env_steps: PositiveInt = Field(300_000, description="Training length per fold and seed, environment steps.")
+
+
+class SearchSettings(Section):
+    """Tune: hyper-parameters are searched on data before the first test bar only."""
+
+    num_samples: Annotated[int, Field(ge=0)] = Field(6, description="Trials; 0 skips the search.")
+    seeds_per_trial: PositiveInt = Field(2, description="Seeds trained for each candidate.")
+    env_steps: PositiveInt = Field(150_000, description="Environment steps per trial and seed.")
+    grace_env_steps: PositiveInt = Field(50_000, description="ASHA stops no trial before this.")
+    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    max_concurrent_trials: PositiveInt = 2
+    validation_frac: Annotated[float, Field(gt=0, lt=1)] = Field(0.25, description="Tail of the first training window.")
+    seed: int = 7
+
+
+class WalkForwardSettings(Section):
+    """Rolling windows with purge and embargo, in days of the market clock."""
+
+    folds: PositiveInt = 3
+    train_days: Annotated[float, Field(gt=0)] | None = Field(None, description="None: all that the folds leave.")
+    test_days: Annotated[float, Field(gt=0)] | None = Field(None, description="None: an eighth of the history.")
+    embargo_bars: Annotated[int, Field(ge=0)] | None = Field(None, description="None: 1 % of the training window.")
+
+
+class ShadowSettings(Section):
+    """Shadow trading and its statistics."""
+
+    seeds: tuple[int, ...] = Field((1, 2, 3), description="Training seeds of a version.")
+    coins_per_block: PositiveInt = Field(10, description="Coins per shadow task.")
+    bootstrap_resamples: PositiveInt = 2_000
+    confidence_level: Fraction = 0.95
+    random_policies: PositiveInt = Field(20, description="Random policies of equal trade rate per fold.")
+    per_coin_policies: bool = Field(False, description="One policy per coin instead of one for all.")
+
+
+class RiskSettings(Section):
+    """Limits in account currency; see docs of `huracan.risk`."""
+
+    dry_run_wallet: Annotated[float, Field(gt=0)] = Field(100_000.0, description="Paper account's start balance.")
+    symbol_notional_max: Annotated[float, Field(gt=0)] = 5_000.0
+    daily_loss_max: Annotated[float, Field(gt=0)] = 500.0
+    heat_max_frac: Fraction = 0.15
+    gross_exposure_max_frac: Annotated[float, Field(gt=0)] = 1.0
+    drawdown_max_frac: Fraction = 0.2
+    max_open_trades: PositiveInt = 50
+
+
+class DatabaseSettings(Section):
+    """Postgres; without a URL the embedded server under HURACAN_HOME is used."""
+
+    url: SecretStr | None = None
+    connect_timeout_s: PositiveInt = 5
+
+
+class RaySettings(Section):
+    """How the command line starts or joins Ray."""
+
+    address: str | None = Field(None, description="None: a local instance for the command's life.")
+    num_cpus: PositiveInt | None = None
+    object_store_mb: Annotated[int, Field(ge=80)] = 512
+    include_dashboard: bool = False
+
+
+class Settings(BaseSettings):
+    """The whole configuration; `hash` identifies the effective values (secrets left out)."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="HURACAN__", env_nested_delimiter="__", validate_default=True
+    )
+
+    data: DataSettings = DataSettings()
+    quality: QualitySettings = QualitySettings()
+    features: FeatureSettings = FeatureSettings()
+    trading: TradingSettings = TradingSettings()
+    env: EnvSettings = EnvSettings()
+    policy: PolicySettings = PolicySettings()
+    ppo: PpoSettings = PpoSettings()
+    search: SearchSettings = SearchSettings()
+    walk_forward: WalkForwardSettings = WalkForwardSettings()
+    shadow: ShadowSettings = ShadowSettings()
+    risk: RiskSettings = RiskSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    ray: RaySettings = RaySettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.ppo.minibatch_size > self.ppo.train_batch_size:
+            raise ValueError(
+                f"ppo.minibatch_size {self.ppo.minibatch_size} exceeds ppo.train_batch_size {self.ppo.train_batch_size}"
+            )
+        if self.env.num_envs > self.ppo.train_batch_size:
+            raise ValueError(
+                f"env.num_envs {self.env.num_envs} exceeds ppo.train_batch_size {self.ppo.train_batch_size}"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the merge to `load_settings`: a plain construction reads nothing from the outside."""
+        return (init_settings,)
+
+    def public(self) -> dict[str, Any]:
+        """Return the effective values as JSON types, without any secret."""
+        return self.model_dump(mode="json", exclude={"database": {"url"}})
+
+    @property
+    def hash(self) -> str:
+        """Return the SHA-256 of `public()`, hexadecimal."""
+        return hashlib.sha256(json.dumps(self.public(), sort_keys=True).encode()).hexdigest()
+
+
+def load_settings(
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Merge defaults, the YAML file, the environment and the command line into one frozen `Settings`.
+
+    Args:
+        path: YAML file, or None for the defaults alone.
+        overrides: dotted keys from the command line, e.g. `{"ppo.lr": 1e-4}`; None values are left out.
+        environ: environment to read `HURACAN__SECTION__KEY` from; None reads the process's.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown or a value does not fit; one line names each.
+    """
+    merged: dict[str, Any] = _read_yaml(path) if path else {}
+    for name, value in sorted((os.environ if environ is None else environ).items()):
+        if name.startswith("HURACAN__"):
+            _put(merged, name.removeprefix("HURACAN__").lower().split("__"), yaml.safe_load(value), name)
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            _put(merged, key.split("."), value, key)
+    try:
+        return Settings(**merged)
+    except ValidationError as error:
+        where = f"{path}, environment or command line" if path else "environment or command line"
+        raise ConfigError(f"configuration ({where}): {_explain(error)}") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration file {path} cannot be read: {error}; give an existing YAML file") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration file {path} is not YAML: {' '.join(str(error).split())}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"configuration file {path} holds {type(loaded).__name__}, not sections of keys")
+    return loaded
+
+
+def _put(tree: dict[str, Any], keys: list[str], value: Any, name: str) -> None:
+    """Set one nested key; a value where a section is expected is the user's mistake."""
+    for key in keys[:-1]:
+        node = tree.setdefault(key, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"{name}: {key} is a value, not a section")
+        tree = node
+    tree[keys[-1]] = value
+
+
+def _explain(error: ValidationError) -> str:
+    parts = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        key = ".".join(str(part) for part in item["loc"]) or "settings"
+        parts.append("unknown key " + key if item["type"] == "extra_forbidden" else f"{key}: {item['msg']}")
+    return "; ".join(parts)
