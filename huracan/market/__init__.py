@@ -1,0 +1,23 @@
+"""Candles: their types, the Parquet store, resampling, the quality gate, and synthetic markets."""
+
+from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles
+from huracan.market.store import CandleFolder, CandleStore, atomic_file, open_folder, read_candles, write_candles
+from huracan.market.timeframes import TIMEFRAMES, stem_to_symbol, symbol_to_stem, timeframe_from_ms, timeframe_ms
+
+__all__ = [
+    "OPTIONAL_COLUMNS",
+    "PRICE_COLUMNS",
+    "REQUIRED_COLUMNS",
+    "TIMEFRAMES",
+    "CandleFolder",
+    "CandleStore",
+    "Candles",
+    "atomic_file",
+    "open_folder",
+    "read_candles",
+    "stem_to_symbol",
+    "symbol_to_stem",
+    "timeframe_from_ms",
+    "timeframe_ms",
+    "write_candles",
+]

@@ -1,0 +1,372 @@
+"""Candles on disk: one Parquet file per symbol and timeframe, read fast and checked, written whole or not at all."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from huracan.errors import DataError
+from huracan.market.candles import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
+from huracan.market.rows import Rows, format_ms
+from huracan.market.timeframes import TIMEFRAMES, stem_to_symbol, symbol_to_stem, timeframe_from_ms, timeframe_ms
+
+__all__ = [
+    "CandleFolder",
+    "CandleStore",
+    "atomic_file",
+    "open_folder",
+    "read_candles",
+    "read_rows",
+    "timeframe_of",
+    "write_candles",
+]
+
+_SUFFIX = ".parquet"
+_PARTIAL = ".partial"
+_PLAUSIBLE_MS = (946_684_800_000, 4_102_444_800_000)  # 2000-01-01, 2100-01-01
+_NUMERIC = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
+
+
+def read_rows(path: Path) -> Rows:
+    """Read one file's rows as they are; only its form is checked, not its values (`find_faults` does that).
+
+    `timestamp` may be a timestamp of any unit and zone, a date, or an integer in ms; unknown columns are ignored.
+
+    Raises:
+        DataError: the file is missing, not Parquet, empty, lacks a column, or holds one of the wrong type.
+    """
+    schema = _schema(path)
+    missing = [name for name in ("timestamp", *REQUIRED_COLUMNS) if name not in schema.names]
+    if missing:
+        raise DataError(
+            f"{path}: column {', '.join(missing)} is missing (found: {', '.join(schema.names) or 'none'}); "
+            "name the columns timestamp, open, high, low, close, volume"
+        )
+    names = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in schema.names]
+    for name in names:
+        if not any(check(schema.field(name).type) for check in _NUMERIC):
+            raise DataError(f"{path}: column {name} holds {schema.field(name).type}; store it as float64")
+    table = _read(path, ["timestamp", *names])
+    if table.num_rows == 0:
+        raise DataError(f"{path}: the file holds no rows; download it again or remove it")
+    time = _to_ms(path, table.column("timestamp"))
+    return Rows(time, {name: _to_float(table.column(name)) for name in names})
+
+
+def timeframe_of(path: Path, timestamp: NDArray[np.int64]) -> str:
+    """Return the timeframe of a file's open times: their most frequent step.
+
+    Raises:
+        DataError: there are fewer than two distinct times, or the step is no timeframe.
+    """
+    steps = np.diff(timestamp)
+    if (steps <= 0).any():
+        steps = np.diff(np.unique(timestamp))
+    if len(steps) == 0:
+        raise DataError(f"{path}: the history is too short, a single bar has no timeframe; download more candles")
+    lengths, counts = np.unique(steps, return_counts=True)
+    step = int(lengths[counts.argmax()])
+    timeframe = timeframe_from_ms(step)
+    if timeframe is None:
+        raise DataError(
+            f"{path}: bars lie {step} ms apart, which is no known timeframe; give one of {', '.join(TIMEFRAMES)}"
+        )
+    return timeframe
+
+
+def read_candles(path: Path) -> Candles:
+    """Read one sound file; the symbol comes from the file's name, the timeframe from its rows.
+
+    Raises:
+        DataError: the file cannot be read or a row is unsound; the line names the file, the row and the remedy.
+    """
+    rows = read_rows(path)
+    symbol = _symbol_of(path)
+    timeframe = timeframe_of(path, rows.timestamp)
+    try:
+        return candles_from_rows(symbol, timeframe, rows)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def write_candles(candles: Candles, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write candles as Parquet, whole or not at all; the same candles always give the same bytes.
+
+    Args:
+        candles: what to write; `timestamp` is stored as timestamp[ms, UTC].
+        path: file to create or replace; its folder is created.
+        metadata: facts kept in the file, e.g. the exchange the candles came from.
+
+    Raises:
+        DataError: the folder cannot be written or the disk is full; an older file at `path` is untouched.
+    """
+    columns: dict[str, pa.Array] = {"timestamp": pa.array(candles.timestamp, pa.timestamp("ms", tz="UTC"))}
+    columns |= {name: pa.array(values) for name, values in candles.rows().columns.items()}
+    table = pa.table(columns).replace_schema_metadata(
+        {f"huracan.{key}": text for key, text in (metadata or {}).items()}
+    )
+    with atomic_file(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the facts that `write_candles` kept in a file; empty for files of another origin.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    found = _schema(path).metadata or {}
+    return {
+        key.decode().removeprefix("huracan."): text.decode()
+        for key, text in found.items()
+        if key.startswith(b"huracan.")
+    }
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that becomes `path` when the block ends well, and vanishes when it does not.
+
+    The bytes are on the disk before the name changes (fsync, rename, fsync of the folder). A process killed in
+    between leaves a hidden `.partial` file, which no reader looks at.
+
+    Raises:
+        DataError: the operating system refuses (full disk, no permission, not a folder).
+    """
+    partial = path.parent / f".{path.name}.{os.getpid()}{_PARTIAL}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(
+            f"{path}: cannot be written: {reason}; nothing was changed, free space or name another folder"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class CandleFolder:
+    """A flat folder of Parquet files of one timeframe.
+
+    Attributes:
+        path: the folder.
+        timeframe: of every file in it.
+        files: path by symbol, sorted by symbol.
+    """
+
+    path: Path
+    timeframe: str
+    files: Mapping[str, Path]
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols found, sorted."""
+        return tuple(self.files)
+
+    def path_of(self, symbol: str) -> Path:
+        """Return a symbol's file.
+
+        Raises:
+            DataError: the folder has no such symbol.
+        """
+        if symbol not in self.files:
+            raise DataError(f"{self.path}: no candles of {symbol}; found {_some(self.symbols)}")
+        return self.files[symbol]
+
+    def read(self, symbol: str) -> Candles:
+        """Read one symbol.
+
+        Raises:
+            DataError: the symbol is unknown or its file unsound.
+        """
+        return read_candles(self.path_of(symbol))
+
+
+def open_folder(path: Path, timeframe: str | None = None) -> CandleFolder:
+    """Look into a flat folder of Parquet files, or into the `<timeframe>` folder of a store.
+
+    Args:
+        path: a folder with files such as `BTC-USDT.parquet`, or a store whose subfolders are timeframes.
+        timeframe: what the files must hold; None finds it from their rows.
+
+    Raises:
+        DataError: there is no such folder, no file in it, a file is unreadable or badly named, or timeframes differ.
+    """
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such folder; give the folder that holds the Parquet files")
+    if timeframe is not None:
+        timeframe_ms(timeframe)
+    stores = [name for name in TIMEFRAMES if (path / name).is_dir()]
+    files = {stem_to_symbol(file.stem): file for file in _parquet_files(path)}
+    if not files and stores:
+        if timeframe is None and len(stores) > 1:
+            raise DataError(f"{path}: holds the timeframes {', '.join(stores)}; give one of these folders")
+        return open_folder(path / (timeframe or stores[0]), timeframe or stores[0])
+    if not files:
+        raise DataError(f"{path}: holds no .parquet file; give the folder of the candles or download some")
+    found = {symbol: timeframe_of(file, read_times(file)) for symbol, file in sorted(files.items())}
+    if len(set(found.values())) > 1:
+        each = {name: next(symbol for symbol in found if found[symbol] == name) for name in found.values()}
+        listed = ", ".join(f"{name} ({symbol})" for name, symbol in each.items())
+        raise DataError(f"{path}: mixes timeframes: {listed}; keep one timeframe per folder")
+    base = next(iter(found.values()))
+    if timeframe not in (None, base):
+        raise DataError(f"{path}: holds {base} candles, not {timeframe}; name another folder or timeframe")
+    return CandleFolder(path, base, dict(sorted(files.items())))
+
+
+def read_times(path: Path) -> NDArray[np.int64]:
+    """Read a file's open times alone, int64[T], ms (UTC), in the file's order.
+
+    Raises:
+        DataError: the file cannot be read, holds no row, or has no usable `timestamp`.
+    """
+    if "timestamp" not in _schema(path).names:
+        raise DataError(f"{path}: column timestamp is missing; name the open time of each bar timestamp")
+    table = _read(path, ["timestamp"])
+    if table.num_rows == 0:
+        raise DataError(f"{path}: the file holds no rows; download it again or remove it")
+    return _to_ms(path, table.column("timestamp"))
+
+
+class CandleStore:
+    """A tree `root/<timeframe>/<stem>.parquet`, as `data download` fills it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, symbol: str, timeframe: str) -> Path:
+        """Return where the candles of a symbol and timeframe are, or would be."""
+        timeframe_ms(timeframe)
+        return self.root / timeframe / f"{symbol_to_stem(symbol)}{_SUFFIX}"
+
+    def timeframes(self) -> tuple[str, ...]:
+        """Return the timeframes that have at least one file, shortest first."""
+        return tuple(name for name in TIMEFRAMES if any(_parquet_files(self.root / name)))
+
+    def symbols(self, timeframe: str) -> tuple[str, ...]:
+        """Return the symbols stored for a timeframe, sorted; empty when there is none."""
+        timeframe_ms(timeframe)
+        return tuple(sorted(stem_to_symbol(file.stem) for file in _parquet_files(self.root / timeframe)))
+
+    def read(self, symbol: str, timeframe: str) -> Candles:
+        """Read one market.
+
+        Raises:
+            DataError: it is not in the store, or its file is unsound.
+        """
+        path = self.path(symbol, timeframe)
+        if not path.is_file():
+            found = _some(self.symbols(timeframe))
+            raise DataError(f"{path}: no {timeframe} candles of {symbol}; found {found}; download them first")
+        return read_candles(path)
+
+    def write(self, candles: Candles, metadata: Mapping[str, str] | None = None) -> Path:
+        """Write one market, whole or not at all, and return its file."""
+        path = self.path(candles.symbol, candles.timeframe)
+        write_candles(candles, path, metadata)
+        return path
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    """Return the visible Parquet files of a folder, sorted; hidden ones are leftovers of a killed write."""
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if file.suffix == _SUFFIX and not file.name.startswith("."))
+
+
+def _symbol_of(path: Path) -> str:
+    try:
+        return stem_to_symbol(path.stem)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _some(symbols: tuple[str, ...]) -> str:
+    if not symbols:
+        return "none"
+    return ", ".join(symbols[:8]) + (f" and {len(symbols) - 8} more" if len(symbols) > 8 else "")
+
+
+def _schema(path: Path) -> pa.Schema:
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file; give an existing Parquet file")
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({_first_line(error)}); download it again") from None
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({_first_line(error)}); download it again") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _to_float(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Return float64[T], read-only; nulls become NaN."""
+    values = pc.cast(column, pa.float64()).combine_chunks().to_numpy(zero_copy_only=False)
+    values.flags.writeable = False
+    return values
+
+
+def _to_ms(path: Path, column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return int64[T], ms since the epoch (UTC), whatever the unit the file keeps."""
+    kind = column.type
+    if column.null_count:
+        raise DataError(f"{path}: column timestamp has {column.null_count} empty values; drop those rows")
+    if pa.types.is_date(kind):
+        column, kind = pc.cast(column, pa.timestamp("ms")), pa.timestamp("ms")
+    if not (pa.types.is_timestamp(kind) or pa.types.is_integer(kind)):
+        raise DataError(f"{path}: column timestamp holds {kind}; store UTC timestamps or integer milliseconds")
+    unit = kind.unit if pa.types.is_timestamp(kind) else "ms"
+    ticks = pc.cast(column, pa.int64()).combine_chunks().to_numpy()
+    if unit == "s":
+        time = ticks * 1_000
+    else:
+        per_ms = {"ms": 1, "us": 1_000, "ns": 1_000_000}[unit]
+        if per_ms > 1 and (ticks % per_ms).any():
+            row = int((ticks % per_ms != 0).argmax())
+            raise DataError(
+                f"{path}: timestamp of row {row} has a fraction of a millisecond; give open times on the grid"
+            )
+        time = ticks // per_ms
+    outside = (time < _PLAUSIBLE_MS[0]) | (time >= _PLAUSIBLE_MS[1])
+    if outside.any():
+        row = int(outside.argmax())
+        raise DataError(
+            f"{path}: timestamp of row {row} reads as {format_ms(int(time[row]))}; "
+            "integers must be milliseconds since the epoch, UTC"
+        )
+    time.flags.writeable = False
+    return time
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
