@@ -1,0 +1,58 @@
+"""The `huracan` program: nouns and verbs wired to rooms and jobs, no logic of its own.
+
+A noun's module is imported when it is asked for, so that `huracan --help` answers at once.
+"""
+
+import importlib
+import sys
+
+import click
+
+from huracan.terminal import run
+
+__all__ = ["cli", "main"]
+
+# name -> (module of the command, its attribute, the line `--help` shows)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "data": ("huracan.commands.data", "data", "Candles: download, quality, ls, synth."),
+    "db": ("huracan.commands.db", "db", "The database: url, status, upgrade, stop."),
+    "features": ("huracan.commands.features", "features", "The 80-dimensional state: build, check."),
+    "models": ("huracan.commands.models", "models", "The registry of policies: ls, show, promote, rollback."),
+    "verify": ("huracan.commands.verify", "verify", "Check that everything huracan needs is there and works."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is run or its own help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        found: click.Command = getattr(importlib.import_module(module), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table above, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="huracan", prog_name="huracan")
+def cli() -> None:
+    """Trains, judges, serves and runs reinforcement-learning trading policies.
+
+    Exit codes: 0 done, 2 bad input or configuration, 3 refused by a gate or a risk rule, 130 interrupted, 1 any other
+    failure.
+    """
+
+
+def main() -> None:
+    """Run the program on the process's arguments and leave with its exit code."""
+    sys.exit(run(cli))
