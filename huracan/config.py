@@ -53,7 +53,9 @@ class DataSettings(Section):
     timeframe: Timeframe | None = Field(None, description="Base timeframe; None: found from the candles.")
     symbols: tuple[str, ...] = Field((), description="ccxt symbols to use, all found when empty.")
     exchange: str = Field("binance", description="ccxt exchange id that `data download` asks.")
-    leader_symbol: str | None = Field(None, description="Market leader; None: BTC spot, else BTC perpetual, if present.")
+    leader_symbol: str | None = Field(
+        None, description="Market leader; None: BTC spot, else BTC perpetual, if present."
+    )
 
 
 class QualitySettings(Section):
@@ -98,7 +100,9 @@ class TradingSettings(Section):
     fee_asset: Literal["received", "quote"] = Field("received", description="Asset in which a buy pays its fee.")
     spread_floor_bps: Annotated[float, Field(ge=0)] = Field(1.0, description="Least modelled spread.")
     impact_y: Annotated[float, Field(ge=0)] = Field(1.0, description="Y of the square-root impact law.")
-    stop_slip_range_frac: Annotated[float, Field(ge=0)] = Field(0.1, description="kappa: stop slippage, share of range.")
+    stop_slip_range_frac: Annotated[float, Field(ge=0)] = Field(
+        0.1, description="kappa: stop slippage, share of range."
+    )
     min_notional: Annotated[float, Field(ge=0)] = Field(5.0, description="Venue's least order value, quote currency.")
     reward_clip: Annotated[float, Field(gt=0)] = Field(20.0, description="Clip of the scaled reward.")
 
@@ -111,6 +115,9 @@ class EnvSettings(Section):
         None, description="Shortest and longest episode; None: 4 to 8 times hold_bars."
     )
     cost_scale: tuple[float, float] = Field((1.0, 1.0), description="Uniform range of the cost multiplier per episode.")
+    portfolio_frac: Fraction = Field(
+        0.5, description="Share of episodes with a random use of the account's limits by other coins (state 72-75)."
+    )
 
 
 class PolicySettings(Section):

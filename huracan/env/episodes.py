@@ -1,0 +1,276 @@
+"""Which episodes a slot plays: coin, start, end and the rest of the portfolio, as a pure function of (seed, slot, count).
+
+The draws come from SplitMix64 (Steele, Lea and Flood 2014) counted by seed, slot and episode, not from a shared
+stream: slot i plays the same episodes whatever the number of slots, and runners are sharded by their seed alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from huracan.config import EnvSettings
+from huracan.errors import ConfigError, DataError
+from huracan.market import timeframe_ms
+from huracan.trading import Tape
+
+__all__ = ["EpisodePlan", "EpisodeSampler", "Window"]
+
+TERCILES = 3
+DRAWS = 12
+"""Uniform numbers an episode consumes; a draw keeps its place when others are not needed."""
+BINDING_FRAC = 0.1
+"""Share of the loaded episodes in which one portfolio limit binds, so that entries are masked throughout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of market time: bars with open time in [start_ms, end_ms), UTC milliseconds."""
+
+    start_ms: int
+    end_ms: int
+
+    def __post_init__(self) -> None:
+        if self.end_ms <= self.start_ms:
+            raise ConfigError(f"window [{self.start_ms}, {self.end_ms}) ms is empty; end must lie after start")
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodePlan:
+    """The next episode of each of `n` slots.
+
+    Attributes:
+        tape: int64[n], index of the market.
+        start: int64[n], bar index of the first decision.
+        stop: int64[n], one past the last bar.
+        at_end: bool[n]; True: the window ends there (position sold, terminated), False: truncated.
+        load: float32[n, 4], use of each limit by the rest of the portfolio (state 72-75).
+        cost_scale: float64[n], multiplier of the costs.
+    """
+
+    tape: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    at_end: NDArray[np.bool_]
+    load: NDArray[np.float32]
+    cost_scale: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """Every legal first decision, flattened over tapes; `first[tape, tercile]` delimits a group in `row`."""
+
+    row: NDArray[np.int64]
+    last_row: NDArray[np.int64]
+    limit: NDArray[np.int64]
+    closes: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    tape: NDArray[np.int64]
+    bar_of_row: NDArray[np.int64]
+
+
+class EpisodeSampler:
+    """Draws episodes inside one window, balanced by coin and by volatility tercile of the coin.
+
+    A start is a due decision whose features are warm (`tape.ready`). An episode lasts `episode_bars` (default 4 to 8
+    times the hold limit) and ends at a decision, `truncated`; one that would pass the window's end stops there and is
+    closed (`at_end`); one that would cross a gap in the candles is truncated before it.
+    """
+
+    def __init__(
+        self,
+        tapes: Sequence[Tape],
+        window: Window,
+        settings: EnvSettings,
+        decision_interval_bars: int,
+        hold_bars: int,
+    ) -> None:
+        shortest, longest = settings.episode_bars or (4 * hold_bars, 8 * hold_bars)
+        if longest < shortest:
+            raise ConfigError(f"env.episode_bars: the longest episode {longest} is below the shortest {shortest}")
+        self._lengths = (max(shortest // decision_interval_bars, 1), max(longest // decision_interval_bars, 1))
+        self._portfolio_frac = settings.portfolio_frac
+        self._cost_scale = settings.cost_scale
+        self._starts = _collect(tapes, window, shortest)
+
+    @property
+    def num_starts(self) -> int:
+        """Return the number of different first decisions."""
+        return len(self._starts.row)
+
+    def plan(self, seed: int, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> EpisodePlan:
+        """Return episode number `counts[i]` of slot `slots[i]` under `seed` (0 <= seed < 2**64)."""
+        n = len(slots)
+        plan = EpisodePlan(
+            tape=np.empty(n, np.int64),
+            start=np.empty(n, np.int64),
+            stop=np.empty(n, np.int64),
+            at_end=np.empty(n, np.bool_),
+            load=np.zeros((n, 4), np.float32),
+            cost_scale=np.empty(n, np.float64),
+        )
+        starts = self._starts
+        uniform = _uniforms(np.uint64(seed), slots, counts)
+        _place(
+            uniform,
+            starts.row,
+            starts.last_row,
+            starts.limit,
+            starts.closes,
+            starts.first,
+            starts.tape,
+            starts.bar_of_row,
+            self._lengths[0],
+            self._lengths[1],
+            plan.tape,
+            plan.start,
+            plan.stop,
+            plan.at_end,
+        )
+        _load(uniform, self._portfolio_frac, plan.load)
+        low, high = self._cost_scale
+        plan.cost_scale[:] = low + (high - low) * uniform[:, 11]
+        return plan
+
+
+def _collect(tapes: Sequence[Tape], window: Window, shortest_bars: int) -> _Starts:
+    """Gather the legal starts of all tapes; a tape without any is left out.
+
+    Raises:
+        DataError: no tape has a warm decision in the window.
+    """
+    columns: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]] = []
+    sizes: list[list[int]] = []
+    members: list[int] = []
+    base = 0
+    for index, tape in enumerate(tapes):
+        groups = _starts_of(tape, window, shortest_bars)
+        for row, last_row, limit, closes in groups:
+            columns.append((row + base, last_row + base, limit, closes))
+        if groups:
+            members.append(index)
+            sizes.append([len(group[0]) for group in groups])
+        base += len(tape.rows)
+    if not members:
+        raise DataError(
+            f"no episode can start in the window [{window.start_ms}, {window.end_ms}) ms: none of "
+            f"{', '.join(tape.symbol for tape in tapes) or 'no symbols'} has a decision with warm features there; "
+            "give more history or a later window"
+        )
+    first = np.concatenate([[0], np.cumsum(np.array(sizes).ravel())]).astype(np.int64)
+    return _Starts(
+        row=np.concatenate([column[0] for column in columns]),
+        last_row=np.concatenate([column[1] for column in columns]),
+        limit=np.concatenate([column[2] for column in columns]),
+        closes=np.concatenate([column[3] for column in columns]),
+        first=first,
+        tape=np.array(members, np.int64),
+        bar_of_row=np.concatenate([tape.rows for tape in tapes]).astype(np.int64),
+    )
+
+
+def _starts_of(
+    tape: Tape, window: Window, shortest_bars: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
+    """Return the tape's starts as three groups of rising volatility (one or two may be empty), or [] without starts."""
+    open_ms = tape.bars[:, 0] * timeframe_ms(tape.timeframe)
+    begin, end = (int(np.searchsorted(open_ms, at)) for at in (window.start_ms, window.end_ms))
+    rows = tape.rows
+    row = np.flatnonzero((rows >= begin) & (rows < end) & tape.ready[rows])
+    breaks = np.append(np.flatnonzero(np.diff(tape.segment)) + 1, len(tape.bars))
+    limit = np.minimum(breaks[np.searchsorted(breaks, rows[row], side="right")], end)
+    last_row = np.searchsorted(rows, limit) - 1
+    closes = limit == end
+    playable = np.where(closes, limit >= rows[row] + 2, last_row > row)
+    roomy = playable & (limit > rows[row] + shortest_bars)
+    keep = roomy if roomy.any() else playable
+    row, last_row, limit, closes = row[keep], last_row[keep], limit[keep], closes[keep]
+    if not len(row):
+        return []
+    by_volatility = np.array_split(np.argsort(tape.sigma[rows[row]], kind="stable"), TERCILES)
+    return [(row[group], last_row[group], limit[group], closes[group]) for group in by_volatility]
+
+
+@njit(cache=True)
+def _mix(z: np.uint64) -> np.uint64:
+    """Return SplitMix64's finaliser of `z`."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True)
+def _uniforms(seed: np.uint64, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return float64[n, DRAWS] in [0, 1), each row a function of (seed, slot, count) alone."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    out = np.empty((len(slots), DRAWS))
+    for i in range(len(slots)):
+        state = _mix(seed + golden)
+        state = _mix(state ^ (np.uint64(slots[i]) + golden))
+        state = _mix(state ^ (np.uint64(counts[i]) + golden))
+        for j in range(DRAWS):
+            state += golden
+            out[i, j] = np.float64(_mix(state) >> np.uint64(11)) * 2.0**-53
+    return out
+
+
+@njit(cache=True)
+def _place(
+    uniform: NDArray[np.float64],
+    row: NDArray[np.int64],
+    last_row: NDArray[np.int64],
+    limit: NDArray[np.int64],
+    closes: NDArray[np.bool_],
+    first: NDArray[np.int64],
+    members: NDArray[np.int64],
+    bar_of_row: NDArray[np.int64],
+    shortest: int,
+    longest: int,
+    tape: NDArray[np.int64],
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    at_end: NDArray[np.bool_],
+) -> None:
+    """Choose coin, tercile, start and length in that order, and cut the episode where window or segment ends."""
+    for i in range(len(uniform)):
+        member = int(uniform[i, 0] * len(members))
+        group = member * TERCILES + int(uniform[i, 1] * TERCILES)
+        if first[group] == first[group + 1]:  # fewer starts than terciles: the first group is never empty
+            group = member * TERCILES
+        chosen = first[group] + int(uniform[i, 2] * (first[group + 1] - first[group]))
+        decisions = shortest + int(uniform[i, 3] * (longest - shortest + 1))
+        tape[i] = members[member]
+        start[i] = bar_of_row[row[chosen]]
+        end_row = row[chosen] + decisions
+        if end_row <= last_row[chosen]:
+            stop[i] = bar_of_row[end_row] + 1
+        elif closes[chosen]:
+            stop[i] = limit[chosen]
+        else:
+            stop[i] = bar_of_row[last_row[chosen]] + 1
+        at_end[i] = closes[chosen] and stop[i] == limit[chosen]
+
+
+@njit(cache=True)
+def _load(uniform: NDArray[np.float64], portfolio_frac: float, load: NDArray[np.float32]) -> None:
+    """Fill what the rest of the portfolio uses of heat, drawdown, day PnL and gross exposure limits (state 72-75).
+
+    Most loaded episodes leave room everywhere (uniform below each limit; day PnL uniform in (-1, 1)); in
+    `BINDING_FRAC` of them one limit, drawn evenly, is exceeded by up to its own size, as state 72-75 can be live.
+    """
+    for i in range(len(uniform)):
+        if uniform[i, 4] >= portfolio_frac:
+            continue
+        binding = uniform[i, 5] < BINDING_FRAC
+        which = int(uniform[i, 6] * 4)
+        for j in range(4):
+            u = uniform[i, 7 + j]
+            bound = binding and j == which
+            if j == 2:
+                load[i, j] = -1.0 - u if bound else 2.0 * u - 1.0
+            else:
+                load[i, j] = 1.0 + u if bound else u
+            if not bound:
+                load[i, j] = min(max(load[i, j], np.float32(-0.999)), np.float32(0.999))
