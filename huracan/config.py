@@ -73,6 +73,7 @@ class FeatureSettings(Section):
     """How the market part of the state is built."""
 
     gap_fill_max_bars: Annotated[int, Field(ge=0)] = Field(5, description="Missing bars bridged by flat bars.")
+    windows: Path | None = Field(None, description="YAML file of window tables; None: the shipped one.")
     fit_sample_max: PositiveInt = Field(200_000, description="Rows at most used to fit scalers, evenly spaced.")
 
 
