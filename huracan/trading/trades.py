@@ -1,0 +1,92 @@
+"""Closed trades as columns: the integers of the ledger, and the exact split of the result into its four parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Trades"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trades:
+    """Closed trades, one per row, in the order of (lane, exit).
+
+    Integers are the ledger's. With ts = tick x step in quote and p_exit = value_out / quantity_out:
+    quantity_in * step = quantity_out * step + fee_base + (dust_out - dust_in), exactly, and
+    net = (value_out - value_in) * ts + (dust_out - dust_in) * p_exit - fee_quote
+        = price_part + spread_part + slippage_part + fee.
+
+    Attributes:
+        lane: int64[n].
+        tape: int64[n], index of the market.
+        decision_bar: int64[n], index of the bar at whose close the entry was decided.
+        entry_bar: int64[n], index of the bar of the first fill.
+        exit_bar: int64[n], index of the bar of the last fill.
+        decision_ms: int64[n], open time of the decision's bar, ms UTC; likewise `entry_ms`, `exit_ms`.
+        entry_ms: int64[n].
+        exit_ms: int64[n].
+        action: int64[n], the ENTER action (its size in half stakes).
+        reason: int64[n], `ExitReason`.
+        requested: int64[n], steps asked for.
+        quantity_in: int64[n], steps bought; likewise `quantity_out`.
+        quantity_out: int64[n], steps sold.
+        value_in: int64[n], ticks x steps paid; likewise `value_out`.
+        value_out: int64[n], ticks x steps received.
+        fee_base: int64[n], fees paid in coin, 1e-8.
+        fee_quote: int64[n], fees paid in quote, 1e-8.
+        dust_in: int64[n], coins held before the first fill, 1e-8; `dust_out` after the last.
+        dust_out: int64[n].
+        ref: int64[n], close of the decision, ticks; `stop`, `target` the levels frozen there.
+        stop: int64[n].
+        target: int64[n].
+        high: int64[n], highest price while held (closed candles and fills), ticks; `low` the lowest.
+        low: int64[n].
+        price_part: float64[n], result had every fill met its reference price, quote currency.
+        spread_part: float64[n], <= 0, the half-spreads paid.
+        slippage_part: float64[n], <= 0, impact and stop slippage.
+        fee: float64[n], <= 0, all fees; those paid in coin at p_exit.
+        net: float64[n], the result; the sum of the four parts to 1e-9.
+        quantity: float64[n], coins bought.
+        entry_price: float64[n], average paid per coin; `exit_price` received.
+        exit_price: float64[n].
+        entry_state: float32[n, 80], raw state in which the entry was decided.
+    """
+
+    lane: NDArray[np.int64]
+    tape: NDArray[np.int64]
+    decision_bar: NDArray[np.int64]
+    entry_bar: NDArray[np.int64]
+    exit_bar: NDArray[np.int64]
+    decision_ms: NDArray[np.int64]
+    entry_ms: NDArray[np.int64]
+    exit_ms: NDArray[np.int64]
+    action: NDArray[np.int64]
+    reason: NDArray[np.int64]
+    requested: NDArray[np.int64]
+    quantity_in: NDArray[np.int64]
+    quantity_out: NDArray[np.int64]
+    value_in: NDArray[np.int64]
+    value_out: NDArray[np.int64]
+    fee_base: NDArray[np.int64]
+    fee_quote: NDArray[np.int64]
+    dust_in: NDArray[np.int64]
+    dust_out: NDArray[np.int64]
+    ref: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    target: NDArray[np.int64]
+    high: NDArray[np.int64]
+    low: NDArray[np.int64]
+    price_part: NDArray[np.float64]
+    spread_part: NDArray[np.float64]
+    slippage_part: NDArray[np.float64]
+    fee: NDArray[np.float64]
+    net: NDArray[np.float64]
+    quantity: NDArray[np.float64]
+    entry_price: NDArray[np.float64]
+    exit_price: NDArray[np.float64]
+    entry_state: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.lane)
