@@ -32,6 +32,7 @@ __all__ = [
     "ShadowSettings",
     "TradingSettings",
     "WalkForwardSettings",
+    "home_folder",
     "load_settings",
 ]
 
@@ -261,6 +262,23 @@ class Settings(BaseSettings):
     def hash(self) -> str:
         """Return the SHA-256 of `public()`, hexadecimal."""
         return hashlib.sha256(json.dumps(self.public(), sort_keys=True).encode()).hexdigest()
+
+
+def home_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Return the absolute folder of huracan's own data: `HURACAN_HOME`, or `.huracan` in the working directory.
+
+    Raises:
+        ConfigError: `HURACAN_HOME` is relative, or missing in a submitted Ray job, whose working directory is a copy.
+    """
+    given = os.environ if environ is None else environ
+    home = given.get("HURACAN_HOME")
+    if not home:
+        if given.get("RAY_JOB_CONFIG_JSON_ENV_VAR"):
+            raise ConfigError("HURACAN_HOME is not set in this Ray job; pass it in the job's runtime environment")
+        return Path.cwd() / ".huracan"
+    if not Path(home).is_absolute():
+        raise ConfigError(f"HURACAN_HOME {home} is relative; set it to an absolute folder")
+    return Path(home)
 
 
 def load_settings(

@@ -1,0 +1,54 @@
+"""Postgres: the embedded server, the schema, and everything huracan remembers. Postgres is the truth.
+
+`open_database` gives the engine that all the others take.
+"""
+
+from huracan.memory.database import connect, database_url, open_database
+from huracan.memory.performance import Performance, read_performance, record_performance
+from huracan.memory.registry import Model, ModelEvent, Registry
+from huracan.memory.runs import (
+    Phase,
+    Run,
+    finish_run,
+    list_runs,
+    open_run,
+    phase,
+    read_run,
+    record_phase,
+    resume_run,
+    run,
+)
+from huracan.memory.server import EmbeddedServer, ServerStatus
+from huracan.memory.trades import TradeRows, read_trades, write_trades
+from huracan.memory.trials import Trial, count_trials, read_trials, record_trial
+
+__all__ = [
+    "EmbeddedServer",
+    "Model",
+    "ModelEvent",
+    "Performance",
+    "Phase",
+    "Registry",
+    "Run",
+    "ServerStatus",
+    "TradeRows",
+    "Trial",
+    "connect",
+    "count_trials",
+    "database_url",
+    "finish_run",
+    "list_runs",
+    "open_database",
+    "open_run",
+    "phase",
+    "read_performance",
+    "read_run",
+    "read_trades",
+    "read_trials",
+    "record_performance",
+    "record_phase",
+    "record_trial",
+    "resume_run",
+    "run",
+    "write_trades",
+]

@@ -1,0 +1,129 @@
+"""The door to Postgres: one URL, one engine, and one line for everything that can be wrong with either."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from pydantic import SecretStr
+from sqlalchemy import URL, Engine, create_engine, exc, make_url, text
+
+from huracan.config import DatabaseSettings, home_folder
+from huracan.errors import ConfigError, DatabaseError
+from huracan.logs import redact_text
+from huracan.memory import schema
+from huracan.memory.server import EmbeddedServer
+
+__all__ = ["connect", "database_url", "normalise_url", "open_database", "translated"]
+
+DRIVER = "postgresql+psycopg2"
+
+
+def normalise_url(url: str) -> URL:
+    """Return `url` with the driver named: SQLAlchemy 2.1 reads a bare `postgresql://` as another driver.
+
+    Raises:
+        ConfigError: not a URL, not Postgres, or without a database name.
+    """
+    try:
+        parsed = make_url(url.strip())
+    except (exc.ArgumentError, ValueError):
+        raise ConfigError(
+            "database.url is not a URL; write postgresql://user:password@host:5432/database (HURACAN__DATABASE__URL)"
+        ) from None
+    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
+        raise ConfigError(f"database.url is of {parsed.drivername}, huracan needs postgresql")
+    if not parsed.database:
+        raise ConfigError(f"database.url {_shown(parsed)} names no database; append /huracan")
+    return parsed.set(drivername=DRIVER)
+
+
+def database_url(settings: DatabaseSettings, home: Path | None = None) -> SecretStr:
+    """Return the URL in force: the configured one, otherwise that of the embedded server, which is started.
+
+    Args:
+        settings: the `database` section.
+        home: HURACAN_HOME of the embedded server; None: `home_folder()`.
+
+    Raises:
+        ConfigError: the configured URL is not usable.
+        DatabaseError: the embedded server cannot be started.
+    """
+    if settings.url is not None:
+        return SecretStr(normalise_url(settings.url.get_secret_value()).render_as_string(hide_password=False))
+    return SecretStr(EmbeddedServer(home_folder() if home is None else home).start())
+
+
+def connect(url: SecretStr | str, connect_timeout_s: int = 5) -> Engine:
+    """Return an engine that has reached the database once; its schema is not looked at.
+
+    Raises:
+        ConfigError: the URL is not usable.
+        DatabaseError: no server answers there, or it refuses the user.
+    """
+    parsed = normalise_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
+    engine = create_engine(
+        parsed,
+        pool_pre_ping=True,
+        pool_size=4,
+        connect_args={"connect_timeout": connect_timeout_s, "application_name": "huracan"},
+    )
+    with translated(engine), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    return engine
+
+
+def open_database(settings: DatabaseSettings, home: Path | None = None) -> Engine:
+    """Return an engine on a database of this version's schema.
+
+    The embedded database belongs to this installation and is brought up to date; a configured one is shared, and only
+    `huracan db upgrade` changes its schema.
+
+    Raises:
+        ConfigError: the configured URL is not usable.
+        DatabaseError: unreachable, refused, or a schema of another version.
+    """
+    engine = connect(database_url(settings, home), settings.connect_timeout_s)
+    with translated(engine):
+        if settings.url is None:
+            schema.upgrade(engine)
+        else:
+            schema.check(engine)
+    return engine
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn the driver's errors into one line that names the server and shows no secret.
+
+    Raises:
+        DatabaseError: in place of any SQLAlchemy error from the block.
+    """
+    try:
+        yield
+    except (exc.SQLAlchemyError, psycopg2.Error) as error:
+        raise DatabaseError(_explain(error, engine.url)) from error
+
+
+def _explain(error: exc.SQLAlchemyError | psycopg2.Error, url: URL) -> str:
+    cause = str(error.orig) if isinstance(error, exc.DBAPIError) else str(error)
+    reason = redact_text(" ".join(cause.split()))
+    if url.password and len(str(url.password)) > 3:
+        reason = reason.replace(str(url.password), "***")
+    where = f"database {_shown(url)}"
+    if "password authentication failed" in reason or "no password supplied" in reason:
+        return f"{where} refuses user {url.username}: wrong or missing password; correct HURACAN__DATABASE__URL"
+    if re.search(r"database \"[^\"]*\" does not exist", reason):
+        return f"{where} does not exist; create it, then run `huracan db upgrade`"
+    if isinstance(error, exc.OperationalError | psycopg2.OperationalError) and "connection" in reason:
+        return f"{where} is unreachable: {reason}; is the server up, and HURACAN__DATABASE__URL right?"
+    if 'extension "vector" is not available' in reason:
+        return f"{where} has no pgvector; install the extension on the server, then run `huracan db upgrade`"
+    if "does not exist" in reason and "relation" in reason:
+        return f"{where} lacks a table: {reason}; run `huracan db upgrade`"
+    return f"{where}: {reason}"
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)

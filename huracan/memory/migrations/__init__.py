@@ -1,0 +1,1 @@
+"""Alembic's migrations: one module a schema version, applied in order under an advisory lock."""

@@ -1,0 +1,218 @@
+"""Runs: what was started with which configuration on which data, how it ended, and where the time went."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Engine, text
+
+from huracan.config import Settings
+from huracan.errors import UsageError
+from huracan.logs import bind_run, redact_text
+from huracan.memory.database import translated
+
+__all__ = [
+    "Phase",
+    "Run",
+    "finish_run",
+    "list_runs",
+    "open_run",
+    "phase",
+    "read_run",
+    "record_phase",
+    "resume_run",
+    "run",
+]
+
+Status = Literal["running", "done", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """How long one named part of a run took, all its attempts together, in seconds of wall time."""
+
+    name: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run.
+
+    Args:
+        run_id: number of the run.
+        kind: what was run, e.g. "train", "shadow", "demo".
+        status: running, done, failed or interrupted.
+        config_json: the effective configuration without secrets, as JSON text.
+        config_hash: its `Settings.hash`.
+        data_fingerprint: hash of the candles used.
+        version: huracan's version.
+        error: the line it failed with.
+        started_at, finished_at: wall clock, UTC.
+        phases: time by phase, in order of their names.
+    """
+
+    run_id: int
+    kind: str
+    status: Status
+    config_json: str
+    config_hash: str
+    data_fingerprint: str
+    version: str
+    error: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    phases: tuple[Phase, ...]
+
+
+def open_run(engine: Engine, kind: str, settings: Settings, data_fingerprint: str, version: str) -> int:
+    """Record the start of a run and return its number.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    with translated(engine), engine.begin() as connection:
+        return int(
+            connection.execute(
+                text(
+                    "INSERT INTO runs (kind, config, config_hash, data_fingerprint, version) "
+                    "VALUES (:kind, CAST(:config AS jsonb), :hash, :fingerprint, :version) RETURNING run_id"
+                ),
+                {
+                    "kind": kind,
+                    "config": json.dumps(settings.public()),
+                    "hash": settings.hash,
+                    "fingerprint": data_fingerprint,
+                    "version": version,
+                },
+            ).scalar_one()
+        )
+
+
+def finish_run(engine: Engine, run_id: int, status: Literal["done", "failed", "interrupted"], error: str = "") -> None:
+    """Record how a run ended; `error` is one line, secrets removed.
+
+    Raises:
+        UsageError: there is no such run.
+        DatabaseError: the server fails.
+    """
+    _update(
+        engine,
+        "UPDATE runs SET status = CAST(:status AS run_status), error = :error, finished_at = now() "
+        "WHERE run_id = :run_id",
+        {"run_id": run_id, "status": status, "error": redact_text(" ".join(error.split())) or None},
+        run_id,
+    )
+
+
+def resume_run(engine: Engine, run_id: int, settings: Settings, data_fingerprint: str) -> None:
+    """Set an unfinished run going again; its configuration and data must be what it was started with.
+
+    Raises:
+        UsageError: no such run, or it was started with another configuration or other candles, or it is done.
+        DatabaseError: the server fails.
+    """
+    found = read_run(engine, run_id)
+    if found.status == "done":
+        raise UsageError(f"run {run_id} is done; start a new one")
+    for name, then, now in (
+        ("configuration", found.config_hash, settings.hash),
+        ("data fingerprint", found.data_fingerprint, data_fingerprint),
+    ):
+        if then != now:
+            raise UsageError(
+                f"run {run_id} had {name} {then[:12]}, now it is {now[:12]}; resume with the same or start anew"
+            )
+    _update(
+        engine,
+        "UPDATE runs SET status = 'running', error = NULL, finished_at = NULL WHERE run_id = :run_id",
+        {"run_id": run_id},
+        run_id,
+    )
+
+
+def record_phase(engine: Engine, run_id: int, name: str, wall_s: float) -> None:
+    """Add `wall_s` seconds to a phase of a run: a resumed phase took the time of all its attempts.
+
+    Raises:
+        DatabaseError: no such run, or the server fails.
+    """
+    with translated(engine), engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO run_phases (run_id, phase, wall_s) VALUES (:run_id, :phase, :wall_s) "
+                "ON CONFLICT (run_id, phase) DO UPDATE SET wall_s = run_phases.wall_s + excluded.wall_s"
+            ),
+            {"run_id": run_id, "phase": name, "wall_s": wall_s},
+        )
+
+
+@contextmanager
+def phase(engine: Engine, run_id: int, name: str) -> Iterator[None]:
+    """Time the block and record it as a phase of the run, also when the block fails."""
+    begin = time.perf_counter()
+    try:
+        yield
+    finally:
+        record_phase(engine, run_id, name, time.perf_counter() - begin)
+
+
+@contextmanager
+def run(engine: Engine, kind: str, settings: Settings, data_fingerprint: str, version: str) -> Iterator[int]:
+    """Open a run, bind its number to the log, and record its end: done, failed, or interrupted by Ctrl-C."""
+    run_id = open_run(engine, kind, settings, data_fingerprint, version)
+    with bind_run(run_id):
+        try:
+            yield run_id
+        except (KeyboardInterrupt, SystemExit):
+            finish_run(engine, run_id, "interrupted")
+            raise
+        except BaseException as error:
+            finish_run(engine, run_id, "failed", f"{type(error).__name__}: {error}")
+            raise
+        finish_run(engine, run_id, "done")
+
+
+def read_run(engine: Engine, run_id: int) -> Run:
+    """Return one run with its phases.
+
+    Raises:
+        UsageError: there is no such run.
+        DatabaseError: the server fails.
+    """
+    found = _select(engine, "WHERE run_id = :run_id", {"run_id": run_id})
+    if not found:
+        raise UsageError(f"there is no run {run_id} in {engine.url.render_as_string(hide_password=True)}")
+    return found[0]
+
+
+def list_runs(engine: Engine, kind: str | None = None, limit: int = 50) -> tuple[Run, ...]:
+    """Return the newest runs first, at most `limit`.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    where = "WHERE kind = :kind" if kind else ""
+    return _select(engine, f"{where} ORDER BY run_id DESC LIMIT :limit", {"kind": kind, "limit": limit})
+
+
+def _select(engine: Engine, clause: str, values: dict[str, object]) -> tuple[Run, ...]:
+    statement = f"""
+        SELECT run_id, kind, CAST(status AS text), CAST(config AS text), config_hash, data_fingerprint, version, error,
+            started_at, finished_at,
+            ARRAY(SELECT phase FROM run_phases p WHERE p.run_id = runs.run_id ORDER BY phase),
+            ARRAY(SELECT wall_s FROM run_phases p WHERE p.run_id = runs.run_id ORDER BY phase)
+        FROM runs {clause}"""  # noqa: S608 - constant clauses
+    with translated(engine), engine.connect() as connection:
+        rows = connection.execute(text(statement), values).all()
+    return tuple(Run(*(*row[:10], tuple(map(Phase, row[10], row[11])))) for row in rows)
+
+
+def _update(engine: Engine, statement: str, values: dict[str, object], run_id: int) -> None:
+    with translated(engine), engine.begin() as connection:
+        if connection.execute(text(statement), values).rowcount == 0:
+            raise UsageError(f"there is no run {run_id} in {engine.url.render_as_string(hide_password=True)}")

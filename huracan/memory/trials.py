@@ -1,0 +1,102 @@
+"""Trials: every candidate of a search is kept, because how many were tried decides what the best is worth."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Engine, text
+
+from huracan.memory.database import translated
+
+__all__ = ["Trial", "count_trials", "read_trials", "record_trial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One candidate of a search.
+
+    Args:
+        name: Tune's trial id, unique within the run.
+        status: running, done, failed or interrupted ("done" includes a trial that the scheduler stopped early).
+        params: hyper-parameters, dotted setting keys to values.
+        metrics: other figures by name.
+        objective: net performance on the validation window; None before the first result.
+        env_steps: environment steps used, all seeds together.
+        wall_s: seconds of wall time.
+    """
+
+    name: str
+    status: Literal["running", "done", "failed", "interrupted"]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    objective: float | None
+    env_steps: int
+    wall_s: float
+
+
+def record_trial(engine: Engine, run_id: int, trial: Trial) -> None:
+    """Insert a trial, or bring its row up to date: the key is (run, name).
+
+    Raises:
+        DatabaseError: no such run, or the server fails.
+    """
+    with translated(engine), engine.begin() as connection:
+        connection.execute(
+            text(
+                """
+                INSERT INTO trials (run_id, name, status, params, metrics, objective, env_steps, wall_s)
+                VALUES (:run_id, :name, CAST(:status AS run_status), CAST(:params AS jsonb), CAST(:metrics AS jsonb),
+                    :objective, :env_steps, :wall_s)
+                ON CONFLICT (run_id, name) DO UPDATE SET status = excluded.status, params = excluded.params,
+                    metrics = excluded.metrics, objective = excluded.objective, env_steps = excluded.env_steps,
+                    wall_s = excluded.wall_s, updated_at = now()
+                """
+            ),
+            {
+                "run_id": run_id,
+                "name": trial.name,
+                "status": trial.status,
+                "params": json.dumps(dict(trial.params)),
+                "metrics": json.dumps({name: _finite(value) for name, value in trial.metrics.items()}),
+                "objective": None if trial.objective is None else _finite(trial.objective),
+                "env_steps": trial.env_steps,
+                "wall_s": trial.wall_s,
+            },
+        )
+
+
+def read_trials(engine: Engine, run_id: int) -> tuple[Trial, ...]:
+    """Return the trials of a run, best objective first, those without one last.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    with translated(engine), engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT name, CAST(status AS text), params, metrics, objective, env_steps, wall_s FROM trials "
+                "WHERE run_id = :run_id ORDER BY objective DESC NULLS LAST, trial_id"
+            ),
+            {"run_id": run_id},
+        ).all()
+    return tuple(Trial(*row) for row in rows)
+
+
+def count_trials(engine: Engine, data_fingerprint: str) -> int:
+    """Return how many trials have ever been made on these candles, over all runs.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    with translated(engine), engine.connect() as connection:
+        return int(
+            connection.execute(
+                text("SELECT count(*) FROM trials JOIN runs USING (run_id) WHERE data_fingerprint = :fingerprint"),
+                {"fingerprint": data_fingerprint},
+            ).scalar_one()
+        )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if abs(value) < float("inf") else None
