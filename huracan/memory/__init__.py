@@ -3,6 +3,7 @@
 `open_database` gives the engine that all the others take.
 """
 
+from huracan.memory import schema
 from huracan.memory.database import connect, database_url, open_database
 from huracan.memory.performance import Performance, read_performance, record_performance
 from huracan.memory.registry import Model, ModelEvent, Registry
@@ -50,5 +51,6 @@ __all__ = [
     "record_trial",
     "resume_run",
     "run",
+    "schema",
     "write_trades",
 ]

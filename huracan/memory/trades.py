@@ -46,9 +46,9 @@ class TradeRows:
         entry_time, exit_time: open time of the bars of the first and last fill, ms UTC.
         entry_price, exit_price: mean fill prices, quote currency.
         quantity: base currency bought.
-        price_part, spread_part, slippage_part, fee, net: result in quote currency;
-            price_part - spread_part - slippage_part - fee = net.
-        mfe_bps, mae_bps: best and worst excursion from the entry price, basis points.
+        price_part, spread_part, slippage_part, fee: what the result is made of, quote currency; costs are <= 0.
+        net: the result; the database holds that it is the sum of the four parts to 1e-9 of the value bought.
+        mfe_frac, mae_frac: best (>= 0) and worst (<= 0) excursion from the entry price, as a fraction of it.
         confidence: the policy's confidence in the entry, 0 to 1.
         steps_in, steps_out: quantity bought and sold, lot steps.
         tick_steps_in, tick_steps_out: value bought and sold, ticks x steps.
@@ -78,8 +78,8 @@ class TradeRows:
     slippage_part: Floats
     fee: Floats
     net: Floats
-    mfe_bps: Floats
-    mae_bps: Floats
+    mfe_frac: Floats
+    mae_frac: Floats
     confidence: Floats
     steps_in: Integers
     steps_out: Integers
@@ -112,7 +112,7 @@ class TradeRows:
 FIXED: dict[str, str] = {
     **dict.fromkeys(("entry_time", "exit_time"), "q"),
     **dict.fromkeys(("entry_price", "exit_price", "quantity", "price_part", "spread_part", "slippage_part"), "d"),
-    **dict.fromkeys(("fee", "net", "mfe_bps", "mae_bps", "confidence"), "d"),
+    **dict.fromkeys(("fee", "net", "mfe_frac", "mae_frac", "confidence"), "d"),
     **dict.fromkeys(("steps_in", "steps_out", "tick_steps_in", "tick_steps_out"), "q"),
     **dict.fromkeys(("fee_base_e8", "fee_quote_e8", "dust_in_e8", "dust_out_e8", "high_ticks", "low_ticks"), "q"),
     "seq": "i",

@@ -90,8 +90,8 @@ STATEMENTS = (
         slippage_part double precision NOT NULL,
         fee double precision NOT NULL,
         net double precision NOT NULL,
-        mfe_bps double precision NOT NULL,
-        mae_bps double precision NOT NULL,
+        mfe_frac double precision NOT NULL,
+        mae_frac double precision NOT NULL,
         confidence double precision NOT NULL,
         steps_in bigint NOT NULL,
         steps_out bigint NOT NULL,
@@ -116,7 +116,10 @@ STATEMENTS = (
         symbol text NOT NULL,
         entry_state bytea NOT NULL CHECK (octet_length(entry_state) = 320),
         CONSTRAINT trade_memory_key UNIQUE (run_id, policy, account, symbol, fold, mode, seq),
-        CHECK (exit_time >= entry_time)
+        CONSTRAINT trade_memory_times CHECK (exit_time >= entry_time),
+        CONSTRAINT trade_memory_identity CHECK (
+            abs(price_part + spread_part + slippage_part + fee - net) <= 1e-9 * greatest(1, entry_price * quantity)
+        )
     )""",
     """CREATE TABLE post_exit_tracking (
         trade_id bigint PRIMARY KEY REFERENCES trade_memory ON DELETE CASCADE,

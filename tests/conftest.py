@@ -1,0 +1,48 @@
+"""Fixtures of the whole suite: one embedded Postgres per session, one database per test module."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from huracan.memory import EmbeddedServer, connect, schema
+
+
+@pytest.fixture(scope="session")
+def database_home() -> Iterator[Path]:
+    """An empty HURACAN_HOME whose path is short enough for a socket, removed at the end."""
+    home = Path(tempfile.mkdtemp(prefix="huracan-"))
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def database_server(database_home: Path) -> Iterator[EmbeddedServer]:
+    """The session's embedded Postgres, running."""
+    server = EmbeddedServer(database_home)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def empty_database_url(database_server: EmbeddedServer, request: pytest.FixtureRequest) -> str:
+    """The URL of a database of this module's own, without any table."""
+    name = re.sub(r"\W+", "_", request.module.__name__) + "_empty"
+    database_server.create_database(name)
+    return database_server.url(name)
+
+
+@pytest.fixture(scope="module")
+def database(database_server: EmbeddedServer, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine on a database of this module's own, at the newest schema."""
+    name = re.sub(r"\W+", "_", request.module.__name__)
+    database_server.create_database(name)
+    engine = connect(database_server.url(name))
+    schema.upgrade(engine)
+    yield engine
+    engine.dispose()
