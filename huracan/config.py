@@ -66,6 +66,7 @@ class QualitySettings(Section):
     gap_max_bars: PositiveInt = Field(10_000, description="Longest run of missing bars.")
     zero_volume_max_frac: Fraction = Field(0.25, description="Share of bars without a trade.")
     stale_max_bars: PositiveInt = Field(1_440, description="Longest run of bars with an unchanged close.")
+    outlier_max_frac: Fraction = Field(0.001, description="Share of bars whose return exceeds 50 robust sigmas.")
     history_min_bars: PositiveInt = Field(400, description="Shortest history worth training on.")
     allow: tuple[str, ...] = Field((), description="Symbols let through in spite of the report.")
 

@@ -2,6 +2,7 @@
 
 from huracan.market.bars import SYNTHETIC_START_MS, MarketShape, candles_from_prints
 from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles
+from huracan.market.load import LEADERS, CandleSet, folder_quality, load_candles
 from huracan.market.planted import (
     LONG_FLAT,
     LONG_SHORT,
@@ -30,11 +31,23 @@ from huracan.market.planted_markets import (
     regime_market,
     write_synthetic,
 )
-from huracan.market.store import CandleFolder, CandleStore, atomic_file, open_folder, read_candles, write_candles
+from huracan.market.quality import Gap, QualityReport, Verdict, gate, quality_report, repair
+from huracan.market.resample import resample
+from huracan.market.rows import Fault, Rows, find_faults, format_ms
+from huracan.market.store import (
+    CandleFolder,
+    CandleStore,
+    atomic_file,
+    open_folder,
+    read_candles,
+    read_rows,
+    write_candles,
+)
 from huracan.market.synthetic import MartingaleKind, martingale, wild_bars
 from huracan.market.timeframes import TIMEFRAMES, stem_to_symbol, symbol_to_stem, timeframe_from_ms, timeframe_ms
 
 __all__ = [
+    "LEADERS",
     "LONG_FLAT",
     "LONG_SHORT",
     "OPTIONAL_COLUMNS",
@@ -44,8 +57,11 @@ __all__ = [
     "TIMEFRAMES",
     "Ar1Problem",
     "CandleFolder",
+    "CandleSet",
     "CandleStore",
     "Candles",
+    "Fault",
+    "Gap",
     "Grid",
     "GridSolution",
     "MarketShape",
@@ -53,24 +69,36 @@ __all__ = [
     "MartingaleKind",
     "Optimum",
     "PlantedMarket",
+    "QualityReport",
+    "Rows",
     "SyntheticSpec",
+    "Verdict",
     "ar1_grid",
     "ar1_optimum",
     "atomic_file",
     "candles_from_prints",
     "continuous_optimum",
+    "find_faults",
+    "folder_quality",
+    "format_ms",
+    "gate",
     "hidden_regime_grid",
     "lead_lag_markets",
+    "load_candles",
     "martingale",
     "mean_reverting_market",
     "mean_reverting_price",
     "open_folder",
     "policy_value",
     "predictor_market",
+    "quality_report",
     "read_candles",
+    "read_rows",
     "read_truths",
     "regime_market",
     "regime_optimum",
+    "repair",
+    "resample",
     "solve_grid",
     "stem_to_symbol",
     "symbol_to_stem",

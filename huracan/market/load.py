@@ -1,0 +1,100 @@
+"""From a folder to the candles that training may use: every file reported, gated, and repaired only where allowed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from huracan.config import DataSettings, QualitySettings
+from huracan.errors import DataError, RefusedError
+from huracan.market.candles import Candles, candles_from_rows
+from huracan.market.quality import Verdict, gate, quality_report, repair, without_unclosed
+from huracan.market.rows import Rows
+from huracan.market.store import CandleFolder, open_folder, read_rows
+from huracan.market.timeframes import timeframe_ms
+
+__all__ = ["LEADERS", "CandleSet", "folder_quality", "load_candles"]
+
+LEADERS = ("BTC/USDT", "BTC/USDT:USDT")
+"""Market leaders looked for when none is configured, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandleSet:
+    """What the gate let through.
+
+    Attributes:
+        timeframe: of all candles.
+        symbols: to be traded, sorted.
+        leader: market leader, traded or not; None when there is none.
+        candles: by symbol, of `symbols` and the leader.
+        verdicts: of every symbol looked at, sorted by symbol.
+    """
+
+    timeframe: str
+    symbols: tuple[str, ...]
+    leader: str | None
+    candles: Mapping[str, Candles]
+    verdicts: tuple[Verdict, ...]
+
+
+def load_candles(path: Path, data: DataSettings, quality: QualitySettings, now_ms: int) -> CandleSet:
+    """Read a folder, report on each symbol asked for, and keep what the gate accepts.
+
+    Without `data.symbols` a refused symbol is left out; with it, or when none is left, the whole load is refused.
+
+    Raises:
+        DataError: the folder, a file in it or a symbol asked for cannot be used.
+        RefusedError: a symbol asked for is unfit, or every symbol is; the line names the figures and the settings.
+    """
+    folder = open_folder(path, data.timeframe)
+    for symbol in quality.allow:
+        folder.path_of(symbol)
+    leader = data.leader_symbol or next((symbol for symbol in LEADERS if symbol in folder.files), None)
+    wanted = sorted(data.symbols or folder.symbols)
+    read = {
+        symbol: _read(folder, symbol, quality, now_ms) for symbol in sorted({*wanted, *([leader] if leader else [])})
+    }
+    verdicts = tuple(verdict for verdict, _ in read.values())
+    candles = {symbol: _candles(folder, verdict, rows) for symbol, (verdict, rows) in read.items() if verdict.accepted}
+    named = {*data.symbols, *([data.leader_symbol] if data.leader_symbol else [])}
+    refused = [verdict for verdict in verdicts if not verdict.accepted]
+    fatal = [verdict for verdict in refused if verdict.report.symbol in named]
+    symbols = tuple(symbol for symbol in wanted if symbol in candles)
+    if fatal or not symbols:
+        raise RefusedError(_refusal(path, fatal or refused, len(verdicts)))
+    return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts)
+
+
+def folder_quality(path: Path, data: DataSettings, quality: QualitySettings, now_ms: int) -> tuple[Verdict, ...]:
+    """Return the gate's verdict on each symbol asked for (`data quality`), sorted by symbol.
+
+    Raises:
+        DataError: the folder, a file in it or a symbol asked for cannot be used.
+    """
+    folder = open_folder(path, data.timeframe)
+    return tuple(_read(folder, symbol, quality, now_ms)[0] for symbol in sorted(data.symbols or folder.symbols))
+
+
+def _read(folder: CandleFolder, symbol: str, quality: QualitySettings, now_ms: int) -> tuple[Verdict, Rows]:
+    file = folder.path_of(symbol)
+    rows = read_rows(file)
+    try:
+        report = quality_report(symbol, folder.timeframe, rows, now_ms)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from None
+    return gate(report, quality), without_unclosed(rows, timeframe_ms(folder.timeframe), now_ms)
+
+
+def _candles(folder: CandleFolder, verdict: Verdict, rows: Rows) -> Candles:
+    """Return the candles of an accepted symbol; only one that was let through in spite of its report is repaired."""
+    sound = repair(rows, timeframe_ms(folder.timeframe)) if verdict.reasons else rows
+    return candles_from_rows(verdict.report.symbol, folder.timeframe, sound)
+
+
+def _refusal(path: Path, refused: list[Verdict], looked_at: int) -> str:
+    first = refused[0]
+    others = f"; and {len(refused) - 1} more symbols" if len(refused) > 1 else ""
+    return (
+        f"{path}: {first.report.symbol} refused ({len(refused)} of {looked_at} symbols): {'; '.join(first.reasons)}"
+        f"{others}; change the setting, mend the data, or name the symbol in quality.allow"
+    )
