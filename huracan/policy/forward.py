@@ -62,14 +62,18 @@ def decide(nets: Sequence[PolicyNet], states: npt.NDArray[np.float32]) -> Decisi
     rows = len(states)
     log_probs = np.empty((rows, NUM_ACTIONS), np.float32)
     values = np.empty(rows, np.float32)
-    block = np.zeros((BLOCK_ROWS, STATE_SIZE), np.float32)
+    padded = np.zeros((-(-rows // BLOCK_ROWS) * BLOCK_ROWS, STATE_SIZE), np.float32)
+    padded[:rows] = states
     with torch.inference_mode():
+        raw = torch.from_numpy(padded)
+        legal = legal_mask(raw)
+        inputs = [(net, net.normalise(raw)) for net in nets]  # element by element: the batch size cannot matter
         for start in range(0, rows, BLOCK_ROWS):
-            part = states[start : start + BLOCK_ROWS]
-            block[: len(part)] = part
-            log_prob, value = _ensemble_pass(nets, torch.from_numpy(block))
-            log_probs[start : start + len(part)] = log_prob.numpy()[: len(part)]
-            values[start : start + len(part)] = value.numpy()[: len(part)]
+            block = slice(start, start + BLOCK_ROWS)
+            stop = min(start + BLOCK_ROWS, rows)
+            log_prob, value = _ensemble_pass([(net, z[block]) for net, z in inputs], legal[block])
+            log_probs[start:stop] = log_prob.numpy()[: stop - start]
+            values[start:stop] = value.numpy()[: stop - start]
     action = log_probs.argmax(axis=1).astype(np.int64, copy=False)
     chosen = np.take_along_axis(log_probs, action[:, None], axis=1)[:, 0]
     return Decision(action, chosen, np.exp(log_probs), values, np.exp(chosen))
@@ -85,13 +89,16 @@ def check_states(states: npt.NDArray[np.float32]) -> None:
         raise InvariantError(f"state row {row} holds {states[row, entry]} at entry {entry} ({LAYOUT[entry]})")
 
 
-def _ensemble_pass(nets: Sequence[PolicyNet], states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (log-probabilities float32[B, 6], values float32[B]): log-probabilities averaged, then normalised."""
-    legal = legal_mask(states)
-    log_prob = torch.zeros(len(states), NUM_ACTIONS)
-    value = torch.zeros(len(states))
-    for net in nets:
-        logits, member_value = net.heads(net.normalise(states), legal)
-        log_prob += torch.log_softmax(logits, dim=-1)
-        value += member_value
-    return torch.log_softmax(log_prob / len(nets), dim=-1), value / len(nets)
+def _ensemble_pass(
+    members: Sequence[tuple[PolicyNet, torch.Tensor]], legal: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (log-probabilities float32[B, 6], values float32[B]) of one block of normalised states.
+
+    Log-probabilities are averaged over the members and normalised again; values are averaged.
+    """
+    outputs = [net.heads(z, legal) for net, z in members]
+    log_probs = [torch.log_softmax(logits, dim=-1) for logits, _ in outputs]
+    if len(members) == 1:
+        return log_probs[0], outputs[0][1]
+    mean = torch.stack(log_probs).mean(dim=0)
+    return torch.log_softmax(mean, dim=-1), torch.stack([value for _, value in outputs]).mean(dim=0)

@@ -55,9 +55,18 @@ MASK_ENTRIES: Final = (
 
 Activation = Literal["tanh", "gelu", "relu"]
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "gelu": nn.GELU, "relu": nn.ReLU}
-_FLAT_ACTIONS = (True, True, True, True, False, False)
-_BUSY_ACTIONS = (False, False, False, False, True, True)
-_ENTER_ACTIONS = (False, True, True, True, False, False)
+_BUSY_ENTRIES = torch.tensor([S_IS_LONG, S_ORDER_AGE])
+_LIMIT_ENTRIES = torch.tensor([S_HEAT, S_DRAWDOWN, S_DAY_PNL, S_GROSS, S_DATA_AGE])
+_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
+_LIMIT_LOW = torch.tensor([-math.inf, -math.inf, -_BELOW_ONE, -math.inf, 0.0])
+_LIMIT_HIGH = torch.tensor([_BELOW_ONE, _BELOW_ONE, math.inf, _BELOW_ONE, 0.0])
+_LEGAL_BY_CASE = torch.tensor(
+    [
+        [True, False, False, False, False, False],  # flat, a limit binds or the bar is missing
+        [True, True, True, True, False, False],  # flat and free to enter
+        [False, False, False, False, True, True],  # holding, or an order at work
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +127,13 @@ def legal_mask(states: torch.Tensor) -> torch.Tensor:
     """Return bool[..., 6], True where an action is legal: the torch twin of `huracan.trading.legal_actions`.
 
     Busy (holding, or an order at work) allows EXIT and HOLD; otherwise DO_NOTHING, and the entries iff heat, drawdown
-    and gross exposure are below their limits, the day's loss limit is not reached and the bar is present. Comparisons
-    are on the raw float32 state; a NaN forbids entries.
+    and gross exposure are below 1, the day's result is above -1 and the data age is 0. Strict bounds are written as the
+    next float32 inside them, so that five entries are compared in one operation; a NaN forbids entries.
     """
-    busy = (states[..., S_IS_LONG] > 0) | (states[..., S_ORDER_AGE] > 0)
-    may_enter = (
-        (states[..., S_HEAT] < 1)
-        & (states[..., S_DRAWDOWN] < 1)
-        & (states[..., S_DAY_PNL] > -1)
-        & (states[..., S_GROSS] < 1)
-        & (states[..., S_DATA_AGE] == 0)
-    )
-    flat = torch.tensor(_FLAT_ACTIONS, device=states.device) & (
-        may_enter[..., None] | ~torch.tensor(_ENTER_ACTIONS, device=states.device)
-    )
-    return torch.where(busy[..., None], torch.tensor(_BUSY_ACTIONS, device=states.device), flat)
+    busy = (states[..., _BUSY_ENTRIES] > 0).any(dim=-1)
+    limits = states[..., _LIMIT_ENTRIES]
+    may_enter = ((limits >= _LIMIT_LOW) & (limits <= _LIMIT_HIGH)).all(dim=-1)
+    return _LEGAL_BY_CASE[torch.where(busy, 2, may_enter.long())]
 
 
 class PolicyNet(nn.Module):

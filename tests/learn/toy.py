@@ -1,0 +1,78 @@
+"""A numpy market with the environment's contract: mask bits in the state, NEXT_STEP autoreset, reused buffers."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from huracan.features.layout import S_HELD_FRAC, S_IS_LONG, STATE_SIZE
+
+SIGNAL = 0
+EXIT, HOLD = 4, 5
+PERSISTENCE = 0.9
+
+
+class ToyMarket(VectorEnv):
+    """Entry 0 is an AR(1) predictor of the next return; a long slot earns it, every trade costs `cost`.
+
+    Episodes last `steps` steps; slots with an even index terminate, the others are truncated. The optimum holds while
+    the signal is high enough and stays flat otherwise.
+    """
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(self, num_envs: int, steps: int = 40, cost: float = 0.2, fault: str = "") -> None:
+        self.num_envs = num_envs
+        self.single_observation_space = gym.spaces.Box(-np.inf, np.inf, (STATE_SIZE,), np.float32)
+        self.single_action_space = gym.spaces.Discrete(6)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._steps, self._cost, self._fault = steps, cost, fault
+        self._state = np.zeros((num_envs, STATE_SIZE), np.float32)
+        self._age = np.zeros(num_envs, np.int64)
+        self._done = np.zeros(num_envs, np.bool_)
+        self._rng = np.random.default_rng()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self._rng = np.random.default_rng(seed)
+        self._restart(np.ones(self.num_envs, np.bool_))
+        self._age[:] = np.arange(self.num_envs) % self._steps
+        self._done[:] = False
+        return self._state, {}
+
+    def step(self, actions: Any) -> Any:
+        state = self._state
+        fresh = self._done.copy()
+        before = state[:, S_IS_LONG].copy()
+        assert not (np.isin(actions, (EXIT, HOLD)) & (before == 0) & ~fresh).any(), "illegal: exit or hold while flat"
+        assert not (np.isin(actions, (0, 1, 2, 3)) & (before == 1) & ~fresh).any(), "illegal: enter while holding"
+        held = np.where(before == 1, actions != EXIT, np.isin(actions, (1, 2, 3))).astype(np.float32)
+        reward = held * state[:, SIGNAL] - self._cost * np.abs(held - before)
+        noise = self._rng.standard_normal(self.num_envs).astype(np.float32)
+        state[:, SIGNAL] = PERSISTENCE * state[:, SIGNAL] + np.sqrt(1 - PERSISTENCE**2) * noise
+        state[:, S_IS_LONG] = held
+        state[:, S_HELD_FRAC] = held * 0.5
+        self._age += 1
+        over = self._age >= self._steps
+        terminated = over & (np.arange(self.num_envs) % 2 == 0)
+        truncated = over & ~terminated
+        if fresh.any():
+            self._restart(fresh)
+            reward[fresh], terminated[fresh], truncated[fresh] = 0, False, False
+        self._done = terminated | truncated
+        if self._fault == "nan":
+            reward[0] = np.nan
+        return state, reward.astype(np.float32), terminated, truncated, {}
+
+    def _restart(self, which: Any) -> None:
+        self._state[which] = 0
+        self._state[which, SIGNAL] = self._rng.standard_normal(int(which.sum()))
+        self._age[which] = 0
+
+
+def toy_market(context: dict[str, Any]) -> ToyMarket:
+    """Entry point for runners; options travel in the context."""
+    options = {key: context[key] for key in ("steps", "cost", "fault") if key in context}
+    return ToyMarket(context["num_envs"], **options)
