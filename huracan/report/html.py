@@ -1,0 +1,84 @@
+"""Writes a report: one self-contained HTML file with its pictures, and the same numbers as JSON."""
+
+import json
+import math
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from huracan.errors import DataError
+from huracan.report.figures import costs_figure, equity_figure, exits_figure, learning_figure, trades_figure
+from huracan.report.model import ReportData
+
+__all__ = ["render_html", "render_json", "write_report"]
+
+
+def write_report(data: ReportData, folder: Path) -> tuple[Path, Path]:
+    """Write `report.html` and `report.json` into `folder`, each whole or not at all; return both paths.
+
+    Raises:
+        DataError: the folder cannot be written (no permission, no space).
+    """
+    html_path, json_path = folder / "report.html", folder / "report.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in ((html_path, render_html(data)), (json_path, render_json(data))):
+            partial = path.with_suffix(path.suffix + ".partial")
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, path)
+    except OSError as error:
+        raise DataError(f"report cannot be written to {folder}: {error.strerror}; free space or choose --out") from None
+    return html_path, json_path
+
+
+def render_json(data: ReportData) -> str:
+    """Return `data` as JSON text; a value that is not finite becomes null."""
+    return json.dumps(_finite(asdict(data)), indent=1, allow_nan=False)
+
+
+def render_html(data: ReportData) -> str:
+    """Return the page: no script, no link, nothing fetched from anywhere."""
+    environment = Environment(
+        loader=PackageLoader("huracan.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    pictures: dict[str, Any] = {
+        "equity": Markup(  # noqa: S704 - drawn here from numbers
+            equity_figure(
+                data.equity, data.baselines, [(row.test_start_ms, f"fold {row.fold}") for row in data.fold_rows]
+            )
+        ),
+        "exits": "",
+        "costs": "",
+        "learning": Markup(learning_figure(data.curves, "mean reward per decision")),  # noqa: S704
+        "trades": [Markup(trades_figure(e.symbol, e.candles, e.trades)) for e in data.excerpts],  # noqa: S704
+    }
+    if data.exits:
+        counts = {row.reason: row.trades for row in data.exits}
+        means = {row.reason: row.mean_net_bps for row in data.exits}
+        pictures["exits"] = Markup(exits_figure(counts, means))  # noqa: S704
+        pictures["costs"] = Markup(costs_figure(data.costs))  # noqa: S704
+    return environment.get_template("template.html").render(
+        d=data,
+        f=pictures,
+        level=f"{100 * data.confidence_level:g} %",
+        created=datetime.fromtimestamp(data.created_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        day=lambda time_ms: datetime.fromtimestamp(time_ms / 1000, tz=UTC).strftime("%Y-%m-%d"),
+        trial_keys=sorted({name for trial in data.trials for name in trial.parameters}),
+    )
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with tuples and arrays as lists and non-finite floats as None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) or hasattr(value, "tolist"):
+        items = value.tolist() if hasattr(value, "tolist") else value
+        return [_finite(item) for item in items] if isinstance(items, (list, tuple)) else _finite(items)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

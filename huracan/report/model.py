@@ -1,0 +1,216 @@
+"""What a report shows, as plain frozen values; `report.json` is this tree and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "Band",
+    "Candle",
+    "CostSplit",
+    "Curve",
+    "Estimate",
+    "Excerpt",
+    "ExitRow",
+    "FoldRow",
+    "PhaseRow",
+    "PortfolioView",
+    "QualityRow",
+    "ReportData",
+    "ResultRow",
+    "TradeMark",
+    "TrialRow",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its bootstrap interval; `low` and `high` are None where no interval can be computed."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A daily series with its interval: `low <= mid <= high`, account currency."""
+
+    time_ms: Sequence[int]
+    mid: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One bar of a picture; prices in quote currency, `time_ms` is the open time."""
+
+    time_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+@dataclass(frozen=True, slots=True)
+class TradeMark:
+    """One trade of a picture: times in ms UTC, average prices, net result in quote currency."""
+
+    entry_ms: int
+    entry_price: float
+    exit_ms: int
+    exit_price: float
+    net: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A window of one coin's candles with the trades inside it."""
+
+    symbol: str
+    candles: Sequence[Candle]
+    trades: Sequence[TradeMark]
+
+
+@dataclass(frozen=True, slots=True)
+class CostSplit:
+    """The PnL identity summed over trades: price + spread + slippage + fee = net (costs are negative)."""
+
+    price: float
+    spread: float
+    slippage: float
+    fee: float
+    net: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Training progress of one (fold, seed): values at environment-step counts."""
+
+    fold: int
+    seed: int
+    env_steps: Sequence[int]
+    value: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitRow:
+    """Trades that ended for one reason."""
+
+    reason: str
+    trades: int
+    mean_net_bps: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseRow:
+    """One phase of the run with its wall time."""
+
+    name: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One hyper-parameter trial of the search; the objective is net performance on the validation window."""
+
+    trial: str
+    status: str
+    env_steps: int
+    objective: float | None
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldRow:
+    """One fold: its windows (ms UTC), what was traded in the test window and what it earned."""
+
+    fold: int
+    train_start_ms: int
+    train_end_ms: int
+    test_start_ms: int
+    test_end_ms: int
+    symbols: int
+    trades: int
+    net: float
+    net_per_day: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """One policy, seed, coin or baseline judged over all test windows; money in account currency."""
+
+    name: str
+    trades: int
+    net: float
+    net_per_day: Estimate
+    policy_minus_this: Estimate | None
+    sharpe_year: float | None
+    drawdown_max: float
+    win_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioView:
+    """All coins in one account behind the risk limits: what was traded, what was denied and why."""
+
+    trades: int
+    net: float
+    net_per_day: Estimate
+    denials: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRow:
+    """What the quality gate found for one symbol; `refused` is empty when it passed."""
+
+    symbol: str
+    bars: int
+    coverage_frac: float
+    first_ms: int
+    last_ms: int
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything a report says; each number was computed by the run it names."""
+
+    run_id: str
+    created_ms: int
+    huracan_version: str
+    settings_hash: str
+    data_source: str
+    data_fingerprint: str
+    timeframe: str
+    symbols: Sequence[str]
+    stage: str
+    verdict: str
+    verdict_reason: str
+    env_steps: int
+    seeds: Sequence[int]
+    folds: int
+    trades: int
+    test_days: int
+    confidence_level: float
+    random_p_value: float | None
+    equity: Band
+    baselines: Mapping[str, Sequence[float]]
+    fold_rows: Sequence[FoldRow]
+    policy_row: ResultRow
+    seed_rows: Sequence[ResultRow]
+    baseline_rows: Sequence[ResultRow]
+    coin_rows: Sequence[ResultRow]
+    portfolio: PortfolioView | None
+    exits: Sequence[ExitRow]
+    actions: Mapping[str, int]
+    costs: CostSplit
+    curves: Sequence[Curve]
+    trials: Sequence[TrialRow]
+    chosen: Mapping[str, float]
+    excerpts: Sequence[Excerpt]
+    quality: Sequence[QualityRow]
+    phases: Sequence[PhaseRow]
+    peak_memory_mb: float
+    notes: Sequence[str]

@@ -1,0 +1,114 @@
+"""The page and the JSON of a report."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from huracan.errors import DataError
+from huracan.report import render_html, render_json, write_report
+from huracan.report.model import Estimate
+from tests.report.sample import sample_report
+
+
+class Tags(HTMLParser):
+    """Collects tags, attributes that fetch, and text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.fetched: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the tag and whatever it would load."""
+        self.names.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in {"src", "href", "data", "srcset"}]
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text."""
+        self.text += data + " "
+
+
+def test_page_opens_without_network() -> None:
+    """The page loads nothing: no script, no link, no image, no style from elsewhere."""
+    page = render_html(sample_report())
+    tags = Tags(page)
+    assert not {"script", "link", "img", "iframe"} & set(tags.names)
+    assert [target for target in tags.fetched if not target.startswith("#")] == []
+    assert not re.search(r"@import|url\((?!#)", page)
+
+
+def test_page_has_each_picture_once() -> None:
+    """Equity, exits, costs, learning and one picture per excerpt are drawn."""
+    tags = Tags(render_html(sample_report()))
+    assert tags.names.count("svg") == 5
+    for words in ("Exits by reason", "Where the money went", "AAA/USDT: 1 trades", "fold 1", "environment steps"):
+        assert words in tags.text
+
+
+def test_page_says_the_verdict_and_that_it_is_unproven() -> None:
+    """The verdict stands first, with its reason, and whatever is no champion is labelled."""
+    report = sample_report()
+    text = Tags(render_html(report)).text
+    assert report.verdict in text
+    assert report.verdict_reason in text
+    assert "UNPROVEN" in text
+    assert "UNPROVEN" not in Tags(render_html(replace(report, stage="champion"))).text
+
+
+def test_page_says_when_there_was_no_trade() -> None:
+    """Without trades there are no exit and cost pictures but a sentence."""
+    report = replace(sample_report(), trades=0, exits=(), excerpts=())
+    tags = Tags(render_html(report))
+    assert "chose not to trade" in tags.text
+    assert tags.names.count("svg") == 2
+
+
+def test_page_escapes_what_it_was_given() -> None:
+    """A name with markup is text, not markup."""
+    page = render_html(sample_report())
+    assert "synthetic &lt;candles&gt;" in page
+    assert "<candles>" not in page
+
+
+def test_json_holds_the_same_numbers() -> None:
+    """The JSON has the fields that tools read, and a value that is not finite is null."""
+    report = replace(sample_report(), random_p_value=math.nan)
+    read = json.loads(render_json(report))
+    assert read["env_steps"] == 1_200_000
+    assert read["seeds"] == [1, 2]
+    assert read["folds"] == 2
+    assert read["trades"] == 4
+    assert [phase["wall_s"] for phase in read["phases"]] == [60.0, 5.0]
+    assert read["random_p_value"] is None
+    assert read["policy_row"]["net_per_day"] == {"value": -2.08, "low": -5.5, "high": 1.25}
+
+
+def test_an_estimate_without_interval_shows_none() -> None:
+    """Where no interval could be computed, none is shown."""
+    report = sample_report()
+    row = replace(report.policy_row, net_per_day=Estimate(3.5, None, None))
+    page = render_html(replace(report, policy_row=row, seed_rows=(), baseline_rows=(), coin_rows=()))
+    assert "+3.50" in page
+
+
+def test_writing_leaves_two_whole_files(tmp_path: Path) -> None:
+    """Both files are there, and no partial one."""
+    html_path, json_path = write_report(sample_report(), tmp_path / "out")
+    assert html_path.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert json.loads(json_path.read_text(encoding="utf-8"))["run_id"] == "run-1"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.html", "report.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    """A file in the folder's place is named, with what to do."""
+    blocked = tmp_path / "blocked"
+    blocked.write_text("in the way")
+    with pytest.raises(DataError, match=r"report cannot be written to .*blocked"):
+        write_report(sample_report(), blocked)
