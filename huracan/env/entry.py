@@ -6,7 +6,7 @@ from huracan.config import EnvSettings
 from huracan.env.episodes import Window
 from huracan.env.vector import TradingVectorEnv
 from huracan.errors import ConfigError
-from huracan.trading import KernelSettings
+from huracan.trading import KernelSettings, Limits
 
 __all__ = ["vector_entry_point"]
 
@@ -17,7 +17,8 @@ def vector_entry_point(ctx: dict[str, Any]) -> TradingVectorEnv:
     Args:
         ctx: `tapes`, a sequence of `Tape` or a callable without arguments that returns one (so that a runner fetches
             them from the object store itself); `kernel`, `KernelSettings`; `settings`, `EnvSettings`; `window`,
-            `Window`; `num_envs`, slots, added by RLlib. Other keys are RLlib's and are not read.
+            `Window`; `limits`, `Limits` or None; `num_envs`, slots, added by RLlib. Other keys are RLlib's and are
+            not read.
 
     Returns:
         The environment over the shared buffers (`copy=False`): a reader keeps what it needs before the next step.
@@ -26,7 +27,7 @@ def vector_entry_point(ctx: dict[str, Any]) -> TradingVectorEnv:
     Raises:
         ConfigError: a key is missing.
     """
-    missing = sorted({"tapes", "kernel", "settings", "window", "num_envs"} - ctx.keys())
+    missing = sorted({"tapes", "kernel", "settings", "window", "limits", "num_envs"} - ctx.keys())
     if missing:
         raise ConfigError(f"environment context lacks {', '.join(missing)}; pass them in RLlib's env_config")
     tapes = ctx["tapes"]
@@ -37,4 +38,5 @@ def vector_entry_point(ctx: dict[str, Any]) -> TradingVectorEnv:
         cast(Window, ctx["window"]),
         num_envs=int(ctx["num_envs"]),
         copy=False,
+        limits=cast(Limits | None, ctx["limits"]),
     )

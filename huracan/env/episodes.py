@@ -1,4 +1,4 @@
-"""Which episodes a slot plays: coin, start, end and the rest of the portfolio, as a pure function of (seed, slot, count).
+"""Which episodes a slot plays: market, start, end and load, as a pure function of (seed, slot, count).
 
 The draws come from SplitMix64 (Steele, Lea and Flood 2014) counted by seed, slot and episode, not from a shared
 stream: slot i plays the same episodes whatever the number of slots, and runners are sharded by their seed alone.

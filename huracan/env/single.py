@@ -11,7 +11,7 @@ from huracan.config import EnvSettings
 from huracan.env.episodes import Window
 from huracan.env.vector import ACTION_SPACE, OBSERVATION_SPACE, TradingVectorEnv
 from huracan.errors import UsageError
-from huracan.trading import KernelSettings, Tape, legal_actions
+from huracan.trading import KernelSettings, Limits, Tape, legal_actions
 
 __all__ = ["ENV_ID", "TradingEnv"]
 
@@ -28,14 +28,22 @@ class TradingEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
         kernel: the resolved trading rules.
         settings: episode lengths and randomisation (`num_envs` is not read).
         window: market time the episodes stay inside.
+        limits: the account's, which state 72-75 are measured against; None: the defaults of the configuration.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self, tapes: Sequence[Tape], kernel: KernelSettings, settings: EnvSettings, window: Window) -> None:
+    def __init__(
+        self,
+        tapes: Sequence[Tape],
+        kernel: KernelSettings,
+        settings: EnvSettings,
+        window: Window,
+        limits: Limits | None = None,
+    ) -> None:
         self.observation_space = OBSERVATION_SPACE
         self.action_space = ACTION_SPACE
-        self._slot = TradingVectorEnv(tapes, kernel, settings, window, num_envs=1)
+        self._slot = TradingVectorEnv(tapes, kernel, settings, window, num_envs=1, limits=limits)
         self._playing = False
 
     def reset(

@@ -13,7 +13,7 @@ from huracan.config import EnvSettings
 from huracan.env.episodes import EpisodeSampler, Window
 from huracan.errors import UsageError
 from huracan.features.layout import STATE_SIZE
-from huracan.trading import Action, KernelSettings, Lanes, Tape
+from huracan.trading import Action, KernelSettings, Lanes, Limits, Tape
 
 __all__ = ["ACTION_SPACE", "OBSERVATION_SPACE", "TradingVectorEnv"]
 
@@ -42,6 +42,7 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         num_envs: slots, `settings.num_envs` when None.
         seed: of the first reset when that gives none; None draws one from the system.
         copy: return fresh observations and rewards; False returns the buffers the next step overwrites.
+        limits: the account's, which state 72-75 are measured against; None: the defaults of the configuration.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
@@ -55,6 +56,7 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         num_envs: int | None = None,
         seed: int | None = None,
         copy: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         self.num_envs = settings.num_envs if num_envs is None else num_envs
         if self.num_envs < 1:
@@ -64,7 +66,7 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.observation_space = batch_space(OBSERVATION_SPACE, self.num_envs)
         self.action_space = batch_space(ACTION_SPACE, self.num_envs)
         self._sampler = EpisodeSampler(tapes, window, settings, kernel.decision_interval_bars, kernel.hold_bars)
-        self._lanes = Lanes(tapes, kernel, self.num_envs)
+        self._lanes = Lanes(tapes, kernel, self.num_envs, limits=limits)
         self._copy = copy
         self._seed = seed
         self._episode_seed = 0
@@ -129,7 +131,7 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """Start the next episode of each of `slots`."""
         plan = self._sampler.plan(self._episode_seed, slots, self._count[slots])
         self._count[slots] += 1
-        self._lanes.reset(slots, plan.tape, plan.start, plan.stop, plan.at_end)
+        self._lanes.reset(slots, plan.tape, plan.start, plan.stop, plan.at_end, plan.load, plan.cost_scale)
 
     def _out(self, buffer: NDArray[np.float32]) -> NDArray[np.float32]:
         return buffer.copy() if self._copy else buffer
