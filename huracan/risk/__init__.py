@@ -1,0 +1,27 @@
+"""Risk: pure limits that approve or deny an entry; exits are never denied."""
+
+from huracan.risk.limits import (
+    AccountView,
+    Approved,
+    DenialCode,
+    Denied,
+    EntryIntent,
+    RiskLimits,
+    check_entry,
+    denial_table,
+    must_flatten,
+    reserve,
+)
+
+__all__ = [
+    "AccountView",
+    "Approved",
+    "DenialCode",
+    "Denied",
+    "EntryIntent",
+    "RiskLimits",
+    "check_entry",
+    "denial_table",
+    "must_flatten",
+    "reserve",
+]
