@@ -127,25 +127,27 @@ class PolicySettings(Section):
     """The network."""
 
     hidden: tuple[PositiveInt, ...] = Field((256, 256), description="Widths of the shared trunk.")
-    activation: Literal["tanh", "gelu", "relu"] = "tanh"
+    activation: Literal["tanh", "gelu", "relu"] = Field("tanh", description="Nonlinearity of the trunk.")
 
 
 class PpoSettings(Section):
     """PPO; names are RLlib's."""
 
-    lr: Annotated[float, Field(gt=0)] = 3e-4
-    gamma: Annotated[float, Field(gt=0, le=1)] = 0.995
-    lambda_: Annotated[float, Field(ge=0, le=1)] = 0.95
-    clip_param: Annotated[float, Field(gt=0)] = 0.2
-    vf_loss_coeff: Annotated[float, Field(ge=0)] = 0.5
-    vf_clip_param: Annotated[float, Field(gt=0)] = 100.0
-    entropy_coeff: Annotated[float, Field(ge=0)] = 0.005
-    grad_clip: Annotated[float, Field(gt=0)] = 0.5
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    train_batch_size: PositiveInt = 8_192
-    minibatch_size: PositiveInt = 1_024
-    num_epochs: PositiveInt = 4
-    num_env_runners: Annotated[int, Field(ge=0)] = 0
+    lr: Annotated[float, Field(gt=0)] = Field(3e-4, description="Adam's learning rate at the start.")
+    gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.995, description="Discount per decision.")
+    lambda_: Annotated[float, Field(ge=0, le=1)] = Field(0.95, description="GAE's lambda.")
+    clip_param: Annotated[float, Field(gt=0)] = Field(0.2, description="PPO's clip of the probability ratio.")
+    vf_loss_coeff: Annotated[float, Field(ge=0)] = Field(0.5, description="Weight of the value loss.")
+    vf_clip_param: Annotated[float, Field(gt=0)] = Field(100.0, description="Largest squared value error that counts.")
+    entropy_coeff: Annotated[float, Field(ge=0)] = Field(0.005, description="Weight of the entropy bonus.")
+    grad_clip: Annotated[float, Field(gt=0)] = Field(0.5, description="Largest global norm of the gradient.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's weight decay.")
+    train_batch_size: PositiveInt = Field(8_192, description="Environment steps per update.")
+    minibatch_size: PositiveInt = Field(1_024, description="Rows per gradient step.")
+    num_epochs: PositiveInt = Field(4, description="Passes over a batch.")
+    num_env_runners: Annotated[int, Field(ge=0)] = Field(
+        0, description="Remote samplers; 0: the learner's process samples."
+    )
     env_steps: PositiveInt = Field(300_000, description="Training length per fold and seed, environment steps.")
 
 
@@ -156,16 +158,18 @@ class SearchSettings(Section):
     seeds_per_trial: PositiveInt = Field(2, description="Seeds trained for each candidate.")
     env_steps: PositiveInt = Field(150_000, description="Environment steps per trial and seed.")
     grace_env_steps: PositiveInt = Field(50_000, description="ASHA stops no trial before this.")
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
-    max_concurrent_trials: PositiveInt = 2
+    reduction_factor: Annotated[int, Field(ge=2)] = Field(
+        3, description="ASHA keeps one of this many trials at each rung."
+    )
+    max_concurrent_trials: PositiveInt = Field(2, description="Trials running at the same time.")
     validation_frac: Annotated[float, Field(gt=0, lt=1)] = Field(0.25, description="Tail of the first training window.")
-    seed: int = 7
+    seed: int = Field(7, description="Seed of the sampler.")
 
 
 class WalkForwardSettings(Section):
     """Rolling windows with purge and embargo, in days of the market clock."""
 
-    folds: PositiveInt = 3
+    folds: PositiveInt = Field(3, description="Number of test windows.")
     train_days: Annotated[float, Field(gt=0)] | None = Field(None, description="None: all that the folds leave.")
     test_days: Annotated[float, Field(gt=0)] | None = Field(None, description="None: an eighth of the history.")
     embargo_bars: Annotated[int, Field(ge=0)] | None = Field(None, description="None: 1 % of the training window.")
@@ -176,8 +180,8 @@ class ShadowSettings(Section):
 
     seeds: tuple[int, ...] = Field((1, 2, 3), description="Training seeds of a version.")
     coins_per_block: PositiveInt = Field(10, description="Coins per shadow task.")
-    bootstrap_resamples: PositiveInt = 2_000
-    confidence_level: Fraction = 0.95
+    bootstrap_resamples: PositiveInt = Field(2_000, description="Resamples behind each interval.")
+    confidence_level: Fraction = Field(0.95, description="Of all intervals.")
     random_policies: PositiveInt = Field(20, description="Random policies of equal trade rate per fold.")
     per_coin_policies: bool = Field(False, description="One policy per coin instead of one for all.")
 
@@ -186,28 +190,36 @@ class RiskSettings(Section):
     """Limits in account currency; see docs of `huracan.risk`."""
 
     dry_run_wallet: Annotated[float, Field(gt=0)] = Field(100_000.0, description="Paper account's start balance.")
-    symbol_notional_max: Annotated[float, Field(gt=0)] = 5_000.0
-    daily_loss_max: Annotated[float, Field(gt=0)] = 500.0
-    heat_max_frac: Fraction = 0.15
-    gross_exposure_max_frac: Annotated[float, Field(gt=0)] = 1.0
-    drawdown_max_frac: Fraction = 0.2
-    max_open_trades: PositiveInt = 50
+    symbol_notional_max: Annotated[float, Field(gt=0)] = Field(
+        5_000.0, description="Largest position in one symbol, account currency."
+    )
+    daily_loss_max: Annotated[float, Field(gt=0)] = Field(
+        500.0, description="Largest loss in a UTC day, realised and unrealised, account currency."
+    )
+    heat_max_frac: Fraction = Field(0.15, description="Largest loss if all stops hit, share of equity.")
+    gross_exposure_max_frac: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Sum of all positions, share of equity."
+    )
+    drawdown_max_frac: Fraction = Field(0.2, description="Loss from the peak of equity that stops entries.")
+    max_open_trades: PositiveInt = Field(50, description="Positions open at the same time.")
 
 
 class DatabaseSettings(Section):
     """Postgres; without a URL the embedded server under HURACAN_HOME is used."""
 
-    url: SecretStr | None = None
-    connect_timeout_s: PositiveInt = 5
+    url: SecretStr | None = Field(
+        None, description="postgresql://USER:PASSWORD@HOST:PORT/DATABASE; None: the embedded server."
+    )
+    connect_timeout_s: PositiveInt = Field(5, description="Seconds to wait for the server.")
 
 
 class RaySettings(Section):
     """How the command line starts or joins Ray."""
 
     address: str | None = Field(None, description="None: a local instance for the command's life.")
-    num_cpus: PositiveInt | None = None
-    object_store_mb: Annotated[int, Field(ge=80)] = 512
-    include_dashboard: bool = False
+    num_cpus: PositiveInt | None = Field(None, description="CPUs of a local instance; None: all.")
+    object_store_mb: Annotated[int, Field(ge=80)] = Field(512, description="Shared memory of a local instance, MB.")
+    include_dashboard: bool = Field(False, description="Start the dashboard with a local instance.")
 
 
 class Settings(BaseSettings):

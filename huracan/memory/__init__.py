@@ -4,7 +4,14 @@
 """
 
 from huracan.memory import schema
-from huracan.memory.database import connect, database_url, open_database
+from huracan.memory.database import (
+    DatabaseStatus,
+    connect,
+    database_status,
+    database_url,
+    open_database,
+    upgrade_database,
+)
 from huracan.memory.performance import Performance, read_performance, record_performance
 from huracan.memory.registry import Model, ModelEvent, Registry
 from huracan.memory.runs import (
@@ -24,6 +31,7 @@ from huracan.memory.trades import TradeRows, read_trades, write_trades
 from huracan.memory.trials import Trial, count_trials, read_trials, record_trial
 
 __all__ = [
+    "DatabaseStatus",
     "EmbeddedServer",
     "Model",
     "ModelEvent",
@@ -36,6 +44,7 @@ __all__ = [
     "Trial",
     "connect",
     "count_trials",
+    "database_status",
     "database_url",
     "finish_run",
     "list_runs",
@@ -52,5 +61,6 @@ __all__ = [
     "resume_run",
     "run",
     "schema",
+    "upgrade_database",
     "write_trades",
 ]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
@@ -15,9 +16,39 @@ from huracan.logs import redact_text
 from huracan.memory import schema
 from huracan.memory.server import EmbeddedServer
 
-__all__ = ["connect", "database_url", "normalise_url", "open_database", "translated"]
+__all__ = [
+    "DatabaseStatus",
+    "connect",
+    "database_status",
+    "database_url",
+    "normalise_url",
+    "open_database",
+    "translated",
+    "upgrade_database",
+]
 
 DRIVER = "postgresql+psycopg2"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """What is known of the database without starting it.
+
+    Args:
+        embedded: it is the server under HURACAN_HOME.
+        running: it answers.
+        url: its address without password; empty for an embedded server never set up.
+        pid: process of the embedded server.
+        schema: the revision it has, None when there is none or it does not run.
+        schema_needed: the revision this version needs.
+    """
+
+    embedded: bool
+    running: bool
+    url: str
+    pid: int | None
+    schema: str | None
+    schema_needed: str
 
 
 def normalise_url(url: str) -> URL:
@@ -30,7 +61,7 @@ def normalise_url(url: str) -> URL:
         parsed = make_url(url.strip())
     except (exc.ArgumentError, ValueError):
         raise ConfigError(
-            "database.url is not a URL; write postgresql://user:password@host:5432/database (HURACAN__DATABASE__URL)"
+            "database.url is not a URL; write postgresql://USER@HOST:5432/DATABASE, the password after USER and a colon"
         ) from None
     if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
         raise ConfigError(f"database.url is of {parsed.drivername}, huracan needs postgresql")
@@ -91,6 +122,42 @@ def open_database(settings: DatabaseSettings, home: Path | None = None) -> Engin
         else:
             schema.check(engine)
     return engine
+
+
+def upgrade_database(settings: DatabaseSettings, home: Path | None = None) -> str:
+    """Bring the schema to this version's and return its revision; the embedded server is started for it.
+
+    Raises:
+        ConfigError: the configured URL is not usable.
+        DatabaseError: unreachable, refused, or written by a newer version.
+    """
+    engine = connect(database_url(settings, home), settings.connect_timeout_s)
+    with translated(engine):
+        return schema.upgrade(engine)
+
+
+def database_status(settings: DatabaseSettings, home: Path | None = None) -> DatabaseStatus:
+    """Return the database's state; starts nothing, and a server that does not answer is a state, not an error.
+
+    Raises:
+        ConfigError: the configured URL is not usable.
+    """
+    pid = None
+    if settings.url is None:
+        server = EmbeddedServer(home_folder() if home is None else home)
+        pid = server.status().pid
+        if pid is None:
+            return DatabaseStatus(True, False, "", None, None, schema.head())
+        url = normalise_url(server.url())
+    else:
+        url = normalise_url(settings.url.get_secret_value())
+    try:
+        engine = connect(url.render_as_string(hide_password=False), settings.connect_timeout_s)
+    except DatabaseError:
+        return DatabaseStatus(settings.url is None, False, _shown(url), pid, None, schema.head())
+    with translated(engine):
+        found = schema.current(engine)
+    return DatabaseStatus(settings.url is None, True, _shown(url), pid, found, schema.head())
 
 
 @contextmanager
