@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from huracan.terminal import run
+from huracan.terminal import common_options, run
 
 __all__ = ["cli", "main"]
 
@@ -45,7 +45,8 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="huracan", prog_name="huracan")
-def cli() -> None:
+@common_options
+def cli(**_before: object) -> None:
     """Trains, judges, serves and runs reinforcement-learning trading policies.
 
     Exit codes: 0 done, 2 bad input or configuration, 3 refused by a gate or a risk rule, 130 interrupted, 1 any other

@@ -30,7 +30,7 @@ import click
 from huracan.errors import ConfigError, HuracanError
 from huracan.logs import configure_logging, redact_text
 
-__all__ = ["Terminal", "command", "run", "to_json"]
+__all__ = ["Terminal", "command", "common_options", "run", "standalone", "to_json"]
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -91,22 +91,58 @@ class Terminal:
         Console(file=stdout, width=None if stdout.isatty() else 200, markup=False, highlight=False).print(table)
 
 
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--config`, `--set`, `--json` and `--debug`; the program has them before its nouns, each command after."""
+    options = (
+        click.option("--config", type=click.Path(path_type=Path), help="YAML file with settings."),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="One setting, e.g. ppo.lr=1e-4; repeatable.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to stdout."),
+        click.option("--debug", is_flag=True, help="Show debug events and, on error, the traceback."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def command(group: click.Group, name: str, **attributes: Any) -> Callable[[Callable[..., None]], click.Command]:
     """Register a function as `group`'s command `name` with the options that all commands have."""
 
     def register(function: Callable[..., None]) -> click.Command:
-        @functools.wraps(function)
-        def invoke(as_json: bool, debug: bool, config: Path | None, assignments: tuple[str, ...], **own: Any) -> None:
-            click.get_current_context().find_root().obj = debug
-            configure_logging("debug" if debug else "info")
-            function(Terminal(as_json, debug, config, _parse_assignments(assignments)), **own)
-
-        decorated = invoke
-        for option in reversed(_common_options()):
-            decorated = option(decorated)
-        return group.command(name, **attributes)(decorated)
+        return group.command(name, **attributes)(_with_terminal(function))
 
     return register
+
+
+def standalone(name: str, **attributes: Any) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function a program of its own (`python -m jobs.train`) with the options that all commands have."""
+
+    def register(function: Callable[..., None]) -> click.Command:
+        return click.command(name, **attributes)(_with_terminal(function))
+
+    return register
+
+
+def _with_terminal(function: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def invoke(as_json: bool, debug: bool, config: Path | None, assignments: tuple[str, ...], **own: Any) -> None:
+        before = click.get_current_context().find_root().params  # what stood before the noun
+        debug = debug or before.get("debug", False)
+        configure_logging("debug" if debug else "info")
+        terminal = Terminal(
+            as_json=as_json or before.get("as_json", False),
+            debug=debug,
+            config_path=config or before.get("config"),
+            assignments=_parse_assignments((*before.get("assignments", ()), *assignments)),
+        )
+        function(terminal, **own)
+
+    return common_options(invoke)
 
 
 def run(program: click.Command, arguments: Sequence[str] | None = None, name: str = "huracan") -> int:
@@ -167,21 +203,6 @@ def to_json(value: object) -> Any:
     if hasattr(value, "tolist"):  # numpy arrays and scalars
         return to_json(value.tolist())
     raise TypeError(f"no JSON form for {type(value).__name__}")
-
-
-def _common_options() -> list[Callable[[Any], Any]]:
-    return [
-        click.option("--config", type=click.Path(path_type=Path), help="YAML file with settings."),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="One setting, e.g. ppo.lr=1e-4; repeatable.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to stdout."),
-        click.option("--debug", is_flag=True, help="Show debug events and, on error, the traceback."),
-    ]
 
 
 def _parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
