@@ -7,10 +7,11 @@ from typing import Self
 
 import numpy as np
 
+from huracan.clock import Clock, WallClock
 from huracan.config import Settings
-from huracan.errors import DataError, RefusedError
-from huracan.features import MEMORY_SLICE, FeatureFit, RawFeatures, apply_fit, compute_raw
-from huracan.market import Candles, open_folder
+from huracan.errors import DataError
+from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw
+from huracan.market import Candles, CandleSet, Verdict, load_candles
 from huracan.trading import KernelSettings, Tape, build_cost_table, build_tape, infer_instrument, resolve_settings
 
 __all__ = ["Dataset", "DatasetSummary", "Refusal"]
@@ -18,10 +19,16 @@ __all__ = ["Dataset", "DatasetSummary", "Refusal"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A symbol that was left out: who refused it and the figures."""
+    """A symbol that is not traded.
+
+    Attributes:
+        symbol: ccxt symbol.
+        by: `quality` (the gate over its candles) or `kernel` (the rules cannot trade it).
+        reason: the figures, and what changes the verdict.
+    """
 
     symbol: str
-    stage: str
+    by: str
     reason: str
 
 
@@ -33,12 +40,13 @@ class DatasetSummary:
         source: folder the candles came from.
         timeframe: base timeframe.
         symbols: traded, sorted.
-        leader: market leader of the cross-asset features, or None.
+        leader: market leader of the cross-asset features (traded or not), or None.
         bars: existing bars over all traded symbols.
-        start_ms: open time of the first bar of any symbol, UTC ms.
-        end_ms: close time of the last bar of any symbol, UTC ms.
-        refused: symbols left out.
-        fingerprint: SHA-256 of candles, instruments and cost tables.
+        start_ms: open time of the first bar of any traded symbol, UTC ms.
+        end_ms: close time of the last bar of any traded symbol, UTC ms.
+        refused: symbols left out, sorted.
+        verdicts: the quality gate's word on every symbol looked at.
+        fingerprint: SHA-256 over candles, instruments and cost tables.
     """
 
     source: str
@@ -49,18 +57,19 @@ class DatasetSummary:
     start_ms: int
     end_ms: int
     refused: tuple[Refusal, ...]
+    verdicts: tuple[Verdict, ...]
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
     """Every market that passed the gates, ready to be cut into folds.
 
     Attributes:
         settings: the whole configuration.
         kernel: the trading rules resolved for the timeframe.
-        raw: features without any fitted constant, by symbol (the leader included even when it is not traded).
-        bare: one tape per traded symbol, sorted by symbol, its features zero until a fit is applied.
+        raw: features without any fitted constant, by symbol; also of symbols that are watched and not traded.
+        bare: one tape per traded symbol, sorted by symbol; their features are zero until a fit is applied.
         summary: what was taken and what refused.
     """
 
@@ -71,24 +80,88 @@ class Dataset:
     summary: DatasetSummary
 
     @classmethod
-    def load(cls, settings: Settings) -> Self:
+    def load(cls, settings: Settings, clock: Clock | None = None) -> Self:
         """Read `settings.data.folder` (flat, or the root of a store) and build everything that no fold changes.
 
+        Args:
+            settings: the whole configuration.
+            clock: tells which last bar is still open; None reads the machine's.
+
         Raises:
-            DataError: no folder is given, it cannot be used, or no symbol passes the gates.
-            RefusedError: a symbol named in `data.symbols` does not pass.
+            DataError: no folder is given, it cannot be used, or a symbol asked for cannot be traded by the rules.
+            RefusedError: the quality gate refuses a symbol named in `data.symbols`, or every symbol.
         """
-        raise NotImplementedError
+        folder = settings.data.folder
+        if folder is None:
+            raise DataError("no candles are configured: give a folder of Parquet files in data.folder")
+        now_ms = (clock or WallClock()).now_ms()
+        return cls.build(load_candles(folder, settings.data, settings.quality, now_ms), settings, str(folder))
 
     @classmethod
-    def from_candles(cls, candles: Mapping[str, Candles], settings: Settings, source: str) -> Self:
-        """Build a dataset of candles in memory; `source` names them in messages."""
-        raise NotImplementedError
+    def build(cls, found: CandleSet, settings: Settings, source: str) -> Self:
+        """Build a dataset of candles that passed the quality gate; `source` names them in messages.
+
+        Raises:
+            DataError: a symbol asked for, or every symbol, cannot be traded by the rules.
+        """
+        kernel = resolve_settings(settings.trading, found.timeframe)
+        raw = compute_raw(found.candles, settings.features, kernel.decision_interval_bars, found.leader)
+        refused = [
+            Refusal(verdict.report.symbol, "quality", "; ".join(verdict.reasons))
+            for verdict in found.verdicts
+            if not verdict.accepted
+        ]
+        tapes: list[Tape] = []
+        for symbol in found.symbols:
+            try:
+                tapes.append(_tape(found.candles[symbol], raw[symbol], kernel))
+            except DataError as error:
+                if symbol in settings.data.symbols:
+                    raise
+                refused.append(Refusal(symbol, "kernel", str(error)))
+        if not tapes:
+            raise DataError(
+                f"{source}: none of {len(found.symbols)} symbols can be traded; the first: {refused[0].reason}"
+            )
+        refused.sort(key=lambda refusal: refusal.symbol)
+        summary = _summary(found, tapes, tuple(refused), source)
+        return cls(settings, kernel, raw, tuple(tapes), summary)
 
     def fit(self, start_ms: int, end_ms: int, seed: int) -> FeatureFit:
-        """Fit the features' constants on [start_ms, end_ms) alone."""
+        """Fit the constants of the features on bars in [start_ms, end_ms) alone."""
         return FeatureFit.fit(self.raw, start_ms, end_ms, seed)
 
     def fold_tapes(self, fit: FeatureFit) -> list[Tape]:
-        """Return the tapes with the features of one fit; the memory block is zero (no memory yet)."""
-        raise NotImplementedError
+        """Return the tapes with the features of one fit; the memory block (52-61) is zero: there is no memory yet."""
+        tapes = []
+        for tape in self.bare:
+            features = np.zeros((len(tape.rows), HEAD_SIZE), np.float32)
+            features[:, :MARKET_SIZE] = apply_fit(fit, self.raw[tape.symbol])
+            tapes.append(tape.with_features(features))
+        return tapes
+
+
+def _tape(candles: Candles, raw: RawFeatures, kernel: KernelSettings) -> Tape:
+    instrument = infer_instrument(candles, kernel)
+    return build_tape(candles, raw, instrument, build_cost_table(candles, instrument, kernel), kernel)
+
+
+def _summary(found: CandleSet, tapes: list[Tape], refused: tuple[Refusal, ...], source: str) -> DatasetSummary:
+    bar_ms = found.candles[tapes[0].symbol].bar_ms
+    digest = hashlib.sha256(f"{found.timeframe}\n{found.leader}\n".encode())
+    for symbol in sorted(found.candles):
+        digest.update(found.candles[symbol].fingerprint().encode())
+    for tape in tapes:
+        digest.update(f"{tape.instrument.fingerprint()}\n{tape.costs.sha256}\n".encode())
+    return DatasetSummary(
+        source=source,
+        timeframe=found.timeframe,
+        symbols=tuple(tape.symbol for tape in tapes),
+        leader=found.leader,
+        bars=sum(len(tape) for tape in tapes),
+        start_ms=min(int(tape.bars[0, 0]) for tape in tapes) * bar_ms,
+        end_ms=(max(int(tape.bars[-1, 0]) for tape in tapes) + 1) * bar_ms,
+        refused=refused,
+        verdicts=found.verdicts,
+        fingerprint=digest.hexdigest(),
+    )
