@@ -54,6 +54,7 @@ class DataSettings(Section):
     timeframe: Timeframe | None = Field(None, description="Base timeframe; None: found from the candles.")
     symbols: tuple[str, ...] = Field((), description="ccxt symbols to use, all found when empty.")
     exchange: str = Field("binance", description="ccxt exchange id that `data download` asks.")
+    exchange_url: str | None = Field(None, description="REST base of another exchange of its kind; None: its own.")
     leader_symbol: str | None = Field(
         None, description="Market leader; None: BTC spot, else BTC perpetual, if present."
     )

@@ -1,7 +1,7 @@
 """Candles: their types, the Parquet store, resampling, the quality gate, and synthetic markets."""
 
 from huracan.market.bars import SYNTHETIC_START_MS, MarketShape, candles_from_prints
-from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles
+from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
 from huracan.market.load import LEADERS, CandleSet, folder_quality, load_candles
 from huracan.market.planted import (
     LONG_FLAT,
@@ -40,6 +40,7 @@ from huracan.market.store import (
     atomic_file,
     open_folder,
     read_candles,
+    read_metadata,
     read_rows,
     write_candles,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "ar1_optimum",
     "atomic_file",
     "candles_from_prints",
+    "candles_from_rows",
     "continuous_optimum",
     "find_faults",
     "folder_quality",
@@ -93,6 +95,7 @@ __all__ = [
     "predictor_market",
     "quality_report",
     "read_candles",
+    "read_metadata",
     "read_rows",
     "read_truths",
     "regime_market",

@@ -14,8 +14,8 @@ def resample(candles: Candles, timeframe: str) -> Candles:
     """Return `candles` in a coarser timeframe whose bars open at multiples of its length since the epoch.
 
     Open is the first, high and low the extremes, close the last of the fine bars present; volumes and counts are
-    summed. A missing fine bar inside a coarse one had no data and leaves it as it is. The first coarse bar is dropped when the
-    history begins inside it, the last when the history ends before it closes: both would be partial for ever.
+    summed. A missing fine bar inside a coarse one had no data and leaves it as it is. The first coarse bar is dropped
+    when the history begins inside it, the last when the history ends before it closes: both would be partial for ever.
 
     Raises:
         DataError: the timeframe is unknown, finer than the candles', or not a multiple of it.

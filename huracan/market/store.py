@@ -24,6 +24,7 @@ __all__ = [
     "atomic_file",
     "open_folder",
     "read_candles",
+    "read_metadata",
     "read_rows",
     "timeframe_of",
     "write_candles",
