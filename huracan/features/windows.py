@@ -6,6 +6,7 @@ from any working directory; `features.windows` in the configuration names anothe
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -17,28 +18,11 @@ from typing import Any
 import yaml
 
 from huracan.errors import ConfigError
+from huracan.market.timeframes import TIMEFRAMES
 
-__all__ = ["TIMEFRAME_MS", "WindowTable", "windows_for"]
+__all__ = ["WindowTable", "windows_for"]
 
 SHIPPED = Path(__file__).with_name("windows.yaml")
-MINUTE_MS = 60_000
-TIMEFRAME_MS: dict[str, int] = {
-    name: minutes * MINUTE_MS
-    for name, minutes in {
-        "1m": 1,
-        "3m": 3,
-        "5m": 5,
-        "15m": 15,
-        "30m": 30,
-        "1h": 60,
-        "2h": 120,
-        "4h": 240,
-        "6h": 360,
-        "8h": 480,
-        "12h": 720,
-        "1d": 1440,
-    }.items()
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +107,9 @@ class WindowTable:
             value = getattr(self, field.name)
             parts = value if isinstance(value, tuple) else (value,)
             if len(parts) != lengths.get(field.name, 1) or any(type(p) is not int or p < 1 for p in parts):
-                wanted = lengths.get(field.name, 1)
-                raise ConfigError(
-                    f"windows of {self.timeframe}: {field.name} is {value!r}; give {wanted} whole number(s) of at least 1"
-                )
-            if any(a >= b for a, b in zip(parts, parts[1:], strict=False)):
+                wanted = f"{lengths.get(field.name, 1)} whole number(s) of at least 1"
+                raise ConfigError(f"windows of {self.timeframe}: {field.name} is {value!r}; give {wanted}")
+            if any(a >= b for a, b in itertools.pairwise(parts)):
                 raise ConfigError(f"windows of {self.timeframe}: {field.name} {list(parts)} must increase")
         for small, large in (
             ("vol_fast", "vol_mid"),
@@ -151,7 +133,7 @@ class WindowTable:
     @property
     def base_ms(self) -> int:
         """Return the length of one base bar in ms."""
-        return TIMEFRAME_MS[self.timeframe]
+        return TIMEFRAMES[self.timeframe]
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as JSON types, tuples as lists."""
@@ -168,7 +150,8 @@ class WindowTable:
         if set(values) != names:
             missing, unknown = sorted(names - set(values)), sorted(set(values) - names)
             raise ConfigError(f"windows of {values.get('timeframe')}: missing {missing}, unknown {unknown}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**fields)
 
     @property
     def sha256(self) -> str:
@@ -184,14 +167,14 @@ def windows_for(timeframe: str, path: Path | None = None) -> WindowTable:
     round(exp((1 - w) ln n_1m + w ln n_1d)); its clocks stand in the file, whole numbers of sensible lengths.
 
     Args:
-        timeframe: one of `TIMEFRAME_MS`.
+        timeframe: one of `TIMEFRAMES`.
         path: YAML file of window tables; None reads the shipped one.
 
     Raises:
         ConfigError: the timeframe is unknown, or the file cannot be read or does not fit.
     """
-    if timeframe not in TIMEFRAME_MS:
-        raise ConfigError(f"timeframe {timeframe!r} is unknown; use one of {', '.join(TIMEFRAME_MS)}")
+    if timeframe not in TIMEFRAMES:
+        raise ConfigError(f"timeframe {timeframe!r} is unknown; use one of {', '.join(TIMEFRAMES)}")
     source = path or SHIPPED
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
@@ -211,7 +194,7 @@ def windows_for(timeframe: str, path: Path | None = None) -> WindowTable:
 
 def _interpolate(fine: Mapping[str, Any], coarse: Mapping[str, Any], timeframe: str) -> dict[str, Any]:
     """Return every window by geometric interpolation in the logarithm of the bar length."""
-    weight = math.log(TIMEFRAME_MS[timeframe] / MINUTE_MS) / math.log(TIMEFRAME_MS["1d"] / MINUTE_MS)
+    weight = math.log(TIMEFRAMES[timeframe] / TIMEFRAMES["1m"]) / math.log(TIMEFRAMES["1d"] / TIMEFRAMES["1m"])
 
     def between(a: int, b: int) -> int:
         return round(math.exp((1.0 - weight) * math.log(a) + weight * math.log(b)))
