@@ -123,7 +123,8 @@ def standalone(name: str, **attributes: Any) -> Callable[[Callable[..., None]], 
     """Make a function a program of its own (`python -m jobs.train`) with the options that all commands have."""
 
     def register(function: Callable[..., None]) -> click.Command:
-        return click.command(name, **attributes)(_with_terminal(function))
+        decorate: Callable[[Callable[..., None]], click.Command] = click.command(name, **attributes)
+        return decorate(_with_terminal(function))
 
     return register
 
@@ -131,7 +132,9 @@ def standalone(name: str, **attributes: Any) -> Callable[[Callable[..., None]], 
 def _with_terminal(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def invoke(as_json: bool, debug: bool, config: Path | None, assignments: tuple[str, ...], **own: Any) -> None:
-        before = click.get_current_context().find_root().params  # what stood before the noun
+        context = click.get_current_context()
+        program = context.find_root()
+        before = {} if program is context else program.params  # what stood before the noun
         debug = debug or before.get("debug", False)
         configure_logging("debug" if debug else "info")
         terminal = Terminal(
