@@ -33,7 +33,7 @@ from huracan.market.planted_markets import (
 )
 from huracan.market.quality import Gap, QualityReport, Verdict, gate, quality_report, repair
 from huracan.market.resample import resample
-from huracan.market.rows import Fault, Rows, find_faults, format_ms
+from huracan.market.rows import Fault, Rows, find_faults, format_ms, parse_ms
 from huracan.market.store import (
     CandleFolder,
     CandleStore,
@@ -91,6 +91,7 @@ __all__ = [
     "mean_reverting_market",
     "mean_reverting_price",
     "open_folder",
+    "parse_ms",
     "policy_value",
     "predictor_market",
     "quality_report",

@@ -1,11 +1,14 @@
 """Candle rows as found in a file, sound or not, and the list of rules they break."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fault", "Rows", "fault_masks", "find_faults", "format_ms"]
+from huracan.errors import DataError
+
+__all__ = ["FAULT_KINDS", "Fault", "Rows", "fault_masks", "find_faults", "format_ms", "parse_ms"]
 
 _PRICES = ("open", "high", "low", "close")
 _VOLUMES = ("volume", "quote_volume", "trades", "taker_buy_volume")
@@ -99,3 +102,17 @@ def format_ms(time_ms: int) -> str:
     if not -62_135_596_800_000 <= time_ms < 253_402_300_800_000:
         return f"{time_ms} ms"
     return f"{np.datetime64(time_ms, 'ms').astype('datetime64[s]')}Z"
+
+
+def parse_ms(text: str) -> int:
+    """Return a date or time in ISO 8601 as ms since the epoch; without a zone it is UTC.
+
+    Raises:
+        DataError: the text is no such date.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise DataError(f"{text!r} is no date; write 2025-06-11 or 2025-06-11T14:00:00, in UTC") from None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return int(aware.timestamp()) * 1_000 + aware.microsecond // 1_000
