@@ -10,6 +10,7 @@ from huracan.features.layout import S_DATA_AGE, S_DAY_PNL, S_DRAWDOWN, S_GROSS, 
 
 __all__ = ["NUM_ACTIONS", "Action", "ExitReason", "is_legal", "legal_actions"]
 
+
 class Action(IntEnum):
     """A policy's choice at a decision; the value of an ENTER is its size in halves of the stake."""
 

@@ -5,12 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from huracan.features.layout import STATE_SIZE
+from huracan.config import RiskSettings
+from huracan.errors import InvariantError
+from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT, STATE_SIZE
+from huracan.trading.account import ACCOUNT_SIZE
+from huracan.trading.deck import FIRST_BAR, FIRST_ROW, build_deck
 from huracan.trading.settings import KernelSettings, Limits
+from huracan.trading.slot import SLOT_SIZE
+from huracan.trading.stepping import LaneArrays, Records, begin_lanes, step_lanes
 from huracan.trading.tape import Tape
-from huracan.trading.trades import Trades
+from huracan.trading.trades import RECORD_SIZE, Trades
 
 __all__ = ["Lanes"]
+
+_ACCOUNT_ENTRIES = [S_HEAT, S_DRAWDOWN, S_DAY_PNL, S_GROSS, S_HEALTH]
 
 
 class Lanes:
@@ -20,7 +28,7 @@ class Lanes:
     reward is 0 and its flags stay until the next `reset`. Lanes never influence each other.
 
     Args:
-        tapes: the markets; copied once into one block (give the same list to one `Lanes` only).
+        tapes: the markets; copied into one block, a single one is not.
         settings: resolved rules; must be those the tapes were built with.
         num_lanes: N.
         record: keep closed trades with their entry states and the daily equity.
@@ -41,20 +49,10 @@ class Lanes:
         due: bool[N], a decision is due at this close.
         equity: float64[N], result of the account since reset marked at the close, quote currency (0 at the start).
         tape: int64[N], the lane's market.
+        heat: float64[N], loss if the lane's stop hits, working entry included, quote currency.
+        gross: float64[N], value held and being bought, quote currency.
         slots: int64[N, SLOT_SIZE], position records (`huracan.trading.slot`); read only.
     """
-
-    obs: NDArray[np.float32]
-    reward: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    bar: NDArray[np.int64]
-    bar_no: NDArray[np.int64]
-    next_bar_no: NDArray[np.int64]
-    due: NDArray[np.bool_]
-    equity: NDArray[np.float64]
-    tape: NDArray[np.int64]
-    slots: NDArray[np.int64]
 
     def __init__(
         self,
@@ -66,8 +64,31 @@ class Lanes:
         limits: Limits | None = None,
     ) -> None:
         self.num_lanes = num_lanes
-        self.obs = np.zeros((num_lanes, STATE_SIZE), np.float32)
-        raise NotImplementedError
+        self.settings = settings
+        self._tapes = tuple(tapes)
+        self._deck = build_deck(self._tapes, settings)
+        self._rules = settings.rules
+        self._limits = Limits.of(RiskSettings()) if limits is None else limits
+        self._every_bar = every_bar
+        self._arrays = _new_arrays(num_lanes)
+        self._arrays.truncated[:] = True  # nothing runs before its reset
+        self._days = max(len(tape.costs.day_ms) for tape in self._tapes)
+        self._records = _new_records(record, num_lanes, self._days)
+        self._no_force = np.zeros(num_lanes, np.int64)
+        self._all = np.ones(num_lanes, np.bool_)
+        self.obs = self._arrays.obs
+        self.reward = self._arrays.reward
+        self.terminated = self._arrays.terminated
+        self.truncated = self._arrays.truncated
+        self.bar = self._arrays.bar
+        self.bar_no = self._arrays.bar_no
+        self.next_bar_no = self._arrays.next_bar_no
+        self.due = self._arrays.due
+        self.equity = self._arrays.equity
+        self.heat = self._arrays.heat
+        self.gross = self._arrays.gross
+        self.tape = self._arrays.tape
+        self.slots = self._arrays.slots
 
     def reset(
         self,
@@ -95,7 +116,25 @@ class Lanes:
         Raises:
             InvariantError: an argument breaks one of these conditions.
         """
-        raise NotImplementedError
+        arrays, deck = self._arrays, self._deck
+        which = np.ascontiguousarray(lanes, dtype=np.int64)
+        for lane, market, first, last in zip(which, tape, start, stop, strict=True):
+            row = int(np.searchsorted(self._tapes[market].rows, first))
+            if row == len(self._tapes[market].rows) or self._tapes[market].rows[row] != first:
+                raise InvariantError(f"{self._tapes[market].symbol}: no decision is due at bar {first}, start at one")
+            if not first + 2 <= last <= len(self._tapes[market]):
+                raise InvariantError(
+                    f"{self._tapes[market].symbol}: bars {first} to {last} leave no bar to trade, or the tape "
+                    f"({len(self._tapes[market])} bars)"
+                )
+            arrays.tape[lane] = market
+            arrays.at[lane] = first + deck.market[market, FIRST_BAR]
+            arrays.stop[lane] = last + deck.market[market, FIRST_BAR]
+            arrays.row[lane] = row + deck.market[market, FIRST_ROW]
+        arrays.at_end[which] = at_end
+        arrays.load[which] = 0.0 if load is None else load
+        arrays.scale[which] = 1.0 if cost_scale is None else cost_scale
+        begin_lanes(deck, arrays, self._records, self._rules, self._limits, which)
 
     def step(
         self,
@@ -112,7 +151,28 @@ class Lanes:
             advance: bool[N], False leaves a lane as it is (a coin whose next bar is missing while the others go on);
                 None advances all.
         """
-        raise NotImplementedError
+        if self._records.on:
+            self._grow_records()
+        step_lanes(
+            self._deck,
+            self._arrays,
+            self._records,
+            self._rules,
+            self._limits,
+            np.ascontiguousarray(actions, dtype=np.int64),
+            self._no_force if forced is None else np.ascontiguousarray(forced, dtype=np.int64),
+            self._all if advance is None else np.ascontiguousarray(advance, dtype=np.bool_),
+            self._every_bar,
+        )
+
+    def _grow_records(self) -> None:
+        """Make room for what one step can close: one trade a lane."""
+        count, size = int(self._records.closed[0]), len(self._records.trades)
+        if count + self.num_lanes > size:
+            trades = np.zeros((2 * size, RECORD_SIZE), np.int64)
+            states = np.zeros((2 * size, STATE_SIZE), np.float32)
+            trades[:count], states[:count] = self._records.trades[:count], self._records.states[:count]
+            self._records = self._records._replace(trades=trades, states=states)
 
     def set_account(self, columns: NDArray[np.float32]) -> None:
         """Replace the account entries of the current states, to be read by the next `step`'s mask.
@@ -120,20 +180,104 @@ class Lanes:
         Args:
             columns: float32[N, 5], state entries 72, 73, 74, 75 and 78.
         """
-        raise NotImplementedError
+        self.obs[:, _ACCOUNT_ENTRIES] = columns
 
     def trades(self) -> Trades:
-        """Return the trades closed since the last call of `clear_records` (needs `record`)."""
-        raise NotImplementedError
+        """Return every trade closed so far, sorted by lane, then time.
+
+        Raises:
+            InvariantError: the lanes were made without `record`.
+        """
+        self._need_records()
+        count = int(self._records.closed[0])
+        return Trades.from_records(
+            self._records.trades[:count], self._records.states[:count], self._tapes, self.settings.base_ms
+        )
 
     def equity_curve(self, lane: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return (start of UTC day in ms, equity at the day's last close in quote) of the lane's episode so far."""
-        raise NotImplementedError
+        """Return (start of UTC day in ms, equity at the day's last close in quote) of the lane's episode so far.
+
+        A day appears once it, or the episode, is over; days without a bar are left out.
+
+        Raises:
+            InvariantError: the lanes were made without `record`.
+        """
+        self._need_records()
+        daily = self._records.daily[lane]
+        days = np.flatnonzero(np.isfinite(daily))
+        return self._tapes[self.tape[lane]].costs.day_ms[days], daily[days]
+
+    def _need_records(self) -> None:
+        if not self._records.on:
+            raise InvariantError("these lanes keep no records; make them with record=True")
 
     def snapshot(self) -> bytes:
         """Return the whole state of all lanes (not the records); `restore` continues from it bit for bit."""
-        raise NotImplementedError
+        columns: list[NDArray] = list(self._arrays)
+        return b"".join(column.tobytes() for column in columns)
 
     def restore(self, state: bytes) -> None:
-        """Continue from a `snapshot` of lanes over the same tapes, settings and number of lanes."""
-        raise NotImplementedError
+        """Continue from a `snapshot` of lanes over the same tapes, settings and number of lanes.
+
+        Raises:
+            InvariantError: the bytes are not those of as many lanes.
+        """
+        columns: list[NDArray] = list(self._arrays)
+        sizes = [column.nbytes for column in columns]
+        if len(state) != sum(sizes):
+            raise InvariantError(f"snapshot has {len(state)} bytes, {self.num_lanes} lanes have {sum(sizes)}")
+        offset = 0
+        for column, size in zip(columns, sizes, strict=True):
+            column[...] = np.frombuffer(state, column.dtype, column.size, offset).reshape(column.shape)
+            offset += size
+
+
+def _new_arrays(n: int) -> LaneArrays:
+    """Return the arrays of `n` lanes, all zero."""
+
+    def ints() -> NDArray[np.int64]:
+        return np.zeros(n, np.int64)
+
+    def floats() -> NDArray[np.float64]:
+        return np.zeros(n, np.float64)
+
+    def flags() -> NDArray[np.bool_]:
+        return np.zeros(n, np.bool_)
+
+    return LaneArrays(
+        slots=np.zeros((n, SLOT_SIZE), np.int64),
+        accounts=np.zeros((n, ACCOUNT_SIZE), np.float64),
+        obs=np.zeros((n, STATE_SIZE), np.float32),
+        entry_state=np.zeros((n, STATE_SIZE), np.float32),
+        load=np.zeros((n, 4), np.float32),
+        reward=np.zeros(n, np.float32),
+        terminated=flags(),
+        truncated=flags(),
+        at_end=flags(),
+        due=flags(),
+        tape=ints(),
+        at=ints(),
+        stop=ints(),
+        row=ints(),
+        bar=ints(),
+        bar_no=ints(),
+        next_bar_no=ints(),
+        scale=floats(),
+        equity=floats(),
+        equity_before=floats(),
+        sigma_before=floats(),
+        heat=floats(),
+        gross=floats(),
+    )
+
+
+def _new_records(on: bool, n: int, days: int) -> Records:
+    """Return empty records; without recording they take no memory."""
+    room = max(2 * n, 256) if on else 0
+    return Records(
+        on=on,
+        closed=np.zeros(1, np.int64),
+        trades=np.zeros((room, RECORD_SIZE), np.int64),
+        states=np.zeros((room, STATE_SIZE), np.float32),
+        daily=np.full((n if on else 0, days if on else 0), np.nan),
+    )

@@ -9,7 +9,7 @@ from huracan.config import RiskSettings, TradingSettings
 from huracan.errors import ConfigError
 from huracan.market.timeframes import timeframe_ms
 
-__all__ = ["KernelSettings", "Limits", "Rules", "resolve_settings"]
+__all__ = ["KernelSettings", "Limits", "Rules", "View", "resolve_settings"]
 
 # Base timeframe -> (decision interval k, hold), bars. 1m is measured; the others keep its decision every 15 minutes
 # and half a day while bars are that fine, and lengthen the hold with the bar beyond.
@@ -47,6 +47,15 @@ class Rules(NamedTuple):
     fallback: bool
     exit_life: int
     reward_clip: float
+
+
+class View(NamedTuple):
+    """What the trader knows at a close beside the bar: sigma of a base bar, sizes in steps and ticks x steps."""
+
+    sigma: float
+    qcap: int
+    stake: int
+    min_notional: int
 
 
 @dataclass(frozen=True, slots=True)

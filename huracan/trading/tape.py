@@ -20,6 +20,8 @@ NUMBER, OPEN, HIGH, LOW, CLOSE, VOLUME = range(6)
 
 _CASH_MAX = 2**52
 _THROUGH_MAX = 2**62
+_COST_SCALE_MAX = 8
+"""Largest multiplier of fees for which no product can overflow."""
 
 
 class MarketColumns(Protocol):
@@ -159,6 +161,12 @@ def _check_margins(instrument: Instrument, bars: NDArray[np.int64], settings: Ke
         raise DataError(
             f"{instrument.symbol}: 1.5 stakes are {3 * stake // 2} ticks x steps (tick {instrument.tick}, step "
             f"{instrument.step}), more than 2^52; lower trading.stake_amount"
+        )
+    ratio, ppm = instrument.quote_ratio, _COST_SCALE_MAX * max(instrument.fee_maker_ppm, instrument.fee_taker_ppm)
+    if ppm * ratio.numerator * 1_000_000 * ratio.denominator >= _THROUGH_MAX:
+        raise DataError(
+            f"{instrument.symbol}: fees on tick {instrument.tick} and step {instrument.step} leave the 62-bit range; "
+            "give an instrument whose tick x step is a decimal nearer to 1e-8"
         )
     through = bars[:, VOLUME].astype(np.float64) * (bars[:, HIGH] - bars[:, LOW]) * settings.share_num
     if through.max(initial=0.0) >= _THROUGH_MAX:

@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Trades"]
+from huracan.trading import slot
+from huracan.trading.tape import NUMBER, Tape
+
+__all__ = ["RECORD_SIZE", "Trades"]
+
+RECORD_SIZE = slot.SLOT_SIZE + 3
+"""A closed slot, the lane, the tape and the bar_no of the exit."""
+_UNIT = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,3 +98,78 @@ class Trades:
 
     def __len__(self) -> int:
         return len(self.lane)
+
+    @classmethod
+    def from_records(
+        cls, records: NDArray[np.int64], states: NDArray[np.float32], tapes: Sequence[Tape], base_ms: int
+    ) -> Self:
+        """Return the trades of closed slots, sorted by lane (stable in time).
+
+        Args:
+            records: int64[n, RECORD_SIZE], as the kernel wrote them.
+            states: float32[n, 80], entry states.
+            tapes: the markets the lanes ran over.
+            base_ms: length of a bar, ms.
+        """
+        order = np.argsort(records[:, slot.SLOT_SIZE], kind="stable")
+        field, states = records[order].T, states[order]
+        tape, exit_no = field[slot.SLOT_SIZE + 1], field[slot.SLOT_SIZE + 2]
+        value_in, value_out = field[slot.VALUE_IN], field[slot.VALUE_OUT]
+        # quote per tick x step, coins per step, per row
+        worth = _of_tape([float(market.instrument.tick_step_quote) for market in tapes], tape)
+        step = _of_tape([float(market.instrument.step) for market in tapes], tape)
+        tick = _of_tape([float(market.instrument.tick) for market in tapes], tape)
+        exit_ticks = value_out / np.maximum(field[slot.QUANTITY_OUT], 1)
+        dust = (field[slot.BASE] - field[slot.DUST_IN]) * _UNIT / step
+        fee = -field[slot.FEE_BASE] * _UNIT / step * exit_ticks * worth - field[slot.FEE_QUOTE] * _UNIT
+        reference = field[slot.QUANTITY_IN] * exit_ticks - value_in + field[slot.SPREAD] + field[slot.SLIPPAGE]
+        net = (value_out - value_in) * worth + dust * exit_ticks * worth - field[slot.FEE_QUOTE] * _UNIT
+        return cls(
+            lane=field[slot.SLOT_SIZE],
+            tape=tape,
+            decision_bar=_index_of(field[slot.PLACED], tape, tapes),
+            entry_bar=_index_of(field[slot.FIRST_FILL], tape, tapes),
+            exit_bar=_index_of(exit_no, tape, tapes),
+            decision_ms=field[slot.PLACED] * base_ms,
+            entry_ms=field[slot.FIRST_FILL] * base_ms,
+            exit_ms=exit_no * base_ms,
+            action=field[slot.ACTION],
+            reason=field[slot.REASON],
+            requested=field[slot.REQUESTED],
+            quantity_in=field[slot.QUANTITY_IN],
+            quantity_out=field[slot.QUANTITY_OUT],
+            value_in=value_in,
+            value_out=value_out,
+            fee_base=field[slot.FEE_BASE],
+            fee_quote=field[slot.FEE_QUOTE],
+            dust_in=field[slot.DUST_IN],
+            dust_out=field[slot.BASE],
+            ref=field[slot.REF],
+            stop=field[slot.STOP],
+            target=field[slot.TARGET],
+            high=field[slot.HIGH],
+            low=field[slot.LOW],
+            price_part=reference * worth,
+            spread_part=-field[slot.SPREAD] * worth,
+            slippage_part=-field[slot.SLIPPAGE] * worth,
+            fee=fee,
+            net=net,
+            quantity=field[slot.QUANTITY_IN] * step,
+            entry_price=value_in / np.maximum(field[slot.QUANTITY_IN], 1) * tick,
+            exit_price=exit_ticks * tick,
+            entry_state=states,
+        )
+
+
+def _of_tape(values: Sequence[float], tape: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return each row's market constant, float64[n]."""
+    return np.array(values, np.float64)[tape]
+
+
+def _index_of(number: NDArray[np.int64], tape: NDArray[np.int64], tapes: Sequence[Tape]) -> NDArray[np.int64]:
+    """Return the bar indices of bar numbers, each in its own market."""
+    index = np.empty(len(number), np.int64)
+    for market in np.unique(tape):
+        rows = tape == market
+        index[rows] = np.searchsorted(tapes[market].bars[:, NUMBER], number[rows])
+    return index
