@@ -1,6 +1,21 @@
-"""Learning: RLlib PPO over columns, training of one policy, hyper-parameter search. The library's only room with Ray."""
+"""Learning: RLlib PPO over columns, training of a policy, hyper-parameter search; the only room that knows Ray."""
 
-from huracan.learn.algorithm import AlgorithmSpec, build_algorithm
-from huracan.learn.runner import EnvSource
+from huracan.ray_env import prepare_ray_environment
 
-__all__ = ["AlgorithmSpec", "EnvSource", "build_algorithm"]
+prepare_ray_environment()  # before the imports below reach Ray
+
+from huracan.learn.algorithm import AlgorithmSpec, build_algorithm  # noqa: E402
+from huracan.learn.runner import EnvSource  # noqa: E402
+from huracan.learn.train import CurvePoint, Trainer, TrainResult, read_result, train_points, train_policy  # noqa: E402
+
+__all__ = [
+    "AlgorithmSpec",
+    "CurvePoint",
+    "EnvSource",
+    "TrainResult",
+    "Trainer",
+    "build_algorithm",
+    "read_result",
+    "train_points",
+    "train_policy",
+]

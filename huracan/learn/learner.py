@@ -147,7 +147,7 @@ class MinibatchLearner(PPOTorchLearner):
                     logits, value, {name: column[rows] for name, column in columns.items()}, self.config
                 )
                 self._adam.zero_grad(set_to_none=True)
-                loss.backward()
+                torch.autograd.backward(loss)
                 norm = clip_grad_norm_(parameters, self.config.grad_clip)
                 if not math.isfinite(loss.item() + norm.item()):
                     raise TrainingError(

@@ -35,11 +35,13 @@ class EnvSource:
         entry_point: called with `context` plus `num_envs`; importable, since it travels to remote runners.
         context: what the entry point reads; small, because it is part of the algorithm's configuration.
         num_envs: slots of one runner.
+        identity: names the environment and its data; trainings with another identity do not share checkpoints.
     """
 
     entry_point: Callable[[dict[str, Any]], gym.vector.VectorEnv]
     context: Mapping[str, Any]
     num_envs: int
+    identity: str
 
 
 class ColumnEnvRunner(SingleAgentEnvRunner):
@@ -49,6 +51,8 @@ class ColumnEnvRunner(SingleAgentEnvRunner):
     the first sample): the learner's draws do not disturb it, and a runner that is restarted, or a training that is
     resumed, goes on with fresh numbers instead of repeating its first ones.
     """
+
+    env: Any
 
     def __init__(self, *, config: Any, **kwargs: Any) -> None:
         torch.set_num_threads(1)

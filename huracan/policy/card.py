@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from huracan.config import Timeframe
 from huracan.errors import ArtefactError, InvariantError
-from huracan.features import CATALOGUE
+from huracan.features import windows_for
+from huracan.features.catalogue import CATALOGUE, formula_hash
 from huracan.features.layout import STATE_SIZE
 from huracan.policy.network import NUM_ACTIONS, NetworkSpec, Normaliser
 from huracan.trading import Action
@@ -41,10 +43,10 @@ class _Model(BaseModel):
 
 
 class FeatureIdentity(_Model):
-    """One state entry as training knew it."""
+    """One state entry as training knew it: its name and the hash of its formula and code."""
 
     name: str
-    formula_sha256: Sha256
+    formula: Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
 
 
 class PolicyCard(_Model):
@@ -86,7 +88,7 @@ class PolicyCard(_Model):
     fit: JsonValue
     universe: Annotated[tuple[str, ...], Field(min_length=1)]
     leader: str | None
-    timeframe: str
+    timeframe: Timeframe
     trading: dict[str, JsonValue]
     ppo: dict[str, JsonValue]
     data_fingerprint: Sha256
@@ -111,9 +113,10 @@ def _float32(values: Any) -> npt.NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
-def catalogue_identity() -> tuple[FeatureIdentity, ...]:
-    """Return name and formula hash of the 80 entries as this code computes them."""
-    return tuple(FeatureIdentity(name=spec.name, formula_sha256=spec.formula_hash()) for spec in CATALOGUE)
+def catalogue_identity(timeframe: str) -> tuple[FeatureIdentity, ...]:
+    """Return name and formula hash of the 80 entries as this code computes them from candles of `timeframe`."""
+    table = windows_for(timeframe)
+    return tuple(FeatureIdentity(name=spec.name, formula=formula_hash(spec, table)) for spec in CATALOGUE)
 
 
 def library_versions() -> dict[str, str]:
@@ -141,11 +144,11 @@ def parse_card(where: str, data: Any) -> PolicyCard:
         raise ArtefactError(f"{where}: key {key}: {item['msg']}; export the policy again") from None
     if card.actions != ACTION_NAMES or len(card.actions) != NUM_ACTIONS:
         raise ArtefactError(f"{where}: actions {list(card.actions)} are not this version's {list(ACTION_NAMES)}")
-    for index, (found, ours) in enumerate(zip(card.features, catalogue_identity(), strict=True)):
+    for index, (found, ours) in enumerate(zip(card.features, catalogue_identity(card.timeframe), strict=True)):
         if found != ours:
             raise ArtefactError(
-                f"{where}: state entry {index} was {found.name} ({found.formula_sha256[:12]}) in training and is "
-                f"{ours.name} ({ours.formula_sha256[:12]}) here; train again with this version"
+                f"{where}: state entry {index} was {found.name} ({found.formula}) in training and is "
+                f"{ours.name} ({ours.formula}) here; train again with this version"
             )
     try:
         card.normaliser()

@@ -1,0 +1,253 @@
+"""Hyper-parameter search: Tune, Optuna and ASHA over the recipe's settings, judged on held-out training data only.
+
+A candidate is trained with several seeds side by side. Its objective is what the greedy policies earn, net of all
+costs, on a validation window inside the training data: never the training return, never a bar of a test window.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from ray import tune
+from ray.tune.search.optuna import OptunaSearch
+
+from huracan.config import PpoSettings, SearchSettings
+from huracan.errors import TrainingError
+from huracan.learn.algorithm import AlgorithmSpec
+from huracan.learn.train import Trainer
+from huracan.learn.trials import Trial, TrialSink
+from huracan.learn.validation import Validation, ValidationScore
+from huracan.policy import Ensemble
+
+__all__ = ["SEARCHED", "SearchPlan", "SearchResult", "search", "with_params"]
+
+OBJECTIVE: Final = "objective"
+TIME: Final = "env_steps"
+_NAME: Final = "search"
+SEARCHED: Final[Mapping[str, Any]] = {
+    "ppo.lr": tune.loguniform(5e-5, 1e-3),
+    "ppo.gamma": tune.choice([0.98, 0.99, 0.995, 0.998]),
+    "ppo.entropy_coeff": tune.loguniform(5e-4, 2e-2),
+    "ppo.clip_param": tune.choice([0.1, 0.2, 0.3]),
+    "ppo.num_epochs": tune.choice([2, 4, 6]),
+    "ppo.weight_decay": tune.choice([0.0, 1e-4, 1e-2]),
+}
+"""What is searched and where; the first candidate is the configuration as given."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """A search, small enough to travel to every trial.
+
+    Attributes:
+        spec: the recipe; its hyper-parameters are the first candidate, its seed the first seed.
+        validation: judges a trained policy.
+        settings: number of trials, seeds, steps.
+    """
+
+    spec: AlgorithmSpec
+    validation: Validation
+    settings: SearchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """How a search ended.
+
+    Attributes:
+        ppo: hyper-parameters of the best candidate that was trained to full length.
+        best: its trial.
+        trials: all of them, best objective first, those without one last.
+    """
+
+    ppo: PpoSettings
+    best: Trial
+    trials: tuple[Trial, ...]
+
+
+def with_params(ppo: PpoSettings, params: Mapping[str, float | int]) -> PpoSettings:
+    """Return `ppo` with searched values by dotted setting put in, validated."""
+    update = {name.removeprefix("ppo."): value for name, value in params.items()}
+    return PpoSettings.model_validate(ppo.model_dump() | update)
+
+
+def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
+    """Run or resume the search in `folder`; Ray must be running.
+
+    Finished trials are not repeated, unfinished ones go on from their last report, failed ones start again.
+    TensorBoard logs stand in the trials' folders.
+
+    Args:
+        plan: what to search.
+        folder: absolute; on a cluster, storage that all nodes share.
+        sink: told about every change of a trial.
+
+    Raises:
+        TrainingError: no candidate reached its full length.
+    """
+    if plan.settings.num_samples == 0:
+        raise TrainingError("search.num_samples is 0: there is nothing to search")
+    path = (folder / _NAME).absolute()
+    runners = plan.spec.ppo.num_env_runners
+    trainable = tune.with_resources(
+        tune.with_parameters(run_trial, plan=plan),
+        tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": 1}] * (runners * plan.settings.seeds_per_trial)),
+    )
+    with _sink(sink):
+        if tune.Tuner.can_restore(str(path)):
+            tuner = tune.Tuner.restore(
+                str(path), trainable, resume_unfinished=True, restart_errored=True, param_space=dict(SEARCHED)
+            )
+        else:
+            tuner = _new_tuner(trainable, plan, path)
+        grid = tuner.fit()
+    trials = tuple(_trial_of_result(result, plan) for result in grid)
+    ranked = sorted(trials, key=lambda trial: -_objective(trial))
+    whole = [trial for trial in ranked if trial.score is not None and not trial.stopped_early]
+    if not whole:
+        errors = [str(result.error).strip().splitlines()[-1] for result in grid if result.error is not None]
+        reason = errors[0] if errors else "all were stopped early"
+        raise TrainingError(f"none of {len(trials)} trials in {path} was trained to full length: {reason}")
+    return SearchResult(with_params(plan.spec.ppo, whole[0].params), whole[0], tuple(ranked))
+
+
+def run_trial(config: dict[str, Any], plan: SearchPlan) -> None:
+    """Train one candidate with all its seeds and report its objective; what Tune runs in a trial's process."""
+    torch.set_num_threads(1)
+    settings = plan.settings
+    spec = replace(plan.spec, ppo=with_params(plan.spec.ppo, config), total_env_steps=settings.env_steps)
+    seeds = range(spec.seed, spec.seed + settings.seeds_per_trial)
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
+        resumed = tune.get_checkpoint()
+        if resumed is not None:
+            resumed.to_directory(scratch)
+        trainers = [
+            stack.enter_context(Trainer(replace(spec, seed=seed), _checkpoint(Path(scratch), seed))) for seed in seeds
+        ]
+        while not trainers[0].finished:
+            mark = min(trainers[0].env_steps + settings.grace_env_steps, settings.env_steps)
+            for trainer in trainers:
+                while trainer.env_steps < mark:
+                    trainer.step()
+            scores = [plan.validation.score(Ensemble([trainer.net()])) for trainer in trainers]
+            with tempfile.TemporaryDirectory() as saved:
+                for seed, trainer in zip(seeds, trainers, strict=True):
+                    trainer.save(_checkpoint(Path(saved), seed))
+                report = _report(scores, trainers)
+                tune.report(report, checkpoint=tune.Checkpoint.from_directory(saved))
+
+
+def _checkpoint(folder: Path, seed: int) -> Path:
+    return folder / f"seed-{seed}.safetensors"
+
+
+def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str, float]:
+    """Return means over the seeds under the names of `ValidationScore`, and where the training stands."""
+    count = len(scores)
+    return {
+        OBJECTIVE: sum(score.objective for score in scores) / count,
+        "daily_mean_quote": sum(score.daily_mean_quote for score in scores) / count,
+        "daily_error_quote": sum(score.daily_error_quote for score in scores) / count,
+        "days": scores[0].days,
+        "trades": sum(score.trades for score in scores) / count,
+        TIME: min(trainer.env_steps for trainer in trainers),
+        "reward_mean": sum(trainer.curve[-1].reward_mean for trainer in trainers) / count,
+        "train_wall_s": sum(trainer.wall_s for trainer in trainers),
+    }
+
+
+def _new_tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
+    settings = plan.settings
+    given = plan.spec.ppo.model_dump()
+    first = {name: given[name.removeprefix("ppo.")] for name in SEARCHED}
+    return tune.Tuner(
+        trainable,
+        param_space=dict(SEARCHED),
+        tune_config=tune.TuneConfig(
+            metric=OBJECTIVE,
+            mode="max",
+            num_samples=settings.num_samples,
+            max_concurrent_trials=settings.max_concurrent_trials,
+            search_alg=OptunaSearch(points_to_evaluate=[first], seed=settings.seed),
+            scheduler=tune.schedulers.ASHAScheduler(
+                time_attr=TIME,
+                max_t=settings.env_steps,
+                grace_period=min(settings.grace_env_steps, settings.env_steps),
+                reduction_factor=settings.reduction_factor,
+            ),
+            reuse_actors=False,
+        ),
+        run_config=tune.RunConfig(
+            name=path.name,
+            storage_path=str(path.parent),
+            callbacks=[_SinkCallback()],
+            failure_config=tune.FailureConfig(max_failures=1),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            verbose=0,
+        ),
+    )
+
+
+_current_sink: list[TrialSink] = []
+
+
+@contextmanager
+def _sink(sink: TrialSink) -> Iterator[None]:
+    """Make `sink` the one that `_SinkCallback` tells, for the block: Tune pickles its callbacks, a sink cannot be."""
+    _current_sink.append(sink)
+    try:
+        yield
+    finally:
+        _current_sink.pop()
+
+
+class _SinkCallback(tune.Callback):
+    """Hands every change of a trial to the sink of the running search."""
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._tell(trial, "running")
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        self._tell(trial, "running", result)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._tell(trial, "done")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._tell(trial, "failed")
+
+    def _tell(self, trial: Any, status: Any, result: dict[str, Any] | None = None) -> None:
+        for sink in _current_sink:
+            sink.trial_changed(_trial(trial.trial_id, status, trial.config, result or trial.last_result))
+
+
+def _trial(name: str, status: Any, config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Trial:
+    """Return the trial as Tune's configuration and last metrics describe it."""
+    params = {key: config[key] for key in SEARCHED if key in config}
+    if not metrics or OBJECTIVE not in metrics:
+        return Trial(name, status, params, None, 0, 0.0, stopped_early=False)
+    score = ValidationScore(
+        float(metrics[OBJECTIVE]),
+        float(metrics["daily_mean_quote"]),
+        float(metrics["daily_error_quote"]),
+        int(metrics["days"]),
+        round(metrics["trades"]),
+    )
+    return Trial(name, status, params, score, int(metrics[TIME]), float(metrics["train_wall_s"]), stopped_early=False)
+
+
+def _trial_of_result(result: Any, plan: SearchPlan) -> Trial:
+    metrics = result.metrics or {}
+    status = "failed" if result.error is not None else "done"
+    trial = _trial(str(metrics.get("trial_id", Path(result.path).name)), status, result.config, metrics)
+    return replace(trial, stopped_early=trial.env_steps < plan.settings.env_steps)
+
+
+def _objective(trial: Trial) -> float:
+    return trial.score.objective if trial.score is not None else float("-inf")

@@ -1,0 +1,316 @@
+"""Training one policy: the loop around the algorithm, its checkpoints, its curve and its artefact."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import torch
+
+from huracan.errors import TrainingError
+from huracan.learn.algorithm import AlgorithmSpec, build_algorithm, learner_state, restore_learner, trained_net
+from huracan.learn.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from huracan.policy import PolicyNet
+from huracan.policy.artefact import export_artefact
+from huracan.policy.card import PolicyCard
+
+__all__ = ["CurvePoint", "TrainResult", "Trainer", "read_result", "spec_sha256", "train_points", "train_policy"]
+
+CHECKPOINT_NAME: Final = "checkpoint.safetensors"
+POLICY_NAME: Final = "policy"
+RESULT_NAME: Final = "result.json"
+CHECKPOINT_EVERY: Final = 8
+STALLED_ITERATIONS_MAX: Final = 40
+STALL_PAUSE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One iteration of training; figures of the training data, never a measure of quality.
+
+    Attributes:
+        env_steps: environment steps learnt from so far.
+        wall_s: seconds of training so far, resumed parts included.
+        reward_mean: mean scaled reward per environment step of the batch.
+        episode_return_mean: mean return of episodes that ended in the batch, NaN when none did.
+        entropy: mean policy entropy, nats.
+        kl: estimated divergence of the last epoch from the sampling policy, nats.
+        clip_frac: share of ratios that were clipped.
+        policy_loss: surrogate loss.
+        vf_loss: value loss.
+        vf_explained_var: 1 - var(target - prediction) / var(target), before the update.
+        learning_rate: of the batch.
+    """
+
+    env_steps: int
+    wall_s: float
+    reward_mean: float
+    episode_return_mean: float
+    entropy: float
+    kl: float
+    clip_frac: float
+    policy_loss: float
+    vf_loss: float
+    vf_explained_var: float
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A finished training.
+
+    Attributes:
+        seed: of the training.
+        env_steps: environment steps learnt from.
+        wall_s: seconds of training.
+        curve: one point per iteration.
+        artefact: folder of the exported policy.
+        sha256: id of the exported policy.
+    """
+
+    seed: int
+    env_steps: int
+    wall_s: float
+    curve: tuple[CurvePoint, ...]
+    artefact: Path
+    sha256: str
+
+
+class Trainer:
+    """A training that can be stepped, saved and continued; use as a context manager.
+
+    Args:
+        spec: what to train.
+        checkpoint: file to continue from if it exists; `save` writes it.
+
+    Raises:
+        ArtefactError: the checkpoint is damaged or belongs to another training.
+    """
+
+    def __init__(self, spec: AlgorithmSpec, checkpoint: Path | None = None) -> None:
+        torch.set_num_threads(1)
+        for name in ("ray.rllib", "ray.tune", "ray.train"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self._spec = spec
+        self._checkpoint = checkpoint
+        self._id = spec_sha256(spec)
+        self.curve: list[CurvePoint] = []
+        self._algorithm = build_algorithm(spec)
+        if checkpoint is not None and checkpoint.exists():
+            try:
+                state, extra = load_checkpoint(checkpoint, self._id)
+                self.curve = [CurvePoint(**_with_nan(point)) for point in extra["curve"]]
+                restore_learner(self._algorithm, state)
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def env_steps(self) -> int:
+        """Return the environment steps learnt from so far."""
+        return self.curve[-1].env_steps if self.curve else 0
+
+    @property
+    def wall_s(self) -> float:
+        """Return the seconds of training so far."""
+        return self.curve[-1].wall_s if self.curve else 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Return whether all environment steps of the specification are learnt from."""
+        return self.env_steps >= self._spec.total_env_steps
+
+    def step(self) -> CurvePoint:
+        """Sample one batch, learn from it and return what happened.
+
+        Raises:
+            TrainingError: loss or gradient is not finite, or no runner comes back.
+        """
+        begin = time.perf_counter()
+        for _ in range(STALLED_ITERATIONS_MAX):
+            result = self._algorithm.train()
+            if "learners" in result and _number(result, "env_runners", "num_env_steps_sampled") > 0:
+                break
+            time.sleep(STALL_PAUSE_S)
+        else:
+            raise TrainingError(
+                f"no environment runner answered in {STALLED_ITERATIONS_MAX} attempts after {self.env_steps} steps; "
+                "look at the runners' logs in the Ray session folder, then resume the run"
+            )
+        stats = result["learners"]["default_policy"]
+        trained = int(_number(result, "learners", "__all_modules__", "num_env_steps_trained"))
+        point = CurvePoint(
+            env_steps=self.env_steps + trained,
+            wall_s=self.wall_s + time.perf_counter() - begin,
+            reward_mean=_number(result, "env_runners", "reward_mean"),
+            episode_return_mean=_number(result, "env_runners", "episode_return_mean"),
+            entropy=float(stats["entropy"]),
+            kl=float(stats["kl"]),
+            clip_frac=float(stats["clip_frac"]),
+            policy_loss=float(stats["policy_loss"]),
+            vf_loss=float(stats["vf_loss"]),
+            vf_explained_var=float(stats["vf_explained_var"]),
+            learning_rate=float(stats["learning_rate"]),
+        )
+        self.curve.append(point)
+        return point
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the checkpoint (to `path`, if given).
+
+        Raises:
+            TrainingError: the disk refuses, or there is nowhere to write to.
+        """
+        target = path or self._checkpoint
+        if target is None:
+            raise TrainingError("this training has no checkpoint file; pass one to the trainer or to save")
+        curve = [_without_nan(dataclasses.asdict(point)) for point in self.curve]
+        save_checkpoint(target, self._id, learner_state(self._algorithm), {"curve": curve})
+
+    def net(self) -> PolicyNet:
+        """Return a copy of the network as trained so far."""
+        return trained_net(self._algorithm, self._spec)
+
+    def close(self) -> None:
+        """Stop runners and learner."""
+        self._algorithm.stop()
+
+
+def train_points(
+    spec: AlgorithmSpec, checkpoint: Path, every: int = CHECKPOINT_EVERY
+) -> Iterator[CurvePoint | PolicyNet]:
+    """Train to the end, yielding each iteration's point and at last the network.
+
+    Continues from the checkpoint if there is one. A generator, so that a Ray task can stream it to its driver.
+
+    Args:
+        spec: what to train.
+        checkpoint: file, written every `every` iterations and at the end.
+        every: iterations between checkpoints.
+    """
+    with Trainer(spec, checkpoint) as trainer:
+        while not trainer.finished:
+            point = trainer.step()
+            if trainer.finished or len(trainer.curve) % every == 0:
+                trainer.save()
+            yield point
+        yield trainer.net()
+
+
+def train_policy(
+    spec: AlgorithmSpec,
+    card: PolicyCard,
+    folder: Path,
+    on_progress: Callable[[CurvePoint], None] = lambda point: None,
+    points: Iterator[CurvePoint | PolicyNet] | None = None,
+) -> TrainResult:
+    """Train one policy into `folder` and export its artefact; finished work is returned, not repeated.
+
+    Args:
+        spec: what to train.
+        card: the artefact's card; seeds, steps and hyper-parameters are taken from `spec`.
+        folder: gets the checkpoint while training, then `policy/` and `result.json`.
+        on_progress: called after every iteration.
+        points: where the training happens, if not here: the stream of a remote `train_points`.
+
+    Raises:
+        TrainingError: the training cannot go on; what was saved is kept and the next call continues from it.
+        ArtefactError: the policy cannot be exported.
+    """
+    finished = read_result(folder)
+    if finished is not None:
+        return finished
+    checkpoint = folder / CHECKPOINT_NAME
+    curve: list[CurvePoint] = []
+    if checkpoint.exists():
+        _, extra = load_checkpoint(checkpoint, spec_sha256(spec))
+        curve = [CurvePoint(**_with_nan(point)) for point in extra["curve"]]
+    net: PolicyNet | None = None
+    with contextlib.closing(_generator(points or train_points(spec, checkpoint))) as stream:
+        for item in stream:
+            if isinstance(item, PolicyNet):
+                net = item
+                continue
+            while curve and curve[-1].env_steps >= item.env_steps:  # a stream that began again at its checkpoint
+                curve.pop()
+            curve.append(item)
+            on_progress(item)
+    if net is None:
+        raise TrainingError(f"the training of seed {spec.seed} ended without a policy; resume the run")
+    update = {"seeds": (spec.seed,), "env_steps": curve[-1].env_steps, "ppo": spec.ppo.model_dump(mode="json")}
+    artefact = export_artefact(folder / POLICY_NAME, [net], card.model_copy(update=update))
+    result = TrainResult(
+        spec.seed, curve[-1].env_steps, curve[-1].wall_s, tuple(curve), folder / POLICY_NAME, artefact.sha256
+    )
+    document = dataclasses.asdict(result) | {
+        "artefact": POLICY_NAME,
+        "curve": [_without_nan(dataclasses.asdict(point)) for point in curve],
+    }
+    write_atomically(folder / RESULT_NAME, json.dumps(document).encode())
+    checkpoint.unlink(missing_ok=True)
+    return result
+
+
+def read_result(folder: Path) -> TrainResult | None:
+    """Return the finished training in `folder`, or None.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    path = folder / RESULT_NAME
+    try:
+        document = json.loads(path.read_bytes())
+        curve = tuple(CurvePoint(**_with_nan(point)) for point in document.pop("curve"))
+        artefact = folder / document.pop("artefact")
+        return TrainResult(**document, curve=curve, artefact=artefact)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); remove its folder to train this seed again") from None
+
+
+def spec_sha256(spec: AlgorithmSpec) -> str:
+    """Return what identifies a training: network, normaliser, hyper-parameters, seed, length, slots, environment."""
+    digest = hashlib.sha256()
+    values = [dataclasses.asdict(spec.network), spec.ppo.model_dump(mode="json"), spec.seed, spec.total_env_steps]
+    digest.update(json.dumps([*values, spec.source.num_envs, spec.source.identity]).encode())
+    for array in dataclasses.astuple(spec.normaliser):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _generator(points: Iterator[CurvePoint | PolicyNet]) -> Any:
+    """Return `points` as a generator, so that it can be closed whatever it is."""
+    yield from points
+
+
+def _number(result: dict[str, Any], *path: str) -> float:
+    """Return a metric, NaN when RLlib did not report it."""
+    node: Any = result
+    for key in path:
+        if not isinstance(node, dict) or key not in node:
+            return math.nan
+        node = node[key]
+    return float(node)
+
+
+def _without_nan(point: dict[str, float]) -> dict[str, float | None]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in point.items()}
+
+
+def _with_nan(point: dict[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if value is None else value for name, value in point.items()}

@@ -1,0 +1,49 @@
+"""What must stand in the environment before Ray is imported: its token authentication, with our own token file.
+
+Ray reads the mode once, at import. Without it a local instance would write a token that others can read; with it set
+on one side only, both sides wait for each other. Importing `huracan.learn` calls `prepare_ray_environment`.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from huracan.config import home_folder
+from huracan.errors import ConfigError
+
+__all__ = ["prepare_ray_environment", "write_ray_token"]
+
+
+def prepare_ray_environment() -> None:
+    """Choose token authentication with a token under HURACAN_HOME, unless the caller or the cluster has chosen.
+
+    Nothing is chosen when `RAY_AUTH_MODE` or `RAY_ADDRESS` is set: then the cluster's owner has decided.
+    """
+    if "RAY_AUTH_MODE" in os.environ or os.environ.get("RAY_ADDRESS"):
+        return
+    os.environ["RAY_AUTH_MODE"] = "token"
+    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(home_folder() / "ray" / "token")
+
+
+def write_ray_token() -> None:
+    """Create the token file that `RAY_AUTH_TOKEN_PATH` names, readable by its owner only, if there is none.
+
+    Raises:
+        ConfigError: it cannot be written, or others can read it.
+    """
+    if os.environ.get("RAY_AUTH_MODE") != "token" or "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        return
+    path = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            if path.stat().st_mode & 0o077:
+                raise ConfigError(f"{path} can be read by other users; run: chmod 600 {path}") from None
+            return
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    except OSError as error:
+        raise ConfigError(f"Ray's token cannot be written to {path}: {error.strerror}; set HURACAN_HOME") from None
