@@ -1,0 +1,121 @@
+"""Configuration: the merge and its precedence, what is refused, what is shown, and where huracan keeps its data."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from huracan.config import Settings, home_folder, load_settings
+from huracan.errors import ConfigError
+
+
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "settings.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_nearest_source_wins(tmp_path: Path) -> None:
+    """Command line beats environment beats file beats default, key by key."""
+    path = _written(tmp_path, "ppo: {lr: 0.1, gamma: 0.5, lambda_: 0.6}")
+    environ = {"HURACAN__PPO__LR": "0.2", "HURACAN__PPO__GAMMA": "0.7", "PATH": "x"}
+    settings = load_settings(path, {"ppo.lr": 0.3, "ppo.entropy_coeff": None}, environ)
+    assert (settings.ppo.lr, settings.ppo.gamma, settings.ppo.lambda_) == (0.3, 0.7, 0.6)
+    assert settings.ppo.entropy_coeff == Settings().ppo.entropy_coeff
+
+
+def test_the_environment_is_typed_by_yaml() -> None:
+    """Lists, numbers and nothing can be given through the environment."""
+    environ = {
+        "HURACAN__SHADOW__SEEDS": "[4, 5]",
+        "HURACAN__TRADING__HOLD_BARS": "null",
+        "HURACAN__DATA__SYMBOLS": "[A/B]",
+    }
+    settings = load_settings(None, None, environ)
+    assert (settings.shadow.seeds, settings.trading.hold_bars, settings.data.symbols) == ((4, 5), None, ("A/B",))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"ppo.learning_rate": 1}, "unknown key ppo.learning_rate"),
+        ({"nothing.here": 1}, "unknown key nothing"),
+        ({"ppo.lr": "fast"}, "ppo.lr"),
+        ({"ppo.lr": -1}, "ppo.lr"),
+        ({"ppo.lr": float("nan")}, "ppo.lr"),
+        ({"ppo": 3}, "ppo"),
+        ({"ppo.minibatch_size": 9_000}, "ppo.minibatch_size 9000 exceeds ppo.train_batch_size 8192"),
+        ({"env.num_envs": 10_000}, "env.num_envs 10000 exceeds"),
+        ({"data.timeframe": "7m"}, "data.timeframe"),
+        ({"ppo": 3, "ppo.lr": 1}, "ppo is a value, not a section"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_it(overrides: dict[str, object], named: str) -> None:
+    """Unknown keys, wrong types, values out of bounds and contradictions are refused by name, on one line."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(None, overrides, {})
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["ppo: [", "- a list", "just text", "\x00"], ids=["not yaml", "a list", "a text", "a control character"]
+)
+def test_a_bad_file_is_one_line_that_names_it(tmp_path: Path, text: str) -> None:
+    """A file that is not YAML, or not sections of keys, is refused by its path."""
+    path = _written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path, None, {})
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """A configuration file that does not exist, or is a folder, is an error, not the defaults."""
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            load_settings(path, None, {})
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    """A file without content changes nothing."""
+    assert load_settings(_written(tmp_path, "# nothing\n"), None, {}) == Settings()
+
+
+def test_settings_cannot_be_changed() -> None:
+    """The merged settings and their sections are frozen."""
+    with pytest.raises(ValidationError):
+        Settings().ppo.lr = 1.0  # type: ignore[misc]
+
+
+def test_the_secret_stays_out_of_what_is_stored_and_of_the_hash() -> None:
+    """The database URL is in neither the public values nor the text of the settings, and does not change the hash."""
+    settings = load_settings(None, {"database.url": "postgresql://u:hunter2@h/d"}, {})
+    assert "hunter2" not in str(settings.public()) + repr(settings)
+    assert settings.hash == Settings().hash
+    assert settings.database.url is not None
+    assert settings.database.url.get_secret_value().endswith("@h/d")
+
+
+def test_the_hash_follows_the_values() -> None:
+    """Two settings have the same hash when and only when their values agree."""
+    assert load_settings(None, {"ppo.lr": 3e-4}, {}).hash == Settings().hash
+    assert load_settings(None, {"ppo.lr": 1e-4}, {}).hash != Settings().hash
+
+
+def test_home_is_absolute_and_a_job_must_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HURACAN_HOME decides; without it the working directory's; a relative one, or none in a Ray job, is refused."""
+    monkeypatch.chdir(tmp_path)
+    assert home_folder({"HURACAN_HOME": "/data/huracan"}) == Path("/data/huracan")
+    assert home_folder({}) == Path.cwd() / ".huracan"
+    with pytest.raises(ConfigError, match="relative"):
+        home_folder({"HURACAN_HOME": "somewhere"})
+    with pytest.raises(ConfigError, match="runtime environment"):
+        home_folder({"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
+
+
+@pytest.mark.parametrize("name", ["laptop.yaml", "production.yaml"])
+def test_the_shipped_files_load(name: str) -> None:
+    """Each starting configuration is valid and differs from the defaults."""
+    settings = load_settings(Path(__file__).parents[1] / "configs" / name, None, {})
+    assert settings != Settings()
