@@ -5,7 +5,8 @@ Importing this package registers `huracan/Trading-v0` with Gymnasium.
 
 import gymnasium
 
-# from huracan.env.entry import vector_entry_point
+# from huracan.env.dataset import Dataset, DatasetSummary, Refusal
+from huracan.env.entry import vector_entry_point
 from huracan.env.episodes import EpisodeSampler, Window
 from huracan.env.single import ENV_ID, TradingEnv
 from huracan.env.vector import ACTION_SPACE, OBSERVATION_SPACE, TradingVectorEnv
@@ -14,7 +15,10 @@ __all__ = [
     "ACTION_SPACE",
     "ENV_ID",
     "OBSERVATION_SPACE",
+    "Dataset",
+    "DatasetSummary",
     "EpisodeSampler",
+    "Refusal",
     "TradingEnv",
     "TradingVectorEnv",
     "Window",

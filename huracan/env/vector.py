@@ -18,7 +18,7 @@ from huracan.trading import Action, KernelSettings, Lanes, Limits, Tape
 __all__ = ["ACTION_SPACE", "OBSERVATION_SPACE", "TradingVectorEnv"]
 
 OBSERVATION_SPACE = spaces.Box(-np.inf, np.inf, (STATE_SIZE,), np.float32)
-ACTION_SPACE = spaces.Discrete(len(Action))
+ACTION_SPACE: spaces.Discrete[np.int64] = spaces.Discrete(len(Action))
 
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
