@@ -99,6 +99,7 @@ class Actor:
     oco: int | None = None
     stopped: bool = False
     bar_no: int = 0
+    rows: int = 0
     cids: int = 0
     cancels: list[int] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -113,11 +114,17 @@ class Actor:
         """Whether only EXIT and HOLD mean anything."""
         return self.held or self.entry is not None
 
+    @property
+    def now(self) -> int:
+        """What deadlines are measured in: the number of the bar, so that missing bars count."""
+        return self.rows if RuleError.DEADLINE_COUNTS_ROWS in self.errors else self.bar_no
+
     # ---- at a close -------------------------------------------------------------------------------------------
 
     def on_close(self, candle: Candle, cost: BookCost) -> None:
         """(b) Excursions and housekeeping of a closed bar, after its fills were booked."""
         self.bar_no = candle.bar_no
+        self.rows += 1
         self.ledger.see(candle)
         close_bid = candle.close - cost.spread // 2 * self.rules.tick
         if self.held:
@@ -133,7 +140,7 @@ class Actor:
             self._exit_at_market("take_profit")
         elif held_bars >= hold:
             self._exit_at_market("time_limit")
-        elif self.exit is not None and self.exit.limit is not None and candle.bar_no >= self.exit.deadline:
+        elif self.exit is not None and self.exit.limit is not None and self.now >= self.exit.deadline:
             self._exit_at_market(self.exit.reason)
 
     def _exit_at_market(self, reason: str) -> None:
@@ -145,8 +152,7 @@ class Actor:
                 self.exit.reason = reason
             if self.exit.limit is not None:
                 self.exit.limit, self.exit.send = None, True
-        if RuleError.ENTRY_SURVIVES_EXIT not in self.errors:
-            self._drop_entry()
+        self._drop_entry()
 
     def _watch_entry(self, candle: Candle, close_bid: Decimal) -> None:
         """Void an entry whose bracket the market has left; else renew the attempt whose life is over."""
@@ -156,7 +162,7 @@ class Actor:
         if through or candle.close >= self.plan.target:
             self.counts["entry voided"] += 1
             self._drop_entry()
-        elif candle.bar_no >= entry.deadline:
+        elif self.now >= entry.deadline:
             self._renew_entry(entry, close_bid)
 
     def _renew_entry(self, entry: Entry, close_bid: Decimal) -> None:
@@ -164,7 +170,7 @@ class Actor:
         if entry.tries < self.rules.tries:
             entry.tries += 1
             entry.limit = min(close_bid, entry.cap)
-            entry.deadline = self.bar_no + self.rules.life
+            entry.deadline = self.now + self.rules.life
             entry.send = True
             self.counts["re-peg"] += 1
         elif self.rules.fallback_taker:
@@ -208,18 +214,14 @@ class Actor:
             self._exit_at_market(reason)
 
     def _policy_exit(self, candle: Candle, cost: BookCost) -> None:
-        self._drop_entry_unless_wrong()
+        self._drop_entry()
         if not self.held or self.exit is not None:
             return
         if self.rules.maker_exit:
             close_ask = candle.close + (cost.spread - cost.spread // 2) * self.rules.tick
-            self.exit = Exit("policy_exit", close_ask, candle.bar_no + self.rules.exit_life, candle.bar_no)
+            self.exit = Exit("policy_exit", close_ask, self.now + self.rules.exit_life, candle.bar_no)
         else:
             self._exit_at_market("policy_exit")
-
-    def _drop_entry_unless_wrong(self) -> None:
-        if RuleError.ENTRY_SURVIVES_EXIT not in self.errors or not self.held:
-            self._drop_entry()
 
     def _enter(self, multiple: int, candle: Candle, cost: BookCost, sigma: float) -> None:
         """Size and levels from the decision's close alone; an order the market or the table forbids is void."""
@@ -238,7 +240,7 @@ class Actor:
             self.counts["entry refused by trader"] += 1
             return
         self.plan = Plan(close, stop, target, lot)
-        limit, deadline = min(close_bid, cap), self.bar_no + rules.life
+        limit, deadline = min(close_bid, cap), self.now + rules.life
         self.entry = Entry(steps * rules.step, cap, rules.maker_entry, limit, deadline, 1, self.bar_no)
         self.counts["entry"] += 1
 

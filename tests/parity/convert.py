@@ -17,6 +17,11 @@ START_QUOTE = Decimal(1_000_000)
 TIMEFRAME_OF_MS = {60_000: "1m", 900_000: "15m", 3_600_000: "1h", 86_400_000: "1d"}
 
 
+def pays_in_quote(market: IntegerMarket, settings: KernelSettings) -> bool:
+    """Return whether buys pay their fee in quote currency: by configuration, and always on perpetuals."""
+    return settings.fee_in_quote or ":" in market.symbol
+
+
 def make_tape(market: IntegerMarket, settings: KernelSettings) -> Tape:
     """Return the kernel's view of the market; state entries 0-61 are zeros."""
     rows = decision_rows(market.bars[:, 0], settings.decision_interval_bars)
@@ -30,7 +35,7 @@ def make_tape(market: IntegerMarket, settings: KernelSettings) -> Tape:
             min_notional=market.min_notional,
             fee_maker_ppm=settings.fee_maker_ppm,
             fee_taker_ppm=settings.fee_taker_ppm,
-            fee_in_quote=settings.fee_in_quote,
+            fee_in_quote=pays_in_quote(market, settings),
         ),
         timeframe=TIMEFRAME_OF_MS[market.base_ms],
         bars=np.ascontiguousarray(market.bars),
@@ -72,7 +77,7 @@ def make_rules(market: IntegerMarket, settings: KernelSettings, cost_scale: floa
             step=market.step,
             maker_fee=maker_ppm * FEE_UNIT,
             taker_fee=taker_ppm * FEE_UNIT,
-            fee_in_quote=settings.fee_in_quote,
+            fee_in_quote=pays_in_quote(market, settings),
             share=(settings.share_num, settings.share_den),
             stop_slip=settings.stop_slip_range_frac,
         ),
@@ -97,4 +102,3 @@ def make_rules(market: IntegerMarket, settings: KernelSettings, cost_scale: floa
         interval=settings.decision_interval_bars,
         start_quote=START_QUOTE,
     )
-

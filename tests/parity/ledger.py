@@ -113,5 +113,3 @@ class Ledger:
         )  # fmt: skip
         self.open = False
         return True
-
-

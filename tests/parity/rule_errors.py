@@ -27,7 +27,6 @@ class RuleError(Enum):
     DEADLINE_COUNTS_ROWS = "deadlines count bar numbers, missing bars included"
     PARTIAL_TARGET_RESTS = "after a partial target fill the rest goes to market"
     MAKER_EXIT_NEVER_REFUSED = "a maker exit at or below the open goes to market"
-    ENTRY_SURVIVES_EXIT = "an exit cancels the rest of the entry"
     LEVELS_FROM_FILL = "stop and target are frozen at the decision, never from the fill"
     QCAP_IGNORED = "no order is larger than the day's cap"
     TAKER_IS_ONE_TRADE = "a walk over two price levels is two trades"

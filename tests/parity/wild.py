@@ -104,7 +104,9 @@ def wild_market(rng: np.random.Generator, settings: KernelSettings, length: int 
         day=((day_ms_of_bar - day_ms[0]) // DAY_MS).astype(np.int64),
         day_ms=day_ms.astype(np.int64),
         spread=rng.integers(1, widest, days).astype(np.int64),
-        qcap=np.where(rng.random(days) < 0.9, 10 * int(lot_steps) + 5, int(lot_steps) // 3 + 2).astype(np.int64),
+        qcap=rng.choice([0, int(lot_steps) // 3 + 2, 10 * int(lot_steps) + 5], days, p=[0.05, 0.1, 0.85]).astype(
+            np.int64
+        ),
         impact=10 ** rng.uniform(-3.0, -0.5, days) * price * 1e-3 / np.sqrt(max(lot_steps, 1.0)),
     )
 
