@@ -36,6 +36,7 @@ class ToyMarket(VectorEnv):
         self._rng = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Begin all episodes, staggered in age."""
         self._rng = np.random.default_rng(seed)
         self._restart(np.ones(self.num_envs, np.bool_))
         self._age[:] = np.arange(self.num_envs) % self._steps
@@ -43,6 +44,7 @@ class ToyMarket(VectorEnv):
         return self._state, {}
 
     def step(self, actions: Any) -> Any:
+        """Pay the signal to whoever is long after acting, and refuse illegal actions."""
         state = self._state
         fresh = self._done.copy()
         before = state[:, S_IS_LONG].copy()
