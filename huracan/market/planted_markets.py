@@ -3,11 +3,11 @@
 import json
 import math
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from huracan.errors import DataError
 from huracan.market.bars import MarketShape, candles_from_prints
@@ -327,5 +327,4 @@ def _ar1(rng: np.random.Generator, length: int, rho: float, sd: float) -> NDArra
     """Return float64[length]: x' = rho x + e, stationary with standard deviation `sd` from its first value on."""
     shocks = rng.standard_normal(length) * (sd * math.sqrt(1.0 - rho**2))
     shocks[0] = sd * rng.standard_normal()
-    path: NDArray[np.float64] = lfilter([1.0], [1.0, -rho], shocks)
-    return path
+    return np.fromiter(accumulate(shocks.tolist(), lambda x, e: rho * x + e), np.float64, length)

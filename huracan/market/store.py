@@ -44,18 +44,19 @@ def read_rows(path: Path) -> Rows:
     Raises:
         DataError: the file is missing, not Parquet, empty, lacks a column, or holds one of the wrong type.
     """
-    schema = _schema(path)
-    missing = [name for name in ("timestamp", *REQUIRED_COLUMNS) if name not in schema.names]
-    if missing:
-        raise DataError(
-            f"{path}: column {', '.join(missing)} is missing (found: {', '.join(schema.names) or 'none'}); "
-            "name the columns timestamp, open, high, low, close, volume"
-        )
-    names = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in schema.names]
-    for name in names:
-        if not any(check(schema.field(name).type) for check in _NUMERIC):
-            raise DataError(f"{path}: column {name} holds {schema.field(name).type}; store it as float64")
-    table = _read(path, ["timestamp", *names])
+    with _opened(path) as file:
+        schema = file.schema_arrow
+        missing = [name for name in ("timestamp", *REQUIRED_COLUMNS) if name not in schema.names]
+        if missing:
+            raise DataError(
+                f"{path}: column {', '.join(missing)} is missing (found: {', '.join(schema.names) or 'none'}); "
+                "name the columns timestamp, open, high, low, close, volume"
+            )
+        names = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in schema.names]
+        for name in names:
+            if not any(check(schema.field(name).type) for check in _NUMERIC):
+                raise DataError(f"{path}: column {name} holds {schema.field(name).type}; store it as float64")
+        table = file.read(columns=["timestamp", *names])
     if table.num_rows == 0:
         raise DataError(f"{path}: the file holds no rows; download it again or remove it")
     time = _to_ms(path, table.column("timestamp"))
@@ -124,7 +125,8 @@ def read_metadata(path: Path) -> dict[str, str]:
     Raises:
         DataError: the file cannot be read.
     """
-    found = _schema(path).metadata or {}
+    with _opened(path) as file:
+        found = file.schema_arrow.metadata or {}
     return {
         key.decode().removeprefix("huracan."): text.decode()
         for key, text in found.items()
@@ -239,9 +241,10 @@ def read_times(path: Path) -> NDArray[np.int64]:
     Raises:
         DataError: the file cannot be read, holds no row, or has no usable `timestamp`.
     """
-    if "timestamp" not in _schema(path).names:
-        raise DataError(f"{path}: column timestamp is missing; name the open time of each bar timestamp")
-    table = _read(path, ["timestamp"])
+    with _opened(path) as file:
+        if "timestamp" not in file.schema_arrow.names:
+            raise DataError(f"{path}: column timestamp is missing; name the open time of each bar timestamp")
+        table = file.read(columns=["timestamp"])
     if table.num_rows == 0:
         raise DataError(f"{path}: the file holds no rows; download it again or remove it")
     return _to_ms(path, table.column("timestamp"))
@@ -306,18 +309,14 @@ def _some(symbols: tuple[str, ...]) -> str:
     return ", ".join(symbols[:8]) + (f" and {len(symbols) - 8} more" if len(symbols) > 8 else "")
 
 
-def _schema(path: Path) -> pa.Schema:
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Yield a file opened once, so that schema and rows are of one version even while the file is being replaced."""
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; give an existing Parquet file")
     try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({_first_line(error)}); download it again") from None
-
-
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        with pa.OSFile(str(path)) as source, pq.ParquetFile(source) as file:
+            yield file
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({_first_line(error)}); download it again") from None
 
