@@ -154,7 +154,7 @@ def ar1_optimum(problem: Ar1Problem, positions: tuple[float, float] = LONG_SHORT
     found = minimize_scalar(
         lambda q: -threshold_value(problem, q, positions), bounds=(0.0, top), method="bounded", options={"xatol": 1e-10}
     )
-    return Optimum(-float(found.fun), float(found.x))
+    return Optimum(max(-float(found.fun), 0.0), float(found.x))
 
 
 def threshold_value(problem: Ar1Problem, threshold: float, positions: tuple[float, float] = LONG_SHORT) -> float:
@@ -200,13 +200,13 @@ def solve_grid(grid: Grid, positions: Sequence[float], cost: float, span: float 
         span: stop when the bounds of the value per bar lie this close.
 
     Raises:
-        InvariantError: no convergence in 200,000 sweeps: the chain is periodic or reducible.
+        InvariantError: no convergence in 50,000 sweeps: the chain is periodic or reducible.
     """
     held = np.asarray(positions, float)
     gain = grid.payoff[:, None] * held[None, :]  # [n, a]
     fee = cost * np.abs(held[None, :] - held[:, None])  # [held, a]
     h = np.zeros_like(gain)
-    for _ in range(200_000):
+    for _ in range(50_000):
         after = gain + grid.transition @ h
         new = np.stack([(after - fee[k]).max(axis=1) for k in range(len(held))], axis=1)
         change = new - h
