@@ -84,19 +84,19 @@ SIGMA_MIN: Final = 1e-9
 _SQRT_NEAR = math.sqrt(NEAR_BARS)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def sellable(slots: Slots, lane: int, step_units: int) -> int:
     """Return the whole steps held; less than one step is dust and stays in the account."""
     return slots[lane, BASE] // step_units
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_open(slots: Slots, lane: int) -> bool:
     """Return whether a trade has begun and is not yet closed in the books."""
     return slots[lane, QUANTITY_IN] > 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def buy(
     slots: Slots, lane: int, number: int, price: int, steps: int, paid_base: int, paid_quote: int, units: int
 ) -> None:
@@ -129,7 +129,7 @@ def buy(
     mark_price(slots, lane, price)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def sell(slots: Slots, lane: int, price: int, steps: int, paid_quote: int, units: int) -> None:
     """Book a sold fill; arguments as `buy`."""
     slots[lane, BASE] -= steps * units
@@ -141,21 +141,21 @@ def sell(slots: Slots, lane: int, price: int, steps: int, paid_quote: int, units
     mark_price(slots, lane, price)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def attribute(slots: Slots, lane: int, steps: int, price: int, touch: int, mid: int) -> None:
     """Split what a fill cost against `mid` into the half-spread (mid to touch) and slippage (touch to price)."""
     slots[lane, SPREAD] += abs(touch - mid) * steps
     slots[lane, SLIPPAGE] += abs(price - touch) * steps
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def mark_price(slots: Slots, lane: int, price: int) -> None:
     """Widen the excursions of the position by one price."""
     slots[lane, HIGH] = max(slots[lane, HIGH], price)
     slots[lane, LOW] = min(slots[lane, LOW], price)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def mark_bar(slots: Slots, lane: int, bar: Bar) -> None:
     """Widen the excursions by a closed candle through which the position was held.
 
@@ -167,14 +167,14 @@ def mark_bar(slots: Slots, lane: int, bar: Bar) -> None:
     slots[lane, LOW] = min(slots[lane, LOW], bar.low)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def clear_trade(slots: Slots, lane: int) -> None:
     """Forget the closed trade and every order; base, cash and fees stay."""
     for field in range(WANT, SLOT_SIZE):
         slots[lane, field] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def equity(slots: Slots, lane: int, close: int, terms: Terms, tick_step: float) -> float:
     """Return what the account has won since it began, marked at the close, quote currency.
 
@@ -189,7 +189,7 @@ def equity(slots: Slots, lane: int, close: int, terms: Terms, tick_step: float) 
     return (slots[lane, CASH] + coins) * tick_step - slots[lane, FEE] * 1e-8
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def taker_cost(close: int, terms: Terms, view: View) -> tuple[float, float]:
     """Return (cost of one taking fill of a 1x order against the mid, what a resting one saves), fractions."""
     steps = max(1, min(view.stake // close, view.qcap))
@@ -199,7 +199,7 @@ def taker_cost(close: int, terms: Terms, view: View) -> tuple[float, float]:
     return cost, saving
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def work_age(slots: Slots, lane: int, number: int, rules: Rules) -> float:
     """Return state entry 70: age of the order at work over its life, > 0 for an entry, < 0 for an exit, else 0."""
     if slots[lane, WANT] > 0:
@@ -213,7 +213,7 @@ def work_age(slots: Slots, lane: int, number: int, rules: Rules) -> float:
     return -min(1.0, (number - slots[lane, EXIT_DEADLINE] + rules.exit_life) / rules.exit_life)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def observe(
     slots: Slots, lane: int, bar: Bar, terms: Terms, view: View, rules: Rules, state: NDArray[np.float32]
 ) -> None:

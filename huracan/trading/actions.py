@@ -67,7 +67,7 @@ def legal_actions(state: NDArray[np.float32]) -> NDArray[np.bool_]:
     return legal
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_legal(state: NDArray[np.float32], lane: int, action: int) -> bool:
     """Return `legal_actions(state)[lane, action]` for one row of float32[N, 80]; False for no action at all."""
     busy = state[lane, S_IS_LONG] > 0 or state[lane, S_ORDER_AGE] > 0

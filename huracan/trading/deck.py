@@ -1,7 +1,7 @@
-"""The deck: several tapes in one block of arrays, so that compiled code reaches any market by an offset."""
+"""The deck: several tapes in one block of records, so that compiled code reaches any market by an offset."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -9,123 +9,129 @@ from numpy.typing import NDArray
 
 from huracan.errors import InvariantError
 from huracan.trading.costs import DAY_MS
-from huracan.trading.instruments import Instrument
 from huracan.trading.settings import KernelSettings, View
 from huracan.trading.tape import CLOSE, HIGH, LOW, NUMBER, OPEN, VOLUME, Tape
-from huracan.trading.venue_law import Bar, Terms
+from huracan.trading.venue_law import Terms
 
-__all__ = ["Deck", "bar_at", "build_deck", "terms_at", "view_at"]
+__all__ = ["BAR", "DAY", "MARKET", "Deck", "build_deck", "terms_of", "view_of"]
 
-# columns of Deck.market, one row per tape
-STEP_UNITS: Final = 0
-QUOTE_NUM: Final = 1
-QUOTE_DEN: Final = 2
-MAKER_PPM: Final = 3
-TAKER_PPM: Final = 4
-FEE_IN_QUOTE: Final = 5
-STAKE: Final = 6
-MIN_NOTIONAL: Final = 7
-SHARE_NUM: Final = 8
-SHARE_DEN: Final = 9
-FIRST_BAR: Final = 10
-FIRST_ROW: Final = 11
-END_ROW: Final = 12
-FIRST_DAY: Final = 13
+BAR = np.dtype(
+    [
+        ("number", "i8"),
+        ("open", "i8"),
+        ("high", "i8"),
+        ("low", "i8"),
+        ("close", "i8"),
+        ("volume", "i8"),
+        ("sigma", "f8"),
+        ("day", "i8"),
+    ]
+)
+"""One bar, one cache line: `venue_law.Bar`, sigma and the row of its day."""
 
-# columns of Deck.money
-TICK_STEP: Final = 0
-CAPITAL: Final = 1
-KAPPA: Final = 2
+DAY = np.dtype([("number", "i8"), ("spread", "i8"), ("qcap", "i8"), ("impact", "f8")])
+"""One row of a cost table; `number` counts UTC days since the epoch."""
+
+MARKET = np.dtype(
+    [
+        ("step_units", "i8"),
+        ("quote_num", "i8"),
+        ("quote_den", "i8"),
+        ("maker_ppm", "i8"),
+        ("taker_ppm", "i8"),
+        ("fee_in_quote", "i8"),
+        ("stake", "i8"),
+        ("min_notional", "i8"),
+        ("share_num", "i8"),
+        ("share_den", "i8"),
+        ("kappa", "f8"),
+        ("tick_step", "f8"),
+        ("capital", "f8"),
+        ("first_bar", "i8"),
+        ("first_row", "i8"),
+        ("end_row", "i8"),
+        ("first_day", "i8"),
+    ]
+)
+"""Constants of one market (see `Terms`, `View`), and where its bars, decisions and days begin in the deck."""
 
 
 class Deck(NamedTuple):
-    """Tapes end to end; T bars, M decisions, D days of all tapes together, n tapes.
+    """Tapes end to end; T bars, M decisions and D days of all tapes together, n tapes.
 
     Attributes:
-        bars: int64[T, 6]; `sigma` float64[T]; `day` int32[T] row of the day columns.
-        sigma: see `Tape`.
-        day: row of the four day columns.
-        day_number: int64[D], UTC day; `spread` int64[D], `qcap` int64[D], `impact` float64[D].
-        spread: see `CostTable`.
-        qcap: see `CostTable`.
-        impact: see `CostTable`.
-        rows: int64[M], bar of each decision, index into `bars`.
+        bars: BAR[T].
+        days: DAY[D].
+        markets: MARKET[n].
+        rows: int64[M], index into `bars` of each decision, and one -1 at the end.
         age: float32[M], bars missing since the decision before: state entry 79.
-        features: float32[M, 62].
-        market: int64[n, 14], constants by column name above.
-        money: float64[n, 3]: value of a tick x step and capital in quote currency, kappa.
+        features: float32[M, 62], state entries 0-61.
     """
 
-    bars: NDArray[np.int64]
-    sigma: NDArray[np.float64]
-    day: NDArray[np.int32]
-    day_number: NDArray[np.int64]
-    spread: NDArray[np.int64]
-    qcap: NDArray[np.int64]
-    impact: NDArray[np.float64]
+    bars: NDArray[Any]
+    days: NDArray[Any]
+    markets: NDArray[Any]
     rows: NDArray[np.int64]
     age: NDArray[np.float32]
     features: NDArray[np.float32]
-    market: NDArray[np.int64]
-    money: NDArray[np.float64]
 
 
 def build_deck(tapes: Sequence[Tape], settings: KernelSettings) -> Deck:
-    """Copy the tapes into one block (a single tape is not copied)."""
+    """Copy the tapes into one block (the features of a single tape are not copied)."""
     if not tapes:
         raise InvariantError("a deck needs at least one tape")
     first_bar = np.cumsum([0, *(len(tape.bars) for tape in tapes)])
     first_row = np.cumsum([0, *(len(tape.rows) for tape in tapes)])
     first_day = np.cumsum([0, *(len(tape.costs.day_ms) for tape in tapes)])
-    market = np.array(
-        [
-            (*_constants(tape.instrument, settings), first_bar[i], first_row[i], first_row[i + 1], first_day[i])
-            for i, tape in enumerate(tapes)
-        ],
-        dtype=np.int64,
-    )
-    money = np.array(
-        [
-            (float(tape.instrument.tick_step_quote), settings.capital_quote, settings.stop_slip_range_frac)
-            for tape in tapes
-        ]
-    )
+    bars, days = np.empty(first_bar[-1], BAR), np.empty(first_day[-1], DAY)
+    markets = np.zeros(len(tapes), MARKET)
+    for i, tape in enumerate(tapes):
+        _fill_bars(bars[first_bar[i] : first_bar[i + 1]], tape, int(first_day[i]))
+        _fill_days(days[first_day[i] : first_day[i + 1]], tape)
+        _fill_market(markets[i], tape, settings)
+        markets[i]["first_bar"], markets[i]["first_day"] = first_bar[i], first_day[i]
+        markets[i]["first_row"], markets[i]["end_row"] = first_row[i], first_row[i + 1]
+    rows = np.concatenate([*(tape.rows + first_bar[i] for i, tape in enumerate(tapes)), [-1]])
+    single = len(tapes) == 1 and tapes[0].features.flags.writeable and tapes[0].features.flags.c_contiguous
     return Deck(
-        bars=_join([tape.bars for tape in tapes]),
-        sigma=_join([tape.sigma for tape in tapes]),
-        day=_join([tape.day + np.int32(first_day[i]) for i, tape in enumerate(tapes)]),
-        day_number=_join([tape.costs.day_ms // DAY_MS for tape in tapes]),
-        spread=_join([tape.costs.spread for tape in tapes]),
-        qcap=_join([tape.costs.qcap for tape in tapes]),
-        impact=_join([tape.costs.impact for tape in tapes]),
-        rows=_join([tape.rows + first_bar[i] for i, tape in enumerate(tapes)]),
-        age=_join([_missing_bars(tape) for tape in tapes]),
-        features=_join([tape.features for tape in tapes]),
-        market=market,
-        money=money,
+        bars=bars,
+        days=days,
+        markets=markets,
+        rows=rows.astype(np.int64),
+        age=np.concatenate([_missing_bars(tape) for tape in tapes]),
+        features=tapes[0].features if single else np.concatenate([tape.features for tape in tapes]),
     )
 
 
-def _join(columns: list[NDArray]) -> NDArray:
-    """Return the columns end to end, without a copy when there is one."""
-    return np.ascontiguousarray(columns[0]) if len(columns) == 1 else np.concatenate(columns)
+def _fill_bars(bars: NDArray[Any], tape: Tape, first_day: int) -> None:
+    columns = {"number": NUMBER, "open": OPEN, "high": HIGH, "low": LOW, "close": CLOSE, "volume": VOLUME}
+    for name, column in columns.items():
+        bars[name] = tape.bars[:, column]
+    bars["sigma"] = tape.sigma
+    bars["day"] = tape.day
+    bars["day"] += first_day
 
 
-def _constants(instrument: Instrument, settings: KernelSettings) -> tuple[int, ...]:
-    """Return the first ten columns of `Deck.market`."""
-    ratio = instrument.quote_ratio
-    return (
-        instrument.step_units,
-        ratio.numerator,
-        ratio.denominator,
-        instrument.fee_maker_ppm,
-        instrument.fee_taker_ppm,
-        int(instrument.fee_in_quote),
-        instrument.stake_ticks_steps(settings.stake_quote),
-        instrument.min_notional_ticks_steps,
-        settings.share_num,
-        settings.share_den,
-    )
+def _fill_days(days: NDArray[Any], tape: Tape) -> None:
+    days["number"] = tape.costs.day_ms // DAY_MS
+    days["spread"], days["qcap"], days["impact"] = tape.costs.spread, tape.costs.qcap, tape.costs.impact
+
+
+def _fill_market(market: Any, tape: Tape, settings: KernelSettings) -> None:
+    instrument = tape.instrument
+    market["step_units"] = instrument.step_units
+    market["quote_num"] = instrument.quote_ratio.numerator
+    market["quote_den"] = instrument.quote_ratio.denominator
+    market["maker_ppm"] = instrument.fee_maker_ppm
+    market["taker_ppm"] = instrument.fee_taker_ppm
+    market["fee_in_quote"] = instrument.fee_in_quote
+    market["stake"] = instrument.stake_ticks_steps(settings.stake_quote)
+    market["min_notional"] = instrument.min_notional_ticks_steps
+    market["share_num"] = settings.share_num
+    market["share_den"] = settings.share_den
+    market["kappa"] = settings.stop_slip_range_frac
+    market["tick_step"] = float(instrument.tick_step_quote)
+    market["capital"] = settings.capital_quote
 
 
 def _missing_bars(tape: Tape) -> NDArray[np.float32]:
@@ -135,25 +141,10 @@ def _missing_bars(tape: Tape) -> NDArray[np.float32]:
     return np.diff(missing[tape.rows], prepend=0).astype(np.float32)
 
 
-@njit(cache=True)
-def bar_at(deck: Deck, at: int) -> Bar:
-    """Return the bar at an index of the deck."""
-    return Bar(
-        deck.bars[at, NUMBER],
-        deck.bars[at, OPEN],
-        deck.bars[at, HIGH],
-        deck.bars[at, LOW],
-        deck.bars[at, CLOSE],
-        deck.bars[at, VOLUME],
-    )
-
-
-@njit(cache=True)
-def terms_at(deck: Deck, tape: int, at: int, scale: float) -> Terms:
-    """Return the venue's terms on the day of a bar, fees, spread and impact multiplied by `scale`."""
-    day = deck.day[at]
-    spread, impact = deck.spread[day], deck.impact[day]
-    maker, taker = deck.market[tape, MAKER_PPM], deck.market[tape, TAKER_PPM]
+@njit(cache=True, forceinline=True)
+def terms_of(market: Any, day: Any, scale: float) -> Terms:
+    """Return the venue's terms in a MARKET on a DAY; fees, spread and impact multiplied by `scale`."""
+    spread, impact, maker, taker = day.spread, day.impact, market.maker_ppm, market.taker_ppm
     if scale != 1.0:
         spread, impact = int(np.rint(spread * scale)), impact * scale
         maker, taker = int(np.rint(maker * scale)), int(np.rint(taker * scale))
@@ -162,17 +153,17 @@ def terms_at(deck: Deck, tape: int, at: int, scale: float) -> Terms:
         impact,
         maker,
         taker,
-        deck.market[tape, FEE_IN_QUOTE] != 0,
-        deck.market[tape, STEP_UNITS],
-        deck.market[tape, QUOTE_NUM],
-        deck.market[tape, QUOTE_DEN],
-        deck.market[tape, SHARE_NUM],
-        deck.market[tape, SHARE_DEN],
-        deck.money[tape, KAPPA],
+        market.fee_in_quote != 0,
+        market.step_units,
+        market.quote_num,
+        market.quote_den,
+        market.share_num,
+        market.share_den,
+        market.kappa,
     )
 
 
-@njit(cache=True)
-def view_at(deck: Deck, tape: int, at: int) -> View:
-    """Return what the trader knows at the close of a bar beside the bar."""
-    return View(deck.sigma[at], deck.qcap[deck.day[at]], deck.market[tape, STAKE], deck.market[tape, MIN_NOTIONAL])
+@njit(cache=True, forceinline=True)
+def view_of(market: Any, day: Any, bar: Any) -> View:
+    """Return what the trader knows at the close of a BAR beside the bar."""
+    return View(bar.sigma, day.qcap, market.stake, market.min_notional)

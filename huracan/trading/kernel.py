@@ -65,7 +65,7 @@ _STOP_LOSS = 2
 _END_OF_DATA = 7
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def step_slot(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> bool:
     """Take a slot from one close to the next; returns whether its trade closed in the bar (still in the slot)."""
     window(slots, lane, bar, terms)
@@ -82,13 +82,13 @@ def step_slot(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> 
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_idle(slots: Slots, lane: int, terms: Terms) -> bool:
     """Return whether no bar can change the slot: nothing held, nothing at work."""
     return slots[lane, WANT] == 0 and slots[lane, REASON] == 0 and sellable(slots, lane, terms.step_units) == 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def window(slots: Slots, lane: int, bar: Bar, terms: Terms) -> None:
     """P0: commands of the last close meet the book of the open: sells, then buys, then acceptance of resting orders."""
     if slots[lane, EXIT_MODE] == EXIT_SENT:
@@ -104,7 +104,7 @@ def window(slots: Slots, lane: int, bar: Bar, terms: Terms) -> None:
         slots[lane, MODE] = ENTRY_REFUSED if refused else ENTRY_RESTING
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def take(slots: Slots, lane: int, bar: Bar, terms: Terms) -> None:
     """Fill or kill the entry against the open's ask: one or two venue trades, each with its own rounded fee."""
     steps, touch = slots[lane, WANT], best_ask(bar.open, terms)
@@ -120,7 +120,7 @@ def take(slots: Slots, lane: int, bar: Bar, terms: Terms) -> None:
     slots[lane, MODE] = ENTRY_NONE
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def buy_fill(slots: Slots, lane: int, number: int, price: int, steps: int, ppm: int, terms: Terms) -> None:
     """Book one bought venue trade with its fee in the asset received, or in quote."""
     if terms.fee_in_quote:
@@ -129,13 +129,13 @@ def buy_fill(slots: Slots, lane: int, number: int, price: int, steps: int, ppm: 
         buy(slots, lane, number, price, steps, fee_base(steps, ppm, terms), 0, terms.step_units)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def sell_fill(slots: Slots, lane: int, price: int, steps: int, ppm: int, terms: Terms) -> None:
     """Book one sold venue trade with its fee in quote."""
     sell(slots, lane, price, steps, fee_quote(price * steps, ppm, terms), terms.step_units)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def sell_taker(slots: Slots, lane: int, level: int, touch: int, mid: int, terms: Terms) -> None:
     """Sell all whole steps as a taker from `level` down; from `mid` to `touch` is spread, the rest slippage."""
     steps = sellable(slots, lane, terms.step_units)
@@ -147,7 +147,7 @@ def sell_taker(slots: Slots, lane: int, level: int, touch: int, mid: int, terms:
         attribute(slots, lane, far, far_price, touch, mid)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def resting_buy(slots: Slots, lane: int, bar: Bar, terms: Terms) -> None:
     """P1: a resting entry fills at its limit when the bar trades through it, by a share of that volume."""
     if slots[lane, MODE] != ENTRY_RESTING:
@@ -161,7 +161,7 @@ def resting_buy(slots: Slots, lane: int, bar: Bar, terms: Terms) -> None:
             slots[lane, MODE] = ENTRY_NONE
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def stop_leg(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> None:
     """P2: the bracket's stop; it covers what is held, this bar's entry included, and ends whatever else works."""
     if not rules.stops or not stop_touch(slots[lane, STOP], bar) or sellable(slots, lane, terms.step_units) == 0:
@@ -171,7 +171,7 @@ def stop_leg(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> N
     send_market_exit(slots, lane, _STOP_LOSS)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def resting_sell(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> None:
     """P3: the upper leg, target or resting exit; a partial fill cancels the stop leg, the rest goes to market."""
     steps = sellable(slots, lane, terms.step_units)
@@ -187,7 +187,7 @@ def resting_sell(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) 
         send_market_exit(slots, lane, slots[lane, REASON] if resting_exit else _TAKE_PROFIT)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def liquidate(slots: Slots, lane: int, bar: Bar, terms: Terms) -> bool:
     """End of the data: cancel the entry and sell what is held at the close book; returns whether a trade closed."""
     cancel_entry(slots, lane, terms.step_units)

@@ -9,10 +9,10 @@ from huracan.config import RiskSettings
 from huracan.errors import InvariantError
 from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT, STATE_SIZE
 from huracan.trading.account import ACCOUNT_SIZE
-from huracan.trading.deck import FIRST_BAR, FIRST_ROW, build_deck
+from huracan.trading.deck import build_deck
 from huracan.trading.settings import KernelSettings, Limits
 from huracan.trading.slot import SLOT_SIZE
-from huracan.trading.stepping import LaneArrays, Records, begin_lanes, step_lanes
+from huracan.trading.stepping import LANE, LaneArrays, Records, begin_lanes, step_lanes
 from huracan.trading.tape import Tape
 from huracan.trading.trades import RECORD_SIZE, Trades
 
@@ -70,25 +70,33 @@ class Lanes:
         self._rules = settings.rules
         self._limits = Limits.of(RiskSettings()) if limits is None else limits
         self._every_bar = every_bar
-        self._arrays = _new_arrays(num_lanes)
-        self._arrays.truncated[:] = True  # nothing runs before its reset
+        self._arrays = LaneArrays(
+            lane=np.zeros(num_lanes, LANE),
+            slots=np.zeros((num_lanes, SLOT_SIZE), np.int64),
+            accounts=np.zeros((num_lanes, ACCOUNT_SIZE), np.float64),
+            obs=np.zeros((num_lanes, STATE_SIZE), np.float32),
+            entry_state=np.zeros((num_lanes, STATE_SIZE), np.float32),
+            load=np.zeros((num_lanes, 4), np.float32),
+        )
+        lane = self._arrays.lane
+        lane["truncated"] = True  # nothing runs before its reset
         self._days = max(len(tape.costs.day_ms) for tape in self._tapes)
         self._records = _new_records(record, num_lanes, self._days)
         self._no_force = np.zeros(num_lanes, np.int64)
         self._all = np.ones(num_lanes, np.bool_)
-        self.obs = self._arrays.obs
-        self.reward = self._arrays.reward
-        self.terminated = self._arrays.terminated
-        self.truncated = self._arrays.truncated
-        self.bar = self._arrays.bar
-        self.bar_no = self._arrays.bar_no
-        self.next_bar_no = self._arrays.next_bar_no
-        self.due = self._arrays.due
-        self.equity = self._arrays.equity
-        self.heat = self._arrays.heat
-        self.gross = self._arrays.gross
-        self.tape = self._arrays.tape
-        self.slots = self._arrays.slots
+        self.obs: NDArray[np.float32] = self._arrays.obs
+        self.slots: NDArray[np.int64] = self._arrays.slots
+        self.reward: NDArray[np.float32] = lane["reward"]
+        self.terminated: NDArray[np.bool_] = lane["terminated"]
+        self.truncated: NDArray[np.bool_] = lane["truncated"]
+        self.due: NDArray[np.bool_] = lane["due"]
+        self.tape: NDArray[np.int64] = lane["tape"]
+        self.bar: NDArray[np.int64] = lane["bar"]
+        self.bar_no: NDArray[np.int64] = lane["bar_no"]
+        self.next_bar_no: NDArray[np.int64] = lane["next_bar_no"]
+        self.equity: NDArray[np.float64] = lane["equity"]
+        self.heat: NDArray[np.float64] = lane["heat"]
+        self.gross: NDArray[np.float64] = lane["gross"]
 
     def reset(
         self,
@@ -127,13 +135,14 @@ class Lanes:
                     f"{self._tapes[market].symbol}: bars {first} to {last} leave no bar to trade, or the tape "
                     f"({len(self._tapes[market])} bars)"
                 )
-            arrays.tape[lane] = market
-            arrays.at[lane] = first + deck.market[market, FIRST_BAR]
-            arrays.stop[lane] = last + deck.market[market, FIRST_BAR]
-            arrays.row[lane] = row + deck.market[market, FIRST_ROW]
-        arrays.at_end[which] = at_end
+            state = arrays.lane[lane]
+            state["tape"] = market
+            state["at"] = first + deck.markets[market]["first_bar"]
+            state["stop"] = last + deck.markets[market]["first_bar"]
+            state["row"] = row + deck.markets[market]["first_row"]
+        arrays.lane["at_end"][which] = at_end
+        arrays.lane["scale"][which] = 1.0 if cost_scale is None else cost_scale
         arrays.load[which] = 0.0 if load is None else load
-        arrays.scale[which] = 1.0 if cost_scale is None else cost_scale
         begin_lanes(deck, arrays, self._records, self._rules, self._limits, which)
 
     def step(
@@ -230,45 +239,6 @@ class Lanes:
         for column, size in zip(columns, sizes, strict=True):
             column[...] = np.frombuffer(state, column.dtype, column.size, offset).reshape(column.shape)
             offset += size
-
-
-def _new_arrays(n: int) -> LaneArrays:
-    """Return the arrays of `n` lanes, all zero."""
-
-    def ints() -> NDArray[np.int64]:
-        return np.zeros(n, np.int64)
-
-    def floats() -> NDArray[np.float64]:
-        return np.zeros(n, np.float64)
-
-    def flags() -> NDArray[np.bool_]:
-        return np.zeros(n, np.bool_)
-
-    return LaneArrays(
-        slots=np.zeros((n, SLOT_SIZE), np.int64),
-        accounts=np.zeros((n, ACCOUNT_SIZE), np.float64),
-        obs=np.zeros((n, STATE_SIZE), np.float32),
-        entry_state=np.zeros((n, STATE_SIZE), np.float32),
-        load=np.zeros((n, 4), np.float32),
-        reward=np.zeros(n, np.float32),
-        terminated=flags(),
-        truncated=flags(),
-        at_end=flags(),
-        due=flags(),
-        tape=ints(),
-        at=ints(),
-        stop=ints(),
-        row=ints(),
-        bar=ints(),
-        bar_no=ints(),
-        next_bar_no=ints(),
-        scale=floats(),
-        equity=floats(),
-        equity_before=floats(),
-        sigma_before=floats(),
-        heat=floats(),
-        gross=floats(),
-    )
 
 
 def _new_records(on: bool, n: int, days: int) -> Records:

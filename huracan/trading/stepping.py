@@ -1,7 +1,7 @@
 """The loop over lanes, compiled: actions at a close, bars to the next decision, reward, state and records."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -11,17 +11,7 @@ from huracan.features.layout import HEAD_SIZE, S_DATA_AGE, STATE_SIZE
 from huracan.trading.account import Exposure, begin_account, learn_trade, write_account
 from huracan.trading.accounting import SIGMA_MIN, clear_trade, equity, observe, sellable
 from huracan.trading.actions import is_legal
-from huracan.trading.deck import (
-    CAPITAL,
-    END_ROW,
-    FIRST_BAR,
-    FIRST_DAY,
-    TICK_STEP,
-    Deck,
-    bar_at,
-    terms_at,
-    view_at,
-)
+from huracan.trading.deck import Deck, terms_of, view_of
 from huracan.trading.kernel import is_idle, liquidate, step_slot
 from huracan.trading.settings import Limits, Rules
 from huracan.trading.slot import (
@@ -37,39 +27,55 @@ from huracan.trading.slot import (
     VALUE_OUT,
     WANT,
 )
-from huracan.trading.tape import CLOSE, NUMBER
 from huracan.trading.trader_law import act, force_exit
 from huracan.trading.venue_law import Terms
 
-__all__ = ["LaneArrays", "Records", "begin_lanes", "step_lanes"]
+__all__ = ["LANE", "LaneArrays", "Records", "begin_lanes", "step_lanes"]
+
+LANE = np.dtype(
+    [
+        ("tape", "i8"),
+        ("at", "i8"),
+        ("stop", "i8"),
+        ("row", "i8"),
+        ("bar", "i8"),
+        ("bar_no", "i8"),
+        ("next_bar_no", "i8"),
+        ("scale", "f8"),
+        ("equity", "f8"),
+        ("equity_before", "f8"),
+        ("sigma_before", "f8"),
+        ("heat", "f8"),
+        ("gross", "f8"),
+        ("reward", "f4"),
+        ("at_end", "?"),
+        ("due", "?"),
+        ("terminated", "?"),
+        ("truncated", "?"),
+    ],
+    align=True,
+)
+"""One lane: its market, place (`at`, `stop`, `row` index the deck), episode and figures; see `Lanes`."""
 
 
 class LaneArrays(NamedTuple):
-    """The state of N lanes; one row each. `at`, `stop` and `row` index the deck."""
+    """The state of N lanes.
 
+    Attributes:
+        lane: LANE[N].
+        slots: int64[N, SLOT_SIZE].
+        accounts: float64[N, ACCOUNT_SIZE].
+        obs: float32[N, 80].
+        entry_state: float32[N, 80], the state in which the entry at work or the position was decided.
+        load: float32[N, 4], the rest of the portfolio.
+    """
+
+    lane: NDArray[Any]
     slots: NDArray[np.int64]
     accounts: NDArray[np.float64]
     obs: NDArray[np.float32]
     entry_state: NDArray[np.float32]
     load: NDArray[np.float32]
-    reward: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    at_end: NDArray[np.bool_]
-    due: NDArray[np.bool_]
-    tape: NDArray[np.int64]
-    at: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    row: NDArray[np.int64]
-    bar: NDArray[np.int64]
-    bar_no: NDArray[np.int64]
-    next_bar_no: NDArray[np.int64]
-    scale: NDArray[np.float64]
-    equity: NDArray[np.float64]
-    equity_before: NDArray[np.float64]
-    sigma_before: NDArray[np.float64]
-    heat: NDArray[np.float64]
-    gross: NDArray[np.float64]
 
 
 class Records(NamedTuple):
@@ -87,20 +93,21 @@ def begin_lanes(
     deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, limits: Limits, which: NDArray[np.int64]
 ) -> None:
     """Write the first state of lanes whose tape, at, stop, row, scale and load are set."""
-    for i in range(len(which)):
-        lane = which[i]
+    for n in range(len(which)):
+        i = which[n]
+        lane = lanes.lane[i]
         for field in range(SLOT_SIZE):
-            lanes.slots[lane, field] = 0
-        day = deck.day_number[deck.day[lanes.at[lane]]]
-        begin_account(lanes.accounts, lane, limits.wallet, day)
-        lanes.equity_before[lane] = 0.0
-        lanes.terminated[lane] = False
-        lanes.truncated[lane] = False
-        lanes.obs[lane, :] = 0.0
+            lanes.slots[i, field] = 0
+        bar = deck.bars[lane.at]
+        begin_account(lanes.accounts, i, limits.wallet, deck.days[bar.day].number)
+        lane.equity_before = 0.0
+        lane.terminated = False
+        lane.truncated = False
+        lanes.obs[i, :] = 0.0
         if records.on:
-            records.daily[lane, :] = np.nan
-        terms = terms_at(deck, lanes.tape[lane], lanes.at[lane], lanes.scale[lane])
-        show(deck, lanes, lane, terms, rules, limits, True, False)
+            records.daily[i, :] = np.nan
+        terms = terms_of(deck.markets[lane.tape], deck.days[bar.day], lane.scale)
+        show(deck, lanes, i, terms, rules, limits, True, False)
 
 
 @njit(cache=True, nogil=True)
@@ -116,152 +123,157 @@ def step_lanes(
     every_bar: bool,
 ) -> None:
     """Step every lane that is neither done nor held back; see `Lanes.step`."""
-    for lane in range(len(actions)):
-        if lanes.terminated[lane] or lanes.truncated[lane]:
-            lanes.reward[lane] = 0.0
-        elif advance[lane]:
-            step_lane(deck, lanes, records, rules, limits, lane, actions[lane], forced[lane], every_bar)
+    for i in range(len(actions)):
+        lane = lanes.lane[i]
+        if lane.terminated or lane.truncated:
+            lane.reward = 0.0
+        elif advance[i]:
+            terms = obey(deck, lanes, rules, i, actions[i], forced[i])
+            terms = run_bars(deck, lanes, records, rules, i, terms, every_bar)
+            arrive(deck, lanes, records, rules, limits, i, terms)
 
 
-@njit(cache=True)
-def step_lane(
-    deck: Deck,
-    lanes: LaneArrays,
-    records: Records,
-    rules: Rules,
-    limits: Limits,
-    lane: int,
-    action: int,
-    forced: int,
-    every_bar: bool,
-) -> None:
-    """Obey at the current close, take the bars to the next stop of the lane, and show the state there."""
-    tape, at, scale = lanes.tape[lane], lanes.at[lane], lanes.scale[lane]
-    terms = terms_at(deck, tape, at, scale)
-    obey(deck, lanes, rules, lane, terms, action, forced)
-    last = lanes.stop[lane] - 1
-    end = last
+@njit(cache=True, forceinline=True)
+def obey(deck: Deck, lanes: LaneArrays, rules: Rules, i: int, action: int, forced: int) -> Terms:
+    """Apply a forced exit, else the action if one is due and legal; an entry remembers the state it was decided in."""
+    lane, slots = lanes.lane[i], lanes.slots
+    bar, market = deck.bars[lane.at], deck.markets[lane.tape]
+    day = deck.days[bar.day]
+    terms = terms_of(market, day, lane.scale)
+    if forced != 0:
+        force_exit(slots, i, forced, terms.step_units)
+    elif (
+        lane.due
+        and is_legal(lanes.obs, i, action)
+        and act(slots, i, bar, terms, view_of(market, day, bar), rules, action)
+    ):
+        lanes.entry_state[i, :] = lanes.obs[i, :]
+    return terms
+
+
+@njit(cache=True, forceinline=True)
+def run_bars(
+    deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, i: int, terms: Terms, every_bar: bool
+) -> Terms:
+    """Take the lane's slot through the bars to its next stop; an idle slot skips them."""
+    lane, slots, bars = lanes.lane[i], lanes.slots, deck.bars
+    at, end = lane.at, lane.stop - 1
+    next_due = deck.rows[lane.row + 1]
     if every_bar:
         end = at + 1
-    elif lanes.row[lane] + 1 < deck.market[tape, END_ROW]:
-        end = min(last, deck.rows[lanes.row[lane] + 1])
+    elif at < next_due < end:
+        end = next_due
+    day = bars[at].day
     while at < end:
-        if is_idle(lanes.slots, lane, terms) and (not records.on or deck.day[at] == deck.day[end]):
+        if is_idle(slots, i, terms) and (not records.on or day == bars[end].day):
             at = end
         else:
             at += 1
-            if deck.day[at] != deck.day[at - 1]:
-                terms = terms_at(deck, tape, at, scale)
-            if step_slot(lanes.slots, lane, bar_at(deck, at), terms, rules):
-                book_trade(deck, lanes, records, lane, at, terms)
-        if records.on and (at + 1 >= len(deck.day) or deck.day[at + 1] != deck.day[at]):
-            note_equity(deck, lanes, records, lane, at, terms)
-    terms = terms_at(deck, tape, at, scale)
-    lanes.at[lane] = at
-    done = at == last
+            if bars[at].day != day:
+                day = bars[at].day
+                terms = terms_of(deck.markets[lane.tape], deck.days[day], lane.scale)
+            if step_slot(slots, i, bars[at], terms, rules):
+                book_trade(lanes, records, i, bars[at].number, terms)
+        if records.on and (at + 1 >= len(bars) or bars[at + 1].day != day):
+            note_equity(deck, lanes, records, i, at, terms)
+    if bars[at].day != day:
+        terms = terms_of(deck.markets[lane.tape], deck.days[bars[at].day], lane.scale)
+    lane.at = at
+    return terms
+
+
+@njit(cache=True, forceinline=True)
+def arrive(deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, limits: Limits, i: int, terms: Terms) -> None:
+    """Close the episode if its last bar is reached, find whether a decision is due, and show the state."""
+    lane = lanes.lane[i]
+    done = lane.at == lane.stop - 1
     if done:
-        if lanes.at_end[lane] and liquidate(lanes.slots, lane, bar_at(deck, at), terms):
-            book_trade(deck, lanes, records, lane, at, terms)
+        bar = deck.bars[lane.at]
+        if lane.at_end and liquidate(lanes.slots, i, bar, terms):
+            book_trade(lanes, records, i, bar.number, terms)
         if records.on:
-            note_equity(deck, lanes, records, lane, at, terms)
-    due = lanes.row[lane] + 1 < deck.market[tape, END_ROW] and deck.rows[lanes.row[lane] + 1] == at
+            note_equity(deck, lanes, records, i, lane.at, terms)
+    due = deck.rows[lane.row + 1] == lane.at
     if due:
-        lanes.row[lane] += 1
-    show(deck, lanes, lane, terms, rules, limits, due, done)
-    lanes.terminated[lane] = done and lanes.at_end[lane]
-    lanes.truncated[lane] = done and not lanes.at_end[lane]
+        lane.row += 1
+    show(deck, lanes, i, terms, rules, limits, due, done)
+    lane.terminated = done and lane.at_end
+    lane.truncated = done and not lane.at_end
 
 
-@njit(cache=True)
-def obey(deck: Deck, lanes: LaneArrays, rules: Rules, lane: int, terms: Terms, action: int, forced: int) -> None:
-    """Apply a forced exit, else the action if one is due and legal; an entry remembers the state it was decided in."""
-    if forced != 0:
-        force_exit(lanes.slots, lane, forced, terms.step_units)
-    elif lanes.due[lane] and is_legal(lanes.obs, lane, action):
-        at = lanes.at[lane]
-        view = view_at(deck, lanes.tape[lane], at)
-        if act(lanes.slots, lane, bar_at(deck, at), terms, view, rules, action):
-            for entry in range(STATE_SIZE):
-                lanes.entry_state[lane, entry] = lanes.obs[lane, entry]
-
-
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def show(
-    deck: Deck, lanes: LaneArrays, lane: int, terms: Terms, rules: Rules, limits: Limits, due: bool, done: bool
+    deck: Deck, lanes: LaneArrays, i: int, terms: Terms, rules: Rules, limits: Limits, due: bool, done: bool
 ) -> None:
     """Write state, reward and the figures beside them at the lane's current close."""
-    tape, at, row = lanes.tape[lane], lanes.at[lane], lanes.row[lane]
-    bar, view = bar_at(deck, at), view_at(deck, tape, at)
-    tick_step = deck.money[tape, TICK_STEP]
-    lanes.equity[lane] = equity(lanes.slots, lane, bar.close, terms, tick_step)
-    open_steps = sellable(lanes.slots, lane, terms.step_units) + lanes.slots[lane, WANT]
-    lanes.gross[lane] = open_steps * float(bar.close) * tick_step
-    distance = max(0, bar.close - lanes.slots[lane, STOP]) if rules.stops else 0
-    lanes.heat[lane] = open_steps * float(distance) * tick_step
-    lanes.due[lane] = due
-    lanes.bar[lane] = at - deck.market[tape, FIRST_BAR]
-    lanes.bar_no[lane] = bar.number
-    lanes.next_bar_no[lane] = -1 if done else deck.bars[at + 1, NUMBER]
-    observe(lanes.slots, lane, bar, terms, view, rules, lanes.obs)
-    lanes.reward[lane] = 0.0
-    if not (due or done):
-        return
-    lanes.reward[lane] = reward_of(lanes, lane, deck.money[tape, CAPITAL], rules)
-    lanes.equity_before[lane] = lanes.equity[lane]
-    lanes.sigma_before[lane] = view.sigma
-    exposure = Exposure(lanes.heat[lane], lanes.gross[lane])
-    day = deck.day_number[deck.day[at]]
-    write_account(
-        lanes.accounts, lane, limits.wallet + lanes.equity[lane], day, exposure, limits, lanes.load, lanes.obs
-    )
+    lane, slots = lanes.lane[i], lanes.slots
+    market, bar = deck.markets[lane.tape], deck.bars[lane.at]
+    day = deck.days[bar.day]
+    lane.equity = equity(slots, i, bar.close, terms, market.tick_step)
+    open_steps = sellable(slots, i, terms.step_units) + slots[i, WANT]
+    lane.gross = open_steps * float(bar.close) * market.tick_step
+    distance = max(0, bar.close - slots[i, STOP]) if rules.stops else 0
+    lane.heat = open_steps * float(distance) * market.tick_step
+    lane.due = due
+    lane.bar = lane.at - market.first_bar
+    lane.bar_no = bar.number
+    lane.next_bar_no = -1 if done else deck.bars[lane.at + 1].number
+    observe(slots, i, bar, terms, view_of(market, day, bar), rules, lanes.obs)
+    lane.reward = 0.0
+    if due or done:
+        lane.reward = reward_of(lane, market.capital, rules)
+        lane.equity_before = lane.equity
+        lane.sigma_before = bar.sigma
+        exposure = Exposure(lane.heat, lane.gross)
+        value = limits.wallet + lane.equity
+        write_account(lanes.accounts, i, value, day.number, exposure, limits, lanes.load, lanes.obs)
     if due:
         for entry in range(HEAD_SIZE):
-            lanes.obs[lane, entry] = deck.features[row, entry]
-        lanes.obs[lane, S_DATA_AGE] = deck.age[row]
+            lanes.obs[i, entry] = deck.features[lane.row, entry]
+        lanes.obs[i, S_DATA_AGE] = deck.age[lane.row]
 
 
-@njit(cache=True)
-def reward_of(lanes: LaneArrays, lane: int, capital: float, rules: Rules) -> float:
+@njit(cache=True, forceinline=True)
+def reward_of(lane: Any, capital: float, rules: Rules) -> float:
     """Return log1p(change of equity / capital) / (sigma sqrt(k)), clipped; sigma is the last decision's."""
-    change = (lanes.equity[lane] - lanes.equity_before[lane]) / capital
+    change = (lane.equity - lane.equity_before) / capital
     if change == 0.0:
         return 0.0
-    sigma = max(lanes.sigma_before[lane], SIGMA_MIN)
+    sigma = max(lane.sigma_before, SIGMA_MIN)
     scaled = math.log1p(max(change, -0.999999)) / (sigma * math.sqrt(rules.interval))
     return max(-rules.reward_clip, min(rules.reward_clip, scaled))
 
 
 @njit(cache=True)
-def book_trade(deck: Deck, lanes: LaneArrays, records: Records, lane: int, at: int, terms: Terms) -> None:
+def book_trade(lanes: LaneArrays, records: Records, i: int, number: int, terms: Terms) -> None:
     """Keep the closed trade, tell the account's health, and free the slot."""
     slots = lanes.slots
     if records.on:
         row = records.closed[0]
         records.closed[0] += 1
         for field in range(SLOT_SIZE):
-            records.trades[row, field] = slots[lane, field]
-        records.trades[row, SLOT_SIZE] = lane
-        records.trades[row, SLOT_SIZE + 1] = lanes.tape[lane]
-        records.trades[row, SLOT_SIZE + 2] = deck.bars[at, NUMBER]
+            records.trades[row, field] = slots[i, field]
+        records.trades[row, SLOT_SIZE] = i
+        records.trades[row, SLOT_SIZE + 1] = lanes.lane[i].tape
+        records.trades[row, SLOT_SIZE + 2] = number
         for entry in range(STATE_SIZE):
-            records.states[row, entry] = lanes.entry_state[lane, entry]
-    learn_trade(lanes.accounts, lane, result_in_risk(slots, lane, terms))
-    clear_trade(slots, lane)
+            records.states[row, entry] = lanes.entry_state[i, entry]
+    learn_trade(lanes.accounts, i, result_in_risk(slots, i, terms))
+    clear_trade(slots, i)
 
 
 @njit(cache=True)
-def result_in_risk(slots: NDArray[np.int64], lane: int, terms: Terms) -> float:
+def result_in_risk(slots: NDArray[np.int64], i: int, terms: Terms) -> float:
     """Return the net result of the closed trade over what it could lose at its stop, both in ticks x steps."""
-    price = slots[lane, VALUE_OUT] / slots[lane, QUANTITY_OUT]
-    dust = (slots[lane, BASE] - slots[lane, DUST_IN]) / terms.step_units
-    fee = slots[lane, FEE_QUOTE] * terms.quote_den / terms.quote_num
-    net = slots[lane, VALUE_OUT] - slots[lane, VALUE_IN] + dust * price - fee
-    return net / (float(slots[lane, REF] - slots[lane, STOP]) * slots[lane, QUANTITY_IN])
+    price = slots[i, VALUE_OUT] / slots[i, QUANTITY_OUT]
+    dust = (slots[i, BASE] - slots[i, DUST_IN]) / terms.step_units
+    fee = slots[i, FEE_QUOTE] * terms.quote_den / terms.quote_num
+    net = slots[i, VALUE_OUT] - slots[i, VALUE_IN] + dust * price - fee
+    return net / (float(slots[i, REF] - slots[i, STOP]) * slots[i, QUANTITY_IN])
 
 
 @njit(cache=True)
-def note_equity(deck: Deck, lanes: LaneArrays, records: Records, lane: int, at: int, terms: Terms) -> None:
+def note_equity(deck: Deck, lanes: LaneArrays, records: Records, i: int, at: int, terms: Terms) -> None:
     """Keep the equity at a close as that of the bar's UTC day."""
-    tape = lanes.tape[lane]
-    day = deck.day[at] - deck.market[tape, FIRST_DAY]
-    records.daily[lane, day] = equity(lanes.slots, lane, deck.bars[at, CLOSE], terms, deck.money[tape, TICK_STEP])
+    market, bar = deck.markets[lanes.lane[i].tape], deck.bars[at]
+    records.daily[i, bar.day - market.first_day] = equity(lanes.slots, i, bar.close, terms, market.tick_step)

@@ -67,19 +67,19 @@ _KILL_SWITCH = 6
 _EXIT = 4
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def least_lot(price: int, view: View) -> int:
     """Return the least order that is worth two least order values and two steps, steps."""
     return max(2, (2 * view.min_notional + price - 1) // price)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def order_size(action: int, price: int, view: View) -> int:
     """Return the steps of an ENTER: `action` half stakes, at most the day's size cap."""
     return min(view.stake * action // (2 * price), view.qcap)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def levels(ref: int, sigma: float, rules: Rules) -> tuple[int, int, int]:
     """Return (stop, target, cap) in ticks, frozen at the decision's close `ref`.
 
@@ -91,7 +91,7 @@ def levels(ref: int, sigma: float, rules: Rules) -> tuple[int, int, int]:
     return stop, target, ref + ref * rules.cap_bps // 10_000
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def enter(slots: Slots, lane: int, bar: Bar, terms: Terms, view: View, rules: Rules, action: int) -> bool:
     """Send an entry, or return False: size below a lot, no sigma, or a book already at the stop."""
     ref = bar.close
@@ -122,7 +122,7 @@ def enter(slots: Slots, lane: int, bar: Bar, terms: Terms, view: View, rules: Ru
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def cancel_entry(slots: Slots, lane: int, units: int) -> None:
     """Cancel what is still to be bought; an account that holds nothing is idle again."""
     slots[lane, WANT] = 0
@@ -131,7 +131,7 @@ def cancel_entry(slots: Slots, lane: int, units: int) -> None:
         clear_trade(slots, lane)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def send_market_exit(slots: Slots, lane: int, reason: int) -> None:
     """Decide to sell everything at the next open; any exit cancels the rest of the entry."""
     slots[lane, WANT] = 0
@@ -141,7 +141,7 @@ def send_market_exit(slots: Slots, lane: int, reason: int) -> None:
     slots[lane, EXIT_LIMIT] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def policy_exit(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> None:
     """Obey EXIT: cancel a working entry, sell what is held; while an exit works it is HOLD."""
     cancel_entry(slots, lane, terms.step_units)
@@ -156,13 +156,13 @@ def policy_exit(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -
     slots[lane, EXIT_DEADLINE] = bar.number + rules.exit_life
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def outranks(reason: int, current: int) -> bool:
     """Return whether a forced `reason` replaces `current`: kill switch over risk exit over everything else."""
     return reason > current or current < _RISK_EXIT
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def force_exit(slots: Slots, lane: int, reason: int, units: int) -> None:
     """Obey risk or the operator: cancel the entry, sell at the next open whatever exit is at work."""
     cancel_entry(slots, lane, units)
@@ -171,7 +171,7 @@ def force_exit(slots: Slots, lane: int, reason: int, units: int) -> None:
         send_market_exit(slots, lane, reason if outranks(reason, current) else current)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def act(slots: Slots, lane: int, bar: Bar, terms: Terms, view: View, rules: Rules, action: int) -> bool:
     """Obey a legal action at a close; returns whether an entry was sent."""
     if action == _EXIT:
@@ -181,13 +181,13 @@ def act(slots: Slots, lane: int, bar: Bar, terms: Terms, view: View, rules: Rule
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def bars_held(slots: Slots, lane: int, number: int) -> int:
     """Return the bars of market time since the first fill, that bar included."""
     return number - slots[lane, FIRST_FILL] + 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def entry_void(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> bool:
     """Return whether the market left the bracket before the entry was done: bid at the stop, close at the target."""
     if not rules.stops:
@@ -195,7 +195,7 @@ def entry_void(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) ->
     return best_bid(bar.close, terms) <= slots[lane, STOP] or bar.close >= slots[lane, TARGET]
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def next_attempt(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> None:
     """Replace a resting entry whose life is over: peg to the new bid, then take within the same cap, or give up."""
     bid = best_bid(bar.close, terms)
@@ -211,7 +211,7 @@ def next_attempt(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) 
         cancel_entry(slots, lane, terms.step_units)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def tend(slots: Slots, lane: int, bar: Bar, terms: Terms, rules: Rules) -> None:
     """Keep house at every base close: target reached, time limit, a resting exit's and an entry's deadline.
 
