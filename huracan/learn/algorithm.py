@@ -1,8 +1,10 @@
 """From huracan's settings to an RLlib PPO algorithm on the new API stack."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -20,6 +22,8 @@ from huracan.policy import NUM_ACTIONS, NetworkSpec, Normaliser, PolicyNet
 __all__ = ["AlgorithmSpec", "build_algorithm", "learner_state", "ppo_config", "restore_learner", "trained_net"]
 
 RESTART_DELAY_S = 1.0
+
+T = TypeVar("T")
 
 
 class ColumnPPO(PPO):
@@ -115,7 +119,7 @@ def build_algorithm(spec: AlgorithmSpec) -> PPO:
 
 def learner_state(algorithm: PPO) -> LearnerState:
     """Return the learner's state for a checkpoint."""
-    return algorithm.learner_group.foreach_learner(lambda learner: learner.export_state()).get_first()
+    return _ask_learner(algorithm, MinibatchLearner.export_state)
 
 
 def restore_learner(algorithm: PPO, state: LearnerState) -> None:
@@ -124,12 +128,18 @@ def restore_learner(algorithm: PPO, state: LearnerState) -> None:
     RLlib ignores weights whose sequence number is older than the live ones, so a used algorithm cannot go back: build
     a new one for every restore.
     """
-    algorithm.learner_group.foreach_learner(lambda learner: learner.import_state(state))
+    _ask_learner(algorithm, lambda learner: learner.import_state(state))
     algorithm.env_runner_group.sync_weights(from_worker_or_learner_group=algorithm.learner_group, inference_only=True)
 
 
 def trained_net(algorithm: PPO, spec: AlgorithmSpec) -> PolicyNet:
     """Return a copy of the trained network."""
     net = PolicyNet(spec.network, spec.normaliser)
-    net.load_state_dict(algorithm.learner_group.foreach_learner(lambda learner: learner.net.state_dict()).get_first())
+    net.load_state_dict(_ask_learner(algorithm, lambda learner: learner.net.state_dict()))
     return net
+
+
+def _ask_learner(algorithm: PPO, question: Callable[[MinibatchLearner], T]) -> T:
+    """Return what the one learner answers; its exceptions are raised here."""
+    (answer,) = algorithm.learner_group.foreach_learner(question)
+    return answer.get()

@@ -15,7 +15,7 @@ import torch
 
 from huracan.errors import InvariantError
 from huracan.features.layout import LAYOUT, STATE_SIZE
-from huracan.policy.network import NUM_ACTIONS, PolicyNet, legal_mask
+from huracan.policy.network import NUM_ACTIONS, PolicyNet, legal_mask, use_one_thread
 
 __all__ = ["BLOCK_ROWS", "Decision", "decide"]
 
@@ -57,8 +57,7 @@ def decide(nets: Sequence[PolicyNet], states: npt.NDArray[np.float32]) -> Decisi
     check_states(states)
     if not nets:
         raise InvariantError("an ensemble needs at least one network")
-    if torch.get_num_threads() != 1:
-        torch.set_num_threads(1)
+    use_one_thread()
     rows = len(states)
     log_probs = np.empty((rows, NUM_ACTIONS), np.float32)
     values = np.empty(rows, np.float32)

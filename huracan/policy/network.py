@@ -35,6 +35,7 @@ __all__ = [
     "Normaliser",
     "PolicyNet",
     "legal_mask",
+    "use_one_thread",
 ]
 
 NUM_ACTIONS: Final = 6
@@ -123,6 +124,12 @@ class Normaliser:
         return cls(zeros, zeros + 1, np.full(STATE_SIZE, np.inf, np.float32), np.ones(STATE_SIZE, np.bool_))
 
 
+def use_one_thread() -> None:
+    """Set this process's torch to one thread: sums, and with them bits, depend on the number of threads."""
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
 def legal_mask(states: torch.Tensor) -> torch.Tensor:
     """Return bool[..., 6], True where an action is legal: the torch twin of `huracan.trading.legal_actions`.
 
@@ -145,7 +152,7 @@ class PolicyNet(nn.Module):
     Args:
         spec: widths and activation.
         normaliser: frozen input scaling, kept as buffers.
-        seed: of the initial weights; the global generator is not touched.
+        seed: of the initial weights, which depend on nothing else; the global generator is not touched.
     """
 
     center: torch.Tensor
@@ -155,6 +162,7 @@ class PolicyNet(nn.Module):
 
     def __init__(self, spec: NetworkSpec, normaliser: Normaliser, seed: int = 0) -> None:
         super().__init__()
+        use_one_thread()
         self.spec = spec
         for name in ("center", "scale", "clip", "available"):
             self.register_buffer(name, torch.from_numpy(np.array(getattr(normaliser, name))), persistent=False)

@@ -7,7 +7,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from huracan.config import PpoSettings
 from huracan.features.layout import S_HELD_FRAC, S_IS_LONG, STATE_SIZE
+from huracan.learn import AlgorithmSpec, EnvSource
+from huracan.learn.validation import ValidationScore, daily_score
+from huracan.policy import NetworkSpec, Normaliser, Policy
 
 SIGNAL = 0
 EXIT, HOLD = 4, 5
@@ -78,3 +82,24 @@ def toy_market(context: dict[str, Any]) -> ToyMarket:
     """Entry point for runners; options travel in the context."""
     options = {key: context[key] for key in ("steps", "cost", "fault") if key in context}
     return ToyMarket(context["num_envs"], **options)
+
+
+class ToyValidation:
+    """Greedy reward per step on fresh toy markets, as if ten batches of steps were ten days."""
+
+    def score(self, policy: Policy) -> ValidationScore:
+        """Return the score of `policy` on unseen signals."""
+        market = ToyMarket(64, steps=10_000)
+        states, _ = market.reset(seed=999)
+        rewards = []
+        for _ in range(100):
+            states, reward, _, _, _ = market.step(policy.act(states))
+            rewards.append(float(reward.mean()))
+        return daily_score(np.array(rewards).reshape(10, 10).mean(axis=1), trades=100)
+
+
+def toy_spec(seed: int = 1, total: int = 8192, num_envs: int = 64, fault: str = "", **ppo: Any) -> AlgorithmSpec:
+    """A training small enough for tests: 1,024 steps per batch, two layers of 32."""
+    settings = {"train_batch_size": 1024, "minibatch_size": 256, "num_epochs": 4, "lr": 1e-3, "gamma": 0.95} | ppo
+    source = EnvSource(toy_market, {"fault": fault}, num_envs, "toy")
+    return AlgorithmSpec(source, NetworkSpec((32, 32)), Normaliser.identity(), PpoSettings(**settings), seed, total)
