@@ -1,4 +1,4 @@
-"""The shape of the code base: imports run downwards, Ray stays at the edges, tests mirror modules, modules are small."""
+"""The shape of the code: imports run downwards, Ray stays at the edges, tests mirror modules, modules are small."""
 
 import ast
 import re

@@ -335,7 +335,7 @@ class EmbeddedServer:
 
     def _password(self) -> str:
         try:
-            return self._password_file.read_text(encoding="ascii").strip()
+            return self._password_file.read_text(encoding="utf-8").strip()
         except OSError as error:
             raise DatabaseError(
                 f"the database password {self._password_file} cannot be read: {error.strerror}; "
@@ -391,7 +391,7 @@ def _write_private(path: Path, text: str) -> None:
     """Write a file that nobody else can read, whole or not at all."""
     partial = path.with_name(path.name + ".new")
     partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     partial.replace(path)
 
