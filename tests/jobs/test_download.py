@@ -1,0 +1,87 @@
+"""`python -m jobs.download` as a process: results, exit codes, one line per failure, Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from huracan.market import SYNTHETIC_START_MS as START
+from huracan.market import CandleStore, MarketShape, martingale
+from tests.venue.loopback import LoopbackExchange
+
+BARS = 3_500
+ADA = martingale(MarketShape("ADA/USDT"), BARS, 1)
+
+
+@pytest.fixture
+def exchange():
+    """A loopback exchange with one market, all of its candles closed."""
+    with LoopbackExchange([ADA], START + BARS * 60_000) as found:
+        yield found
+
+
+def job(exchange, *arguments, **environment):
+    """Start the job against the loopback exchange."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "jobs.download", *map(str, arguments)],
+        env={**os.environ, "HURACAN__DATA__EXCHANGE_URL": exchange.url, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_job_fills_the_store_and_says_what_it_holds(exchange, tmp_path):
+    """The job exits 0, its JSON holds the figures, and the store holds the candles of the range."""
+    process = job(exchange, "ADA/USDT", "--start", "2025-01-01", "--end", "2025-01-02", "--folder", tmp_path, "--json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    summary = json.loads(out)
+    assert (summary["symbols"][0]["symbol"], summary["symbols"][0]["bars"]) == ("ADA/USDT", 1_440)
+    assert (
+        CandleStore(tmp_path).read("ADA/USDT", "1m").fingerprint() == ADA.between(0, START + 86_400_000).fingerprint()
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "message"),
+    [
+        (["XXX/USDT", "--folder", "FOLDER"], {}, 2, "symbol XXX/USDT is unknown to binance"),
+        (["ADA/USDT", "--timeframe", "7m", "--folder", "FOLDER"], {}, 2, "timeframe '7m' is unknown"),
+        (["ADA/USDT", "--start", "yesterday", "--folder", "FOLDER"], {}, 2, "'yesterday' is no date"),
+        (["ADA/USDT"], {}, 2, "no folder to download to"),
+        (["ADA/USDT", "--folder", "data"], {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}, 2, "give an absolute folder"),
+        (["ADA/USDT", "--folder", "FOLDER"], {"HURACAN__DATA__EXCHANGE": "kraken"}, 2, "not supported for downloads"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(exchange, tmp_path, arguments, environment, code, message):
+    """What cannot work ends with its exit code and one line on stderr."""
+    words = [str(tmp_path / "store") if word == "FOLDER" else word for word in arguments]
+    process = job(exchange, *words, **environment)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_leaves_whole_files_and_a_second_run_completes_them(exchange, tmp_path):
+    """SIGINT in the middle exits 130 with what came on disk and nothing else; running again completes the history."""
+    exchange.hang_after = 3
+    process = job(exchange, "ADA/USDT", "--folder", tmp_path)
+    assert exchange.hanging.wait(120)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert len(err.strip().splitlines()) == 1
+    assert [path.name for path in (tmp_path / "1m").iterdir()] == ["ADA-USDT.parquet"]
+    assert len(CandleStore(tmp_path).read("ADA/USDT", "1m")) == 2_000
+    exchange.hang_after = None
+    again = job(exchange, "ADA/USDT", "--folder", tmp_path)
+    _, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert CandleStore(tmp_path).read("ADA/USDT", "1m").fingerprint() == ADA.fingerprint()
