@@ -1,5 +1,6 @@
 """Risk: pure limits that approve or deny an entry; exits are never denied."""
 
+from huracan.risk.day import DayBook
 from huracan.risk.limits import (
     AccountView,
     Approved,
@@ -16,6 +17,7 @@ from huracan.risk.limits import (
 __all__ = [
     "AccountView",
     "Approved",
+    "DayBook",
     "DenialCode",
     "Denied",
     "EntryIntent",

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from huracan.config import WalkForwardSettings
+from huracan.env import Window as EpisodeWindow
 from huracan.errors import DataError
 
 __all__ = [
@@ -35,11 +36,8 @@ TRAIN_MIN_HOLDS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Window(EpisodeWindow):
     """A half-open stretch of time [start_ms, end_ms), ms since the epoch, UTC, compared with bar open times."""
-
-    start_ms: int
-    end_ms: int
 
     @property
     def days(self) -> float:
@@ -171,13 +169,13 @@ def validation_split(train: Window, validation_frac: float, purge_bars: int, bar
     """
     bars = (train.end_ms - train.start_ms) // bar_ms
     validation_start = train.end_ms - round(bars * validation_frac) * bar_ms
-    inner = Window(train.start_ms, validation_start - purge_bars * bar_ms)
-    if inner.end_ms <= inner.start_ms or validation_start >= train.end_ms:
+    inner_end = validation_start - purge_bars * bar_ms
+    if inner_end <= train.start_ms or validation_start >= train.end_ms:
         raise DataError(
             f"a training window of {bars} bars cannot give {validation_frac:.0%} to validation and {purge_bars} bars "
             "to the purge; give a longer history or change search.validation_frac"
         )
-    return inner, Window(validation_start, train.end_ms)
+    return Window(train.start_ms, inner_end), Window(validation_start, train.end_ms)
 
 
 def _calendar(histories: Mapping[str, History]) -> tuple[int, int]:

@@ -9,11 +9,10 @@ import numpy.typing as npt
 from huracan.errors import InvariantError
 from huracan.features.layout import S_HMM_HIGH_VOL, S_HMM_TREND, STATE_SIZE
 
-__all__ = ["IDENTITY_TOLERANCE", "TradeTable", "regime_of"]
+__all__ = ["TradeTable", "regime_of", "tolerance_quote"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-IDENTITY_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +110,11 @@ class TradeTable:
         """Prove that the parts add up to the net of every trade.
 
         Raises:
-            InvariantError: price + spread + slippage + fee differs from net by more than 1e-9 of the notional (at least
-                1e-9 in quote currency), or a part is not finite.
+            InvariantError: price + spread + slippage + fee differs from net by more than 1e-9 quote units (1e-12 of the
+                notional when that is more), or a part is not finite.
         """
         total = self.price_part + self.spread_part + self.slippage_part + self.fee_part
-        tolerance = IDENTITY_TOLERANCE * np.maximum(1.0, self.notional_in)
-        wrong = ~(np.abs(total - self.net) <= tolerance)
+        wrong = ~(np.abs(total - self.net) <= tolerance_quote(self.notional_in))
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InvariantError(
@@ -124,6 +122,11 @@ class TradeTable:
                 f"spread {self.spread_part[row]!r} + slippage {self.slippage_part[row]!r} + fee {self.fee_part[row]!r} "
                 f"is not net {self.net[row]!r}; the accounting of the kernel is broken, do not trust this run"
             )
+
+
+def tolerance_quote(notional: Floats) -> Floats:
+    """Return how far an identity of money may be off: 1e-9 quote units, 1e-12 of the notional above 1,000."""
+    return np.maximum(1e-9, 1e-12 * notional)
 
 
 def regime_of(states: npt.NDArray[np.float32]) -> Ints:

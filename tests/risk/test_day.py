@@ -1,0 +1,27 @@
+"""The UTC day of an account: its start, its result, and a breach that stays until midnight."""
+
+from huracan.risk import DayBook, RiskLimits
+
+LIMITS = RiskLimits(5_000.0, 500.0, 0.15, 1.0, 0.2, 50)
+
+
+def test_the_day_begins_at_the_last_value_of_the_day_before() -> None:
+    """An overnight position carries its value at midnight, not its cost, into the new day."""
+    book = DayBook(10, 1_000.0, 1_000.0).closed(10, 900.0, LIMITS).closed(11, 950.0, LIMITS)
+    assert (book.day, book.value_start, book.pnl) == (11, 900.0, 50.0)
+
+
+def test_a_breach_stays_until_the_next_day() -> None:
+    """Down 500, back to -100: still breached; a new day is open again."""
+    book = DayBook(10, 10_000.0, 10_000.0)
+    assert not book.closed(10, 9_500.01, LIMITS).breached
+    book = book.closed(10, 9_500.0, LIMITS)
+    assert book.breached
+    book = book.closed(10, 9_900.0, LIMITS)
+    assert book.breached
+    assert not book.closed(11, 9_900.0, LIMITS).breached
+
+
+def test_a_day_that_begins_with_a_crash_is_breached_at_once() -> None:
+    """The first bar of a day counts against the value at midnight."""
+    assert DayBook(10, 1_000.0, 1_000.0).closed(11, 400.0, LIMITS).breached
