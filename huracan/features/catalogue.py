@@ -119,9 +119,16 @@ MARKET: tuple[Row, ...] = (
     ("(ln c - ln VWAP) / (s sqrt n)", ("level", "sigma"), "[-5, 5]", "robust", ("high", "low", *Q), LVL),
     ("2 (c - low) / (high - low) - 1 in logs", ("level",), "[-1, 1]", "identity", OHLC, LVL),
     ("ADX / 50 - 1 of slow bars (Wilder, log prices)", ("adx", "slow_clock"), "[-1, 1]", "identity", OHLC, CLK),
-    ("filtered P(state of the highest volatility)", ("sigma", "vol_mid", "slow"), "[0, 1]", "identity", C, "hmm.py"),
     (
-        "filtered P(state of the highest mean return) - P(lowest)",
+        "filtered P(high volatility), HMM on (r between rows / s, ln s_mid - ln s_slow)",
+        ("sigma", "vol_mid", "slow"),
+        "[0, 1]",
+        "identity",
+        C,
+        "hmm.py",
+    ),
+    (
+        "filtered P(trend up) - P(trend down) of the same HMM",
         ("sigma", "vol_mid", "slow"),
         "[-1, 1]",
         "identity",

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from huracan.features.hmm import filter_step
+from huracan.features.hmm import filter_step, high_vol, trend
 from huracan.features.layout import MARKET_SIZE
 from huracan.features.machines.coin import IN_BOOK, IN_LEADER, IN_TAKER, IN_TRADES, WEEK_OFFSET_MS
 
@@ -73,7 +73,6 @@ def finish_rows(
         out: float32[M, 52], written.
     """
     states = start.shape[0]
-    up, down = np.argmax(mean[:, 0]), np.argmin(mean[:, 0])
     prob = regime[:states]
     for i in range(values.shape[0]):
         row = values[i].copy()
@@ -86,8 +85,8 @@ def finish_rows(
         fresh = regime[states] != segment[i]
         filter_step(prob, fresh, values[i, 25:27], start, transition, mean, variance)
         regime[states] = segment[i]
-        row[25] = prob[states - 1]
-        row[26] = prob[up] - prob[down]
+        row[25] = high_vol(prob)
+        row[26] = trend(prob, mean)
         trades = available[i, IN_TRADES] and allowed[IN_TRADES]
         taker = available[i, IN_TAKER] and allowed[IN_TAKER]
         book = available[i, IN_BOOK] and allowed[IN_BOOK]
