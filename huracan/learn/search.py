@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol
 
 import torch
 from ray import tune
@@ -19,11 +19,10 @@ from huracan.config import PpoSettings, SearchSettings
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.train import Trainer
-from huracan.learn.trials import Trial, TrialSink
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
 
-__all__ = ["SEARCHED", "SearchPlan", "SearchResult", "search", "with_params"]
+__all__ = ["SEARCHED", "SearchPlan", "SearchResult", "Trial", "TrialSink", "search", "with_params"]
 
 OBJECTIVE: Final = "objective"
 TIME: Final = "env_steps"
@@ -37,6 +36,37 @@ SEARCHED: Final[Mapping[str, Any]] = {
     "ppo.weight_decay": tune.choice([0.0, 1e-4, 1e-2]),
 }
 """What is searched and where; the first candidate is the configuration as given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate and where it stands.
+
+    Attributes:
+        name: Tune's id, unique within the search.
+        status: running; done (full length, or stopped early by the scheduler); failed.
+        params: hyper-parameters by dotted setting, e.g. `ppo.lr`.
+        score: of the last report, mean over the seeds; None before the first.
+        env_steps: per seed, learnt from so far.
+        wall_s: seconds so far.
+        stopped_early: whether the scheduler ended it before its full length.
+    """
+
+    name: str
+    status: Literal["running", "done", "failed"]
+    params: Mapping[str, float | int]
+    score: ValidationScore | None
+    env_steps: int
+    wall_s: float
+    stopped_early: bool
+
+
+class TrialSink(Protocol):
+    """Receives every change of every trial, in the driver's process."""
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Take note of a trial that started, reported or ended."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,16 @@ from huracan.policy import PolicyNet
 from huracan.policy.artefact import export_artefact
 from huracan.policy.card import PolicyCard
 
-__all__ = ["CurvePoint", "TrainResult", "Trainer", "read_result", "spec_sha256", "train_points", "train_policy"]
+__all__ = [
+    "CurvePoint",
+    "Recording",
+    "TrainResult",
+    "Trainer",
+    "read_result",
+    "spec_sha256",
+    "train_points",
+    "train_policy",
+]
 
 CHECKPOINT_NAME: Final = "checkpoint.safetensors"
 POLICY_NAME: Final = "policy"
@@ -107,7 +116,7 @@ class Trainer:
         if checkpoint is not None and checkpoint.exists():
             try:
                 state, extra = load_checkpoint(checkpoint, self._id)
-                self.curve = [CurvePoint(**_with_nan(point)) for point in extra["curve"]]
+                self.curve = _curve(extra)
                 restore_learner(self._algorithm, state)
             except BaseException:
                 self.close()
@@ -192,7 +201,7 @@ class Trainer:
 
 def train_points(
     spec: AlgorithmSpec, checkpoint: Path, every: int = CHECKPOINT_EVERY
-) -> Iterator[CurvePoint | PolicyNet]:
+) -> Generator[CurvePoint | PolicyNet, None, None]:
     """Train to the end, yielding each iteration's point and at last the network.
 
     Continues from the checkpoint if there is one. A generator, so that a Ray task can stream it to its driver.
@@ -211,58 +220,88 @@ def train_points(
         yield trainer.net()
 
 
+class Recording:
+    """What a training leaves in its folder, fed with the stream of `train_points`, wherever that runs.
+
+    Args:
+        spec: what is trained.
+        card: the artefact's card; seed, steps and hyper-parameters are taken from `spec`.
+        folder: gets the checkpoint while training, then `policy/` and `result.json`.
+
+    Attributes:
+        result: the finished training, None until then.
+        curve: iterations so far, those before a resumed checkpoint included.
+
+    Raises:
+        ArtefactError: the checkpoint in `folder` is damaged or belongs to another training.
+        TrainingError: the result in `folder` is damaged.
+    """
+
+    def __init__(self, spec: AlgorithmSpec, card: PolicyCard, folder: Path) -> None:
+        self.spec = spec
+        self.checkpoint = folder / CHECKPOINT_NAME
+        self.result = read_result(folder)
+        self.curve: list[CurvePoint] = list(self.result.curve) if self.result else []
+        self._folder = folder
+        self._card = card
+        if self.result is None and self.checkpoint.exists():
+            self.curve = _curve(load_checkpoint(self.checkpoint, spec_sha256(spec))[1])
+
+    def add(self, item: CurvePoint | PolicyNet) -> None:
+        """Take the next item of the stream; the network, which comes last, is exported.
+
+        Raises:
+            ArtefactError: the policy cannot be exported.
+            TrainingError: the result cannot be written.
+        """
+        if isinstance(item, PolicyNet):
+            self._finish(item)
+            return
+        while self.curve and self.curve[-1].env_steps >= item.env_steps:  # the stream began again at its checkpoint
+            self.curve.pop()
+        self.curve.append(item)
+
+    def _finish(self, net: PolicyNet) -> None:
+        spec, last = self.spec, self.curve[-1]
+        update = {"seeds": (spec.seed,), "env_steps": last.env_steps, "ppo": spec.ppo.model_dump(mode="json")}
+        folder = self._folder / POLICY_NAME
+        artefact = export_artefact(folder, [net], self._card.model_copy(update=update))
+        self.result = TrainResult(spec.seed, last.env_steps, last.wall_s, tuple(self.curve), folder, artefact.sha256)
+        document = dataclasses.asdict(self.result) | {
+            "artefact": POLICY_NAME,
+            "curve": [_without_nan(dataclasses.asdict(point)) for point in self.curve],
+        }
+        write_atomically(self._folder / RESULT_NAME, json.dumps(document).encode())
+        self.checkpoint.unlink(missing_ok=True)
+
+
 def train_policy(
     spec: AlgorithmSpec,
     card: PolicyCard,
     folder: Path,
     on_progress: Callable[[CurvePoint], None] = lambda point: None,
-    points: Iterator[CurvePoint | PolicyNet] | None = None,
 ) -> TrainResult:
     """Train one policy into `folder` and export its artefact; finished work is returned, not repeated.
 
     Args:
         spec: what to train.
-        card: the artefact's card; seeds, steps and hyper-parameters are taken from `spec`.
+        card: the artefact's card; seed, steps and hyper-parameters are taken from `spec`.
         folder: gets the checkpoint while training, then `policy/` and `result.json`.
         on_progress: called after every iteration.
-        points: where the training happens, if not here: the stream of a remote `train_points`.
 
     Raises:
         TrainingError: the training cannot go on; what was saved is kept and the next call continues from it.
-        ArtefactError: the policy cannot be exported.
+        ArtefactError: the policy cannot be exported, or the checkpoint cannot be used.
     """
-    finished = read_result(folder)
-    if finished is not None:
-        return finished
-    checkpoint = folder / CHECKPOINT_NAME
-    curve: list[CurvePoint] = []
-    if checkpoint.exists():
-        _, extra = load_checkpoint(checkpoint, spec_sha256(spec))
-        curve = [CurvePoint(**_with_nan(point)) for point in extra["curve"]]
-    net: PolicyNet | None = None
-    with contextlib.closing(_generator(points or train_points(spec, checkpoint))) as stream:
-        for item in stream:
-            if isinstance(item, PolicyNet):
-                net = item
-                continue
-            while curve and curve[-1].env_steps >= item.env_steps:  # a stream that began again at its checkpoint
-                curve.pop()
-            curve.append(item)
-            on_progress(item)
-    if net is None:
-        raise TrainingError(f"the training of seed {spec.seed} ended without a policy; resume the run")
-    update = {"seeds": (spec.seed,), "env_steps": curve[-1].env_steps, "ppo": spec.ppo.model_dump(mode="json")}
-    artefact = export_artefact(folder / POLICY_NAME, [net], card.model_copy(update=update))
-    result = TrainResult(
-        spec.seed, curve[-1].env_steps, curve[-1].wall_s, tuple(curve), folder / POLICY_NAME, artefact.sha256
-    )
-    document = dataclasses.asdict(result) | {
-        "artefact": POLICY_NAME,
-        "curve": [_without_nan(dataclasses.asdict(point)) for point in curve],
-    }
-    write_atomically(folder / RESULT_NAME, json.dumps(document).encode())
-    checkpoint.unlink(missing_ok=True)
-    return result
+    recording = Recording(spec, card, folder)
+    if recording.result is None:
+        with contextlib.closing(train_points(spec, recording.checkpoint)) as stream:
+            for item in stream:
+                recording.add(item)
+                if isinstance(item, CurvePoint):
+                    on_progress(item)
+    assert recording.result is not None
+    return recording.result
 
 
 def read_result(folder: Path) -> TrainResult | None:
@@ -293,9 +332,9 @@ def spec_sha256(spec: AlgorithmSpec) -> str:
     return digest.hexdigest()
 
 
-def _generator(points: Iterator[CurvePoint | PolicyNet]) -> Any:
-    """Return `points` as a generator, so that it can be closed whatever it is."""
-    yield from points
+def _curve(extra: dict[str, Any]) -> list[CurvePoint]:
+    """Return the iterations that a checkpoint remembers."""
+    return [CurvePoint(**_with_nan(point)) for point in extra["curve"]]
 
 
 def _number(result: dict[str, Any], *path: str) -> float:

@@ -1,0 +1,245 @@
+"""A whole training run: search once, freeze, then every fold, coin scope and seed; each finished part is kept."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from huracan.config import PpoSettings
+from huracan.env import Dataset
+from huracan.errors import TrainingError
+from huracan.learn.checkpoint import write_atomically
+from huracan.learn.recipe import MarketStore, WindowRecipe
+from huracan.learn.remote import train_many
+from huracan.learn.search import SearchPlan, Trial, search
+from huracan.learn.train import CurvePoint, Recording, TrainResult, read_result
+from huracan.learn.validation import ValidationScore
+from huracan.market import symbol_to_stem
+from huracan.policy import combine_artefacts, export_artefact, load_artefact
+
+__all__ = [
+    "ALL_COINS",
+    "Campaign",
+    "Observer",
+    "SearchWindow",
+    "TrainWindow",
+    "Version",
+    "read_campaign",
+    "run_campaign",
+]
+
+ALL_COINS: Final = "*"
+_SEARCH_NAME, _CAMPAIGN_NAME, _ENSEMBLE_NAME = "search.json", "campaign.json", "ensemble"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainWindow:
+    """Where one fold trains: [start_ms, end_ms), ms UTC, purge and embargo already cut off."""
+
+    index: int
+    start_ms: int
+    end_ms: int
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchWindow:
+    """Where the search trains and where it judges; both lie before the first test bar."""
+
+    train: TrainWindow
+    validation_start_ms: int
+    validation_end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A trained recipe on one fold: what shadow trading judges and serving serves.
+
+    Attributes:
+        fold: index of the fold.
+        scope: `*` for all coins, or the one coin it trades.
+        symbols: markets trained on.
+        artefact: folder of the seed ensemble.
+        sha256: its id.
+        seeds: the single trainings, in the order of their seeds.
+    """
+
+    fold: int
+    scope: str
+    symbols: tuple[str, ...]
+    artefact: Path
+    sha256: str
+    seeds: tuple[TrainResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A finished training run.
+
+    Attributes:
+        ppo: the frozen hyper-parameters.
+        trials: of the search, best first; empty without a search.
+        versions: by fold, then scope.
+    """
+
+    ppo: PpoSettings
+    trials: tuple[Trial, ...]
+    versions: tuple[Version, ...]
+
+
+class Observer(Protocol):
+    """Follows a campaign in the driver's process; is also the search's `TrialSink`."""
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Take note of a trial that started, reported or ended."""
+        ...
+
+    def training_changed(self, fold: int, scope: str, seed: int, total_env_steps: int, point: CurvePoint) -> None:
+        """Take note of an iteration of one training."""
+        ...
+
+
+def run_campaign(
+    dataset: Dataset, folds: Sequence[TrainWindow], search_window: SearchWindow, folder: Path, observer: Observer
+) -> Campaign:
+    """Run or resume everything in `folder`; Ray must be running.
+
+    The search sees `search_window` only. Its best candidate is frozen in `search.json`; then fold x scope x seed are
+    trained with it, as many at once as there are CPUs. Whatever is finished is not repeated.
+
+    Args:
+        dataset: judged candles; its settings say what to search and train.
+        folds: training windows.
+        search_window: used when `search.num_samples` is positive.
+        folder: absolute; on a cluster, storage that all nodes share.
+        observer: told about every change.
+
+    Raises:
+        TrainingError: a part cannot go on; resume with the same folder.
+        DataError: a window holds too few rows.
+    """
+    store = MarketStore(dataset)
+    ppo, trials = _frozen(store, dataset, search_window, folder, observer)
+    recordings: dict[int, tuple[int, str, Recording]] = {}
+    plan: list[tuple[int, str, WindowRecipe, list[Recording]]] = []
+    for window in folds:
+        recipe = store.window(window.start_ms, window.end_ms, window.symbols, dataset.settings.search.seed)
+        for scope, part in _scopes(recipe, dataset.settings.shadow.per_coin_policies):
+            seeds = [_recording(part, ppo, window.index, scope, seed, folder) for seed in dataset.settings.shadow.seeds]
+            recordings |= {id(recording): (window.index, scope, recording) for recording in seeds}
+            plan.append((window.index, scope, part, seeds))
+
+    def progress(recording: Recording, point: CurvePoint) -> None:
+        fold, scope, _ = recordings[id(recording)]
+        observer.training_changed(fold, scope, recording.spec.seed, recording.spec.total_env_steps, point)
+
+    train_many([recording for _, _, _, seeds in plan for recording in seeds], progress)
+    versions = tuple(_version(fold, scope, part, seeds, folder) for fold, scope, part, seeds in plan)
+    campaign = Campaign(ppo, trials, versions)
+    write_atomically(folder / _CAMPAIGN_NAME, json.dumps(_document(campaign, folder), indent=1).encode())
+    return campaign
+
+
+def read_campaign(folder: Path) -> Campaign:
+    """Return the finished campaign in `folder`.
+
+    Raises:
+        TrainingError: there is none, or its file is damaged.
+    """
+    path = folder / _CAMPAIGN_NAME
+    try:
+        document = json.loads(path.read_bytes())
+        versions = []
+        for item in document["versions"]:
+            results = [read_result(folder / place) for place in item["seeds"]]
+            if None in results:
+                raise ValueError(f"a seed of fold {item['fold']} has no result")
+            seeds = tuple(result for result in results if result is not None)
+            place = folder / item["artefact"]
+            versions.append(Version(item["fold"], item["scope"], tuple(item["symbols"]), place, item["sha256"], seeds))
+        return Campaign(
+            PpoSettings(**document["ppo"]), tuple(_trial(item) for item in document["trials"]), tuple(versions)
+        )
+    except FileNotFoundError:
+        raise TrainingError(f"{path} is missing: the training is not finished; resume it") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); resume the training to write it again") from None
+
+
+def _frozen(
+    store: MarketStore, dataset: Dataset, window: SearchWindow, folder: Path, observer: Observer
+) -> tuple[PpoSettings, tuple[Trial, ...]]:
+    """Return hyper-parameters and trials: as configured, as frozen before, or as searched now."""
+    settings = dataset.settings
+    if settings.search.num_samples == 0:
+        return settings.ppo, ()
+    path = folder / _SEARCH_NAME
+    if path.exists():
+        try:
+            document = json.loads(path.read_bytes())
+            return PpoSettings(**document["ppo"]), tuple(_trial(item) for item in document["trials"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{path} is damaged ({error}); remove it to search again") from None
+    train = window.train
+    recipe = store.window(train.start_ms, train.end_ms, train.symbols, settings.search.seed)
+    spec = recipe.spec(settings.ppo, settings.shadow.seeds[0], settings.search.env_steps)
+    judge = recipe.validation(window.validation_start_ms, window.validation_end_ms)
+    found = search(SearchPlan(spec, judge, settings.search), folder, observer)
+    document = {
+        "ppo": found.ppo.model_dump(mode="json"),
+        "trials": [dataclasses.asdict(trial) for trial in found.trials],
+    }
+    write_atomically(path, json.dumps(document, indent=1).encode())
+    return found.ppo, found.trials
+
+
+def _scopes(recipe: WindowRecipe, per_coin: bool) -> list[tuple[str, WindowRecipe]]:
+    if not per_coin:
+        return [(ALL_COINS, recipe)]
+    return [(symbol, recipe.of_coin(symbol)) for symbol in recipe.symbols]
+
+
+def _place(fold: int, scope: str) -> Path:
+    return Path(f"fold-{fold}", "all" if scope == ALL_COINS else symbol_to_stem(scope))
+
+
+def _recording(recipe: WindowRecipe, ppo: PpoSettings, fold: int, scope: str, seed: int, folder: Path) -> Recording:
+    place = _place(fold, scope) / f"seed-{seed}"
+    card = recipe.card(f"{folder.name}/{place}", ppo)
+    return Recording(recipe.spec(ppo, seed, ppo.env_steps), card, folder / place)
+
+
+def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Recording], folder: Path) -> Version:
+    """Export the seed ensemble of one fold and scope, unless it is there already."""
+    results = tuple(recording.result for recording in seeds if recording.result is not None)
+    place = _place(fold, scope) / _ENSEMBLE_NAME
+    parts = [load_artefact(result.artefact) for result in results]
+    nets, card = combine_artefacts(parts, f"{folder.name}/{place}")
+    artefact = export_artefact(folder / place, nets, card)
+    return Version(fold, scope, recipe.symbols, folder / place, artefact.sha256, results)
+
+
+def _document(campaign: Campaign, folder: Path) -> dict[str, Any]:
+    """Return a campaign as JSON values, places relative to `folder`."""
+    return {
+        "ppo": campaign.ppo.model_dump(mode="json"),
+        "trials": [dataclasses.asdict(trial) for trial in campaign.trials],
+        "versions": [
+            {
+                "fold": version.fold,
+                "scope": version.scope,
+                "symbols": version.symbols,
+                "artefact": str(version.artefact.relative_to(folder)),
+                "sha256": version.sha256,
+                "seeds": [str(result.artefact.parent.relative_to(folder)) for result in version.seeds],
+            }
+            for version in campaign.versions
+        ],
+    }
+
+
+def _trial(item: dict[str, Any]) -> Trial:
+    score = item["score"]
+    return Trial(**{**item, "score": None if score is None else ValidationScore(**score)})

@@ -1,0 +1,236 @@
+"""Train policies: `python -m jobs.train --data /data/candles/1m`, `ray job submit ... -- python -m jobs.train`.
+
+Searches hyper-parameters on data before the first test bar, freezes them, trains every fold and seed, and exports
+artefacts under HURACAN_HOME/runs/<run id>/. Safe to stop and to repeat with `--resume`: finished parts are kept.
+"""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from sqlalchemy import Engine
+
+import huracan
+from huracan.config import Settings, home_folder
+from huracan.env import Dataset
+from huracan.errors import ConfigError, UsageError
+from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
+from huracan.learn.cluster import ray_session
+from huracan.learn.progress import TensorBoardLog, TerminalProgress
+from huracan.learn.search import Trial
+from huracan.learn.train import CurvePoint
+from huracan.logs import bind_run
+from huracan.market import symbol_to_stem
+from huracan.memory import Registry, finish_run, list_runs, open_database, open_run, phase, record_trial, resume_run
+from huracan.memory import Trial as TrialRow
+from huracan.shadow import Fold, usable_history, validation_split, walk_forward_splits
+from huracan.terminal import Terminal, run, standalone
+
+__all__ = ["RunObserver", "folds_of", "main", "program", "train"]
+
+KIND = "train"
+_IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray for the process of a submitted job, whose working directory is a temporary copy."""
+
+
+@dataclass(slots=True)
+class RunObserver:
+    """Hands a campaign's progress to the terminal, to TensorBoard and, trial by trial, to Postgres."""
+
+    engine: Engine
+    run_id: int
+    seeds_per_trial: int
+    screen: TerminalProgress
+    board: TensorBoardLog
+    seen: dict[str, Trial] = field(default_factory=dict)
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Bring the trial's row up to date."""
+        before = self.seen.get(trial.name)
+        if trial.score is None and before is not None:  # a restarted trial keeps its last figures until it reports
+            return
+        self.seen[trial.name] = trial
+        score = trial.score
+        metrics = (
+            {}
+            if score is None
+            else {
+                "daily_mean_quote": score.daily_mean_quote,
+                "daily_error_quote": score.daily_error_quote,
+                "days": float(score.days),
+                "trades": float(score.trades),
+                "stopped_early": float(trial.stopped_early),
+            }
+        )
+        row = TrialRow(
+            name=trial.name,
+            status=trial.status,
+            params=trial.params,
+            metrics=metrics,
+            objective=None if score is None else score.objective,
+            env_steps=trial.env_steps * self.seeds_per_trial,
+            wall_s=trial.wall_s,
+        )
+        record_trial(self.engine, self.run_id, row)
+        self.screen.trial_changed(trial)
+
+    def training_changed(self, fold: int, scope: str, seed: int, total_env_steps: int, point: CurvePoint) -> None:
+        """Show an iteration and keep it for TensorBoard."""
+        self.screen.training_changed(fold, scope, seed, total_env_steps, point)
+        stem = "all" if scope == ALL_COINS else symbol_to_stem(scope)
+        self.board.add(f"fold-{fold}/{stem}/seed-{seed}", point)
+
+
+def folds_of(dataset: Dataset) -> tuple[Fold, ...]:
+    """Return the walk-forward folds of a dataset's traded symbols.
+
+    Raises:
+        DataError: the history is too short for the folds asked for.
+    """
+    kernel = dataset.kernel
+    histories = {
+        tape.symbol: usable_history(tape.bars[:, 0] * kernel.base_ms, tape.ready, kernel.base_ms)
+        for tape in dataset.bare
+        if tape.ready.any()
+    }
+    return walk_forward_splits(
+        histories, dataset.settings.walk_forward, bar_ms=kernel.base_ms, hold_bars=kernel.hold_bars
+    )
+
+
+def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, screen: TerminalProgress) -> Campaign:
+    """Search and train everything of one run, or what is left of it, and register the latest fold's versions.
+
+    Args:
+        dataset: judged candles with the run's settings.
+        folds: walk-forward folds; training and search touch their training windows only.
+        engine: of the database.
+        run_id: of an open run; names the folder under HURACAN_HOME/runs.
+        screen: shows progress.
+
+    Raises:
+        TrainingError: a part cannot go on; resume with the same run.
+    """
+    settings = dataset.settings
+    folder = home_folder() / "runs" / str(run_id)
+    bar_ms = dataset.kernel.base_ms
+    inner, judged = validation_split(folds[0].train, settings.search.validation_frac, folds[0].purge_bars, bar_ms)
+    assert judged.end_ms <= min(fold.test.start_ms for fold in folds)
+    window = TrainWindow(folds[0].index, inner.start_ms, inner.end_ms, folds[0].symbols)
+    windows = [TrainWindow(fold.index, fold.train.start_ms, fold.train.end_ms, fold.symbols) for fold in folds]
+    board = TensorBoardLog(folder / "tensorboard")
+    observer = RunObserver(engine, run_id, settings.search.seeds_per_trial, screen, board)
+    try:
+        with phase(engine, run_id, "train"), ray_session(settings.ray), screen:
+            search_window = SearchWindow(window, judged.start_ms, judged.end_ms)
+            campaign = run_campaign(dataset, windows, search_window, folder, observer)
+    finally:
+        board.close()
+    registry = Registry(engine)
+    latest = max(version.fold for version in campaign.versions)
+    for version in campaign.versions:
+        if version.fold == latest:
+            stem = "all" if version.scope == ALL_COINS else symbol_to_stem(version.scope)
+            registry.register(
+                run_id,
+                f"run-{run_id}-{stem}",
+                version.scope,
+                str(version.artefact),
+                version.sha256,
+                {"env_steps": sum(seed.env_steps for seed in version.seeds)},
+                author=getpass.getuser(),
+            )
+    return campaign
+
+
+@standalone("train")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--run-id", type=int, help="Go on with this run.")
+@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run of this configuration.")
+def program(terminal: Terminal, data: Path | None, run_id: int | None, resume: bool) -> None:
+    """Search hyper-parameters, train every fold and seed, export artefacts."""
+    settings = terminal.settings(data__folder=None if data is None else str(data))
+    check_job(settings)
+    engine = open_database(settings.database)
+    dataset = Dataset.load(settings)
+    folds = folds_of(dataset)
+    with _run(engine, dataset, run_id, resume) as opened:
+        campaign = train(dataset, folds, engine, opened, TerminalProgress())
+    terminal.show(campaign, lambda: _table(terminal, opened, campaign))
+
+
+def main() -> None:
+    """Run the job on the process's arguments and leave with its exit code."""
+    sys.exit(run(program, name="jobs.train"))
+
+
+def check_job(settings: Settings) -> None:
+    """Refuse, inside a submitted job, whatever depends on the submitter's working directory.
+
+    Raises:
+        ConfigError: HURACAN_HOME, the database's URL or an absolute data folder is missing.
+    """
+    if _IN_A_JOB not in os.environ:
+        return
+    home_folder()
+    if settings.database.url is None:
+        raise ConfigError("a Ray job needs HURACAN__DATABASE__URL in its runtime environment; see `huracan db url`")
+    folder = settings.data.folder
+    if folder is not None and not folder.is_absolute():
+        raise ConfigError(f"folder {folder} is relative: a job runs in a temporary copy; give an absolute folder")
+
+
+@contextmanager
+def _run(engine: Engine, dataset: Dataset, run_id: int | None, resume: bool) -> Iterator[int]:
+    """Open or resume a run for the block and record how it ends."""
+    settings, fingerprint = dataset.settings, dataset.summary.fingerprint
+    if resume and run_id is None:
+        run_id = _newest_unfinished(engine, settings)
+    if run_id is None:
+        run_id = open_run(engine, KIND, settings, fingerprint, huracan.__version__)
+    else:
+        resume_run(engine, run_id, settings, fingerprint)
+    with bind_run(run_id):
+        try:
+            yield run_id
+        except (KeyboardInterrupt, SystemExit):
+            finish_run(engine, run_id, "interrupted")
+            click.echo(f"run {run_id} interrupted; go on with --run-id {run_id}", err=True)
+            raise
+        except BaseException as error:
+            finish_run(engine, run_id, "failed", f"{type(error).__name__}: {error}")
+            raise
+        finish_run(engine, run_id, "done")
+
+
+def _newest_unfinished(engine: Engine, settings: Settings) -> int:
+    for found in list_runs(engine, KIND):
+        if found.status != "done" and found.config_hash == settings.hash:
+            return found.run_id
+    raise UsageError("no unfinished training run has this configuration; start a new one without --resume")
+
+
+def _table(terminal: Terminal, run_id: int, campaign: Campaign) -> None:
+    columns = ("fold", "scope", "coins", "seeds", "env steps", "seconds", "artefact")
+    rows = [
+        (
+            version.fold,
+            version.scope,
+            len(version.symbols),
+            len(version.seeds),
+            sum(seed.env_steps for seed in version.seeds),
+            round(sum(seed.wall_s for seed in version.seeds), 1),
+            version.artefact,
+        )
+        for version in campaign.versions
+    ]
+    terminal.table(f"run {run_id}", columns, rows)
+
+
+if __name__ == "__main__":
+    main()
