@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 DRIVER = "postgresql+psycopg2"
+UNREACHABLE = re.compile("connection|connect to server|translate host name|timeout expired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def _explain(error: exc.SQLAlchemyError | psycopg2.Error, url: URL) -> str:
         return f"{where} refuses user {url.username}: wrong or missing password; correct HURACAN__DATABASE__URL"
     if re.search(r"database \"[^\"]*\" does not exist", reason):
         return f"{where} does not exist; create it, then run `huracan db upgrade`"
-    if isinstance(error, exc.OperationalError | psycopg2.OperationalError) and "connection" in reason:
+    if isinstance(error, exc.OperationalError | psycopg2.OperationalError) and UNREACHABLE.search(reason):
         return f"{where} is unreachable: {reason}; is the server up, and HURACAN__DATABASE__URL right?"
     if 'extension "vector" is not available' in reason:
         return f"{where} has no pgvector; install the extension on the server, then run `huracan db upgrade`"

@@ -139,18 +139,19 @@ def write_trades(engine: Engine, run_id: int, trades: TradeRows) -> int:
     """
     if len(trades) == 0:
         return 0
+    encoded = _encode(run_id, trades)
     with translated(engine), engine.begin() as connection:
         cursor = connection.connection.cursor()
         locks = sorted(_lock_number(run_id, block) for block in _blocks(trades))
         cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", (locks,))
         columns = ", ".join(STORED)
         if not _any_stored(cursor, run_id, trades):
-            _copy(cursor, f"COPY trade_memory ({columns}) FROM STDIN (FORMAT binary)", run_id, trades)
+            _copy(cursor, f"COPY trade_memory ({columns}) FROM STDIN (FORMAT binary)", encoded)
             return len(trades)
         cursor.execute(
             f"CREATE TEMP TABLE incoming ON COMMIT DROP AS SELECT {columns} FROM trade_memory WITH NO DATA"  # noqa: S608
         )
-        _copy(cursor, f"COPY incoming ({columns}) FROM STDIN (FORMAT binary)", run_id, trades)
+        _copy(cursor, f"COPY incoming ({columns}) FROM STDIN (FORMAT binary)", encoded)
         cursor.execute("ANALYZE incoming")
         cursor.execute(_REMOVE_OTHERS)
         cursor.execute(_INSERT_NEW)
@@ -187,8 +188,8 @@ def read_trades(
     return TradeRows(**{name: _column(name, values) for name, values in columns.items()})
 
 
-def _copy(cursor: Any, statement: str, run_id: int, trades: TradeRows) -> None:
-    cursor.copy_expert(statement, io.BytesIO(_encode(run_id, trades)))
+def _copy(cursor: Any, statement: str, encoded: bytes) -> None:
+    cursor.copy_expert(statement, io.BytesIO(encoded))
 
 
 def _encode(run_id: int, trades: TradeRows) -> bytes:

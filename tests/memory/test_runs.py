@@ -1,0 +1,103 @@
+"""Runs: what was started with what, how it ended, and where its time went."""
+
+import json
+
+import pytest
+from sqlalchemy import Engine
+
+from huracan.config import Settings, load_settings
+from huracan.errors import UsageError
+from huracan.memory import finish_run, list_runs, open_run, phase, read_run, record_phase, resume_run, run
+
+pytestmark = pytest.mark.postgres
+SETTINGS = load_settings(None, {"database.url": "postgresql://u:hunter2@h/d", "ppo.lr": 1e-4}, {})
+
+
+def _open(engine: Engine, kind: str = "train") -> int:
+    return open_run(engine, kind, SETTINGS, "fingerprint-of-candles", "0.1.0")
+
+
+def test_a_run_keeps_its_effective_configuration_without_secrets(database: Engine) -> None:
+    """The stored configuration is the effective one, its hash is the settings' hash, and no secret is in it."""
+    found = read_run(database, _open(database))
+    assert (found.kind, found.status, found.finished_at) == ("train", "running", None)
+    assert json.loads(found.config_json) == SETTINGS.public()
+    assert (found.config_hash, found.data_fingerprint) == (SETTINGS.hash, "fingerprint-of-candles")
+    assert "hunter2" not in found.config_json
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "error"),
+    [
+        (None, "done", None),
+        (KeyboardInterrupt(), "interrupted", None),
+        (SystemExit(1), "interrupted", None),
+        (ValueError("bad\nnews at redis://:hunter2@h"), "failed", "ValueError: bad news at redis://:***@h"),
+    ],
+)
+def test_a_run_records_how_its_block_ended(
+    database: Engine, raised: BaseException | None, status: str, error: str | None
+) -> None:
+    """Done, failed with one line without secrets, or interrupted; the exception goes on."""
+    numbers = []
+
+    def block() -> None:
+        with run(database, "shadow", SETTINGS, "f", "0.1.0") as run_id:
+            numbers.append(run_id)
+            if raised is not None:
+                raise raised
+
+    if raised is None:
+        block()
+    else:
+        with pytest.raises(type(raised)):
+            block()
+    found = read_run(database, numbers[0])
+    assert (found.status, found.error) == (status, error)
+    assert found.finished_at is not None
+    assert found.finished_at >= found.started_at
+
+
+def test_phases_add_up_over_attempts(database: Engine) -> None:
+    """A phase that is run again after a stop has taken the time of both attempts; a failed block counts too."""
+    run_id = _open(database)
+    record_phase(database, run_id, "train", 1.5)
+    record_phase(database, run_id, "shadow", 0.25)
+    record_phase(database, run_id, "train", 2.0)
+    with pytest.raises(ValueError, match="x"), phase(database, run_id, "analyse"):
+        raise ValueError("x")
+    phases = {item.name: item.wall_s for item in read_run(database, run_id).phases}
+    assert list(phases) == ["analyse", "shadow", "train"]
+    assert (phases["train"], phases["shadow"]) == (3.5, 0.25)
+    assert 0 <= phases["analyse"] < 5
+
+
+def test_an_interrupted_run_resumes_with_the_same_inputs_only(database: Engine) -> None:
+    """The same configuration and candles set it going again; others are refused by name, so is a run that is done."""
+    run_id = _open(database)
+    finish_run(database, run_id, "interrupted")
+    with pytest.raises(UsageError, match="configuration"):
+        resume_run(database, run_id, Settings(), "fingerprint-of-candles")
+    with pytest.raises(UsageError, match="data fingerprint"):
+        resume_run(database, run_id, SETTINGS, "another")
+    assert read_run(database, run_id).status == "interrupted"
+    resume_run(database, run_id, SETTINGS, "fingerprint-of-candles")
+    assert (read_run(database, run_id).status, read_run(database, run_id).finished_at) == ("running", None)
+    finish_run(database, run_id, "done")
+    with pytest.raises(UsageError, match="is done"):
+        resume_run(database, run_id, SETTINGS, "fingerprint-of-candles")
+
+
+def test_runs_are_listed_newest_first(database: Engine) -> None:
+    """The newest run leads, a kind selects, and the limit holds."""
+    first, second = _open(database, "listed"), _open(database, "listed")
+    assert [item.run_id for item in list_runs(database, "listed")] == [second, first]
+    assert [item.run_id for item in list_runs(database, limit=1)] == [second]
+
+
+def test_an_unknown_run_is_named(database: Engine) -> None:
+    """Asking for, or ending, a run that is not there is the user's mistake."""
+    with pytest.raises(UsageError, match="no run 999999999"):
+        read_run(database, 999_999_999)
+    with pytest.raises(UsageError, match="no run 999999999"):
+        finish_run(database, 999_999_999, "done")

@@ -1,0 +1,48 @@
+"""Trials: each is counted once, however often it reports."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Engine
+
+from huracan.config import Settings
+from huracan.errors import DatabaseError
+from huracan.memory import Trial, count_trials, open_run, read_trials, record_trial
+
+pytestmark = pytest.mark.postgres
+TRIAL = Trial("a1", "running", {"ppo.lr": 1e-4}, {"sharpe": 0.1}, None, 1_000, 0.5)
+
+
+def test_a_trial_is_one_row_however_often_it_reports(database: Engine) -> None:
+    """Reports of the same name update the row; a run's trials come best first, those without a result last."""
+    run_id = open_run(database, "search", Settings(), "candles-1", "0.1.0")
+    record_trial(database, run_id, TRIAL)
+    done = replace(TRIAL, status="done", objective=0.25, env_steps=5_000, metrics={"sharpe": 1.0})
+    better, unfinished = replace(done, name="a2", objective=1.0), replace(TRIAL, name="a3", status="failed")
+    for trial in (done, unfinished, better):
+        record_trial(database, run_id, trial)
+    assert read_trials(database, run_id) == (better, done, unfinished)
+
+
+def test_trials_are_counted_over_all_runs_on_the_same_candles(database: Engine) -> None:
+    """What was tried on these candles in any run counts, what was tried on others does not."""
+    for fingerprint, names in (("candles-2", "ab"), ("candles-2", "a"), ("candles-3", "abc")):
+        run_id = open_run(database, "search", Settings(), fingerprint, "0.1.0")
+        for name in names:
+            record_trial(database, run_id, replace(TRIAL, name=name))
+    assert (count_trials(database, "candles-2"), count_trials(database, "candles-9")) == (3, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_figure_that_is_no_number_is_stored_as_none(database: Engine, value: float) -> None:
+    """NaN and infinities become null, so that no trial is ranked by them."""
+    run_id = open_run(database, "search", Settings(), "candles-4", "0.1.0")
+    record_trial(database, run_id, replace(TRIAL, objective=value, metrics={"sharpe": value}))
+    (found,) = read_trials(database, run_id)
+    assert (found.objective, found.metrics) == (None, {"sharpe": None})
+
+
+def test_a_trial_belongs_to_a_run(database: Engine) -> None:
+    """A run that does not exist is refused."""
+    with pytest.raises(DatabaseError):
+        record_trial(database, 999_999_999, TRIAL)
