@@ -156,7 +156,8 @@ class Actor:
 
     def _watch_entry(self, candle: Candle, close_bid: Decimal) -> None:
         """Void an entry whose bracket the market has left; else renew the attempt whose life is over."""
-        assert self.entry is not None and self.plan is not None
+        assert self.entry is not None
+        assert self.plan is not None
         entry = self.entry
         through = close_bid <= self.plan.stop and RuleError.NO_VOID_THROUGH_STOP not in self.errors
         if through or candle.close >= self.plan.target:
@@ -317,10 +318,7 @@ class Actor:
         return []
 
     def _close(self) -> None:
-        if self.stopped:
-            reason = "stop_loss"
-        else:
-            reason = "take_profit" if self.exit is None else self.exit.reason
+        reason = "stop_loss" if self.stopped else "take_profit" if self.exit is None else self.exit.reason
         self.ledger.close_if_flat(reason, self.bar_no)
         self.counts[reason] += 1
         self.exit, self.oco, self.stopped = None, None, False

@@ -19,7 +19,8 @@ def wild_case(seed: int, length: int = 700) -> Case:
     rows = decision_rows(market.bars[:, 0], settings.decision_interval_bars)
     script = Script(seed, enter=float(rng.choice([0.2, 0.9])), leave=float(rng.choice([0.01, 0.08])))
     scale = float(rng.choice([1.0, 1.0, 1.37]))
-    return Case(f"wild seed {seed}", market, settings, script, int(rows[1]), length, bool(rng.random() < 0.5), scale)
+    sold, every_close = (bool(flag) for flag in rng.random(2) < 0.5)
+    return Case(f"wild seed {seed}", market, settings, script, int(rows[1]), length, sold, scale, every_close)
 
 
 def candle_case(history: str, configuration: str) -> Case:

@@ -1,4 +1,4 @@
-"""One `IntegerMarket` and one configuration, handed to both sides: a tape for the kernel, decimals for the reference."""
+"""One `IntegerMarket` and one configuration for both sides: a tape for the kernel, decimals for the reference."""
 
 from decimal import ROUND_CEILING, Decimal
 
@@ -54,8 +54,8 @@ def make_market(market: IntegerMarket, cost_scale: float = 1.0) -> Market:
     tick, step = market.tick, market.step
     candles = []
     for row in market.bars.tolist():
-        prices = (value * tick for value in row[1:5])
-        candles.append(Candle(row[0], *prices, volume=row[5] * step))
+        opening, high, low, close = (value * tick for value in row[1:5])
+        candles.append(Candle(row[0], opening, high, low, close, row[5] * step))
     days = [
         BookCost(int(np.rint(spread * cost_scale)), qcap, impact * cost_scale)
         for spread, qcap, impact in zip(

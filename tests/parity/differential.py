@@ -23,7 +23,10 @@ FORCED = (ExitReason.NONE, ExitReason.RISK_EXIT, ExitReason.KILL_SWITCH)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One market, one configuration, one script; `start` is the row of the first decision, `stop` exclusive."""
+    """One market, one configuration, one script; `start` is the row of the first decision, `stop` exclusive.
+
+    `every_close` steps the kernel bar by bar, so that risk may force an exit between decisions.
+    """
 
     name: str
     market: IntegerMarket
@@ -33,14 +36,15 @@ class Case:
     stop: int
     sold_at_end: bool
     cost_scale: float = 1.0
+    every_close: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KernelRun:
-    """What the kernel made of a case; one row of states, equity and reward per decision."""
+    """What the kernel made of a case; one entry per close looked at, `equity` one more, `rewards` of the step after."""
 
     trades: list[ReferenceTrade]
-    decision_bars: list[int]
+    closes: list[int]
     states: NDArray[np.float32]
     equity: list[float]
     rewards: list[float]
@@ -51,7 +55,7 @@ class KernelRun:
 def run_kernel(case: Case) -> KernelRun:
     """Step one lane through the case and translate what it did into decimals."""
     tape = make_tape(case.market, case.settings)
-    lanes = Lanes([tape], case.settings, 1, record=True)
+    lanes = Lanes([tape], case.settings, 1, record=True, every_bar=case.every_close)
     one = np.zeros(1, np.int64)
     lanes.reset(
         one,
@@ -61,11 +65,11 @@ def run_kernel(case: Case) -> KernelRun:
         np.array([case.sold_at_end]),
         cost_scale=np.array([case.cost_scale]),
     )
-    decision_bars, states, equity, rewards = [], [], [float(lanes.equity[0])], []
+    closes, states, equity, rewards = [], [], [float(lanes.equity[0])], []
     while not (lanes.terminated[0] or lanes.truncated[0]):
         bar_no = int(tape.bars[lanes.bar[0], 0])
         state = lanes.obs[0]
-        decision_bars.append(int(lanes.bar[0]))
+        closes.append(int(lanes.bar[0]))
         states.append(state[list(COMPARED)].copy())
         action, forced = case.script.act(bar_no, bool(state[62] > 0 or state[70] > 0))
         account = np.zeros((1, 5), np.float32)
@@ -78,7 +82,7 @@ def run_kernel(case: Case) -> KernelRun:
     slot = lanes.slots[0].tolist()
     return KernelRun(
         trades=translate(lanes.trades(), tape),
-        decision_bars=decision_bars,
+        closes=closes,
         states=np.array(states, np.float32).reshape(-1, len(COMPARED)),
         equity=equity,
         rewards=rewards,
@@ -120,6 +124,7 @@ def run_case(case: Case, errors: Errors = NO_ERRORS) -> ReferenceRun:
         case.start,
         case.stop,
         case.sold_at_end,
+        case.every_close,
         errors,
     )
 
@@ -137,7 +142,7 @@ def differences(case: Case, kernel: KernelRun, reference: ReferenceRun) -> list[
         found.append(
             f"{case.name}: balances kernel {kernel.quote} {kernel.base}, reference {reference.quote} {reference.base}"
         )
-    if kernel.decision_bars != reference.decision_bars:
+    if kernel.closes != reference.closes:
         found.append(f"{case.name}: decisions fall on different bars")
         return found
     states = np.array(reference.states, np.float32).reshape(-1, len(COMPARED))
@@ -145,7 +150,7 @@ def differences(case: Case, kernel: KernelRun, reference: ReferenceRun) -> list[
     if not same.all():
         row, column = (int(value[0]) for value in np.nonzero(~same))
         found.append(
-            f"{case.name}: state {COMPARED[column]} at row {kernel.decision_bars[row]}: "
+            f"{case.name}: state {COMPARED[column]} at row {kernel.closes[row]}: "
             f"kernel {kernel.states[row, column]!r}, reference {states[row, column]!r}"
         )
     return found + money_differences(case, kernel, reference)
@@ -161,11 +166,13 @@ def money_differences(case: Case, kernel: KernelRun, reference: ReferenceRun) ->
             found.append(f"{case.name}: equity at decision {i}: kernel {mine!r}, reference {theirs!r}")
             break
     scale = math.sqrt(case.settings.decision_interval_bars)
-    for i, bar in enumerate(kernel.decision_bars):
-        sigma = max(float(case.market.sigma[bar]), 1e-9)
-        raw = math.log1p((exact[i + 1] - exact[i]) / capital) / (sigma * scale)
+    due = [i for i, is_due in enumerate(reference.due) if is_due]
+    for i, after in zip(due, [*due[1:], len(reference.due)], strict=True):
+        sigma = max(float(case.market.sigma[kernel.closes[i]]), 1e-9)
+        raw = math.log1p((exact[after] - exact[i]) / capital) / (sigma * scale)
         reward = max(-case.settings.reward_clip, min(case.settings.reward_clip, raw))
-        if not math.isclose(kernel.rewards[i], reward, rel_tol=1e-6, abs_tol=1e-6):
-            found.append(f"{case.name}: reward at decision {i}: kernel {kernel.rewards[i]!r}, reference {reward!r}")
+        got = kernel.rewards[i:after]
+        if any(got[:-1]) or not math.isclose(got[-1], reward, rel_tol=1e-6, abs_tol=1e-6):
+            found.append(f"{case.name}: reward of decision at row {kernel.closes[i]}: kernel {got}, {reward!r}")
             break
     return found

@@ -42,10 +42,18 @@ class ReferenceRules:
 
 @dataclass(slots=True)
 class ReferenceRun:
-    """What came out: trades, states at each decision, balances, and how often each path was taken."""
+    """What came out: trades, balances, how often each path was taken, and one entry per close looked at.
+
+    Attributes:
+        closes: rows of the closes: the decisions, or all of them in a run that looks at every close.
+        due: whether a decision fell there.
+        states: `position_state` there.
+        equity: marked result there, and once more at the end.
+    """
 
     trades: list[ReferenceTrade]
-    decision_bars: list[int] = field(default_factory=list)
+    closes: list[int] = field(default_factory=list)
+    due: list[bool] = field(default_factory=list)
     states: list[NDArray[np.float32]] = field(default_factory=list)
     equity: list[Decimal] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -107,9 +115,13 @@ def run_reference(
     start: int,
     stop: int,
     sold_at_end: bool,
+    every_close: bool = False,
     errors: Errors = NO_ERRORS,
 ) -> ReferenceRun:
-    """Trade bars `start` (first decision) to `stop` (exclusive) by the script and return everything observable."""
+    """Trade bars `start` (first decision) to `stop` (exclusive) by the script and return everything observable.
+
+    With `every_close` risk may force an exit at any close, not at decisions only.
+    """
     with localcontext(prec=DIGITS):
         venue = DecimalVenue(rules.venue, Balance(rules.start_quote), Balance(Decimal(0)), errors)
         actor = Actor(rules.trader, Ledger(rules.trader.step, errors), errors)
@@ -123,9 +135,10 @@ def run_reference(
             actor.on_close(candle, cost)
             if i == stop - 1:
                 break
-            if i in due:
-                run.equity.append(venue.quote.total - rules.start_quote + venue.base.total * candle.close)
-                decide(market, rules, script, actor, run, i, due[i])
+            if i in due or every_close:
+                look(market, rules, actor, venue, run, i)
+                run.due.append(i in due)
+                decide(market, script, actor, i, due.get(i))
             commands = actor.commands()
         if sold_at_end:
             venue.open_final_book()
@@ -136,16 +149,24 @@ def run_reference(
     return run
 
 
-def decide(
-    market: Market, rules: ReferenceRules, script: Decider, actor: Actor, run: ReferenceRun, i: int, missing: int
-) -> None:
-    """Observe, ask the script, hand its answer to the actor; after missing bars nobody enters."""
-    candle, cost, sigma = market.candles[i], market.costs[i], market.sigma[i]
-    may_enter = missing == 0 and not script.denies(candle.bar_no)
-    run.decision_bars.append(i)
-    run.states.append(position_state(actor, candle, cost, sigma, rules.state))
+def look(market: Market, rules: ReferenceRules, actor: Actor, venue: DecimalVenue, run: ReferenceRun, i: int) -> None:
+    """Record what the actor sees at the close of row i."""
+    candle, cost = market.candles[i], market.costs[i]
+    run.closes.append(i)
+    run.states.append(position_state(actor, candle, cost, market.sigma[i], rules.state))
+    run.equity.append(venue.quote.total - rules.start_quote + venue.base.total * candle.close)
+
+
+def decide(market: Market, script: Decider, actor: Actor, i: int, missing: int | None) -> None:
+    """Ask the script and tell the actor; bars `missing` before a decision forbid entries, None: no decision is due."""
+    candle = market.candles[i]
     action, forced = script.act(candle.bar_no, actor.busy)
-    actor.decide(action, forced, candle, cost, sigma, may_enter)
+    if missing is None:
+        if forced:
+            actor.decide(0, forced, candle, market.costs[i], market.sigma[i], False)
+        return
+    may_enter = missing == 0 and not script.denies(candle.bar_no)
+    actor.decide(action, forced, candle, market.costs[i], market.sigma[i], may_enter)
 
 
 def finish(run: ReferenceRun, venue: DecimalVenue, actor: Actor, rules: ReferenceRules, last: Candle) -> None:

@@ -189,7 +189,7 @@ def test_a_partial_fill_of_the_upper_leg_takes_the_stop_away() -> None:
 
 
 def test_a_bar_without_volume_fills_takers_only() -> None:
-    """v = 0: no maker, no stop, no target."""
+    """V = 0: no maker, no stop, no target."""
     venue = make_venue("1")
     venue.open_window(bar("100", "100", "100", "100", volume="0"), COST)
     place_bracket(venue, limit="100.1", stop="99.9")

@@ -87,7 +87,7 @@ class Balance:
         """Add to both parts; an overdraft is a broken invariant."""
         self.free += free
         self.locked += locked
-        assert self.free >= 0 and self.locked >= 0, f"overdraft: {self}"
+        assert min(self.free, self.locked) >= 0, f"overdraft: {self}"
 
 
 @dataclass(slots=True)
@@ -112,7 +112,8 @@ class DecimalVenue:
 
     def open_final_book(self) -> None:
         """After the last bar: the book of its close, for the sale at the end of the data."""
-        assert self.phase is Phase.CLOSED and self.bar is not None
+        assert self.phase is Phase.CLOSED
+        assert self.bar is not None
         self.phase, self.last = Phase.WINDOW, self.bar.close
 
     def close(self) -> None:
@@ -124,7 +125,7 @@ class DecimalVenue:
         """Raise unless what is locked is exactly what rests, and nothing is negative."""
         buys = sum((o.open_quantity * o.limit for o in self.book.values() if o.side is Side.BUY), Decimal(0))
         sells = sum((o.open_quantity for o in self.book.values() if o.side is Side.SELL), Decimal(0))
-        assert self.quote.locked == buys and self.base.locked == sells, "locked funds are not those of the open orders"
+        assert (self.quote.locked, self.base.locked) == (buys, sells), "locked funds are not those of the open orders"
         assert min(self.quote.free, self.base.free) >= 0, "negative balance"
 
     def submit(self, command: Command, lot: Decimal) -> list[Event]:
@@ -172,7 +173,8 @@ class DecimalVenue:
         return [Accepted(command.cid)]
 
     def _place_post_only(self, command: PlaceOrder, lot: Decimal) -> list[Event]:
-        assert command.price is not None and command.side is Side.BUY
+        assert command.price is not None
+        assert command.side is Side.BUY
         if command.price >= self.ask and RuleError.POST_ONLY_CROSSES not in self.errors:
             return [Refused(command.cid, Refusal.WOULD_MATCH)]
         cost = command.price * command.quantity
@@ -183,12 +185,16 @@ class DecimalVenue:
     def _rest(
         self, cid: int, side: Side, quantity: Decimal, limit: Decimal, stop: Decimal | None, lot: Decimal
     ) -> None:
-        assert self.bar is not None and cid not in self.book and quantity > 0
-        assert quantity % self.rules.step == 0 and limit % self.rules.tick == 0, "order is off the venue's grid"
+        assert self.bar is not None
+        assert cid not in self.book
+        assert quantity > 0
+        off_grid = quantity % self.rules.step + limit % self.rules.tick
+        assert off_grid == 0, "order is off the venue's grid"
         self.book[cid] = Resting(cid, side, quantity, limit, stop, lot, self.bar.bar_no, self.phase)
 
     def _place_taker(self, command: PlaceOrder) -> list[Event]:
-        assert command.quantity > 0 and command.quantity % self.rules.step == 0
+        assert command.quantity > 0
+        assert command.quantity % self.rules.step == 0
         buy = command.side is Side.BUY
         parts = self.walk(self.ask if buy else self.bid, command.quantity, 1 if buy else -1)
         if command.kind is Kind.FOK:
@@ -242,7 +248,8 @@ class DecimalVenue:
         return events
 
     def _stop_touch(self, stop: Decimal) -> Decimal:
-        assert self.bar is not None and self.cost is not None
+        assert self.bar is not None
+        assert self.cost is not None
         tick, half = self.rules.tick, self.cost.spread // 2 * self.rules.tick
         if self.bar.open <= stop:
             gap = stop if RuleError.GAP_FILLS_AT_STOP in self.errors else self.bar.open

@@ -71,7 +71,7 @@ def wild_settings(rng: np.random.Generator) -> KernelSettings:
         fee_asset=str(rng.choice(["received", "quote"])),
         stop_slip_range_frac=float(rng.choice([0.0, 0.1, 0.37])),
         min_notional=float(rng.choice([1.0, 5.0])),
-    )  # type: ignore[arg-type]
+    )
     return resolve_settings(trading, str(rng.choice(["1m", "15m", "1h"])))
 
 
