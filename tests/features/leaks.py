@@ -1,4 +1,4 @@
-"""Checks that a computation of features cannot see the future; each takes the computation, so that they can be tested."""
+"""Checks that a computation of features cannot see the future; the computation is an argument, so they are testable."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

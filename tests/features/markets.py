@@ -1,4 +1,4 @@
-"""Small universes for feature tests: gaps short and long, late starts, stale bars, all optional inputs, real candles."""
+"""Small universes for feature tests: gaps, late starts, stale bars, all optional inputs, and real candles."""
 
 import os
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ def pick(candles: Candles, keep: NDArray[np.bool_]) -> Candles:
 
 
 def universe(bars: int = 900, seed: int = 1) -> dict[str, Candles]:
-    """Return four coins: the leader, one with all inputs, one with gaps short and long, one listed late, ended early."""
+    """Return four coins: the leader, one with all inputs, one with short and long gaps, one listed late."""
     short, long = ((100, 102), (203, 204), (300, 303)), ((400, 404), (500, 540))
     all_ = [
         without(coin(LEADER, bars, seed, inputs=True), (250, 253), (600, 612)),

@@ -22,23 +22,27 @@ CHECKS = {
 
 
 def raw_rows(candles: dict[str, Candles]) -> Computed:
+    """Return the raw features of every decision row."""
     leader = LEADER if LEADER in candles else "BTC/USDT:USDT"
     raw = compute_raw(candles, SMALL, K, leader)
     return {s: (r.row_close_ms, r.values) for s, r in raw.items()}
 
 
 def bar_outputs(candles: dict[str, Candles]) -> Computed:
+    """Return sigma, ready and segment of every bar."""
     leader = LEADER if LEADER in candles else "BTC/USDT:USDT"
     raw = compute_raw(candles, SMALL, K, leader)
     return {s: (r.timestamp + 60_000, np.column_stack([r.sigma, r.ready, r.segment])) for s, r in raw.items()}
 
 
 def fitted_rows(fit: FeatureFit, candles: dict[str, Candles]) -> Computed:
+    """Return the finished state entries of every decision row."""
     raw = compute_raw(candles, SMALL, K, fit.context.leader)
     return {s: (r.row_close_ms, apply_fit(fit, r)) for s, r in raw.items()}
 
 
 def markets(source: str) -> tuple[dict[str, Candles], list[int]]:
+    """Return candles and the cuts to try, some of them inside gaps."""
     if source == "synthetic":
         return universe(), [START_MS + 60_000 * n for n in (120, 401, 502, 503, 700)]
     candles = real_universe(1.5)

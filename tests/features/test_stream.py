@@ -10,6 +10,8 @@ from tests.features.markets import LEADER, SMALL, SOURCES, START_MS, K, books, p
 
 
 def bar_at(c: Candles, i: int, book: np.ndarray | None) -> Bar:
+    """Return one candle as the stream takes it."""
+
     def optional(x: np.ndarray | None) -> float | None:
         return None if x is None else float(x[i])
 
@@ -116,6 +118,7 @@ def test_stream_is_batch_bitwise_on_real_candles(source: str) -> None:
 
 
 def small_fit() -> tuple[dict[str, Candles], FeatureFit]:
+    """Return the synthetic universe and a fit on its first 500 minutes."""
     candles = universe()
     return candles, FeatureFit.fit(compute_raw(candles, SMALL, K, LEADER), START_MS, START_MS + 500 * 60_000, seed=2)
 
