@@ -147,18 +147,19 @@ class ResultRow:
     net_per_day: Estimate
     policy_minus_this: Estimate | None
     sharpe_year: float | None
-    drawdown_max: float
+    drawdown_max: float | None
     win_rate: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class PortfolioView:
-    """All coins in one account behind the risk limits: what was traded, what was denied and why."""
+    """All coins in one account behind the risk limits: what was traded, what was denied, days the loss limit ended."""
 
     trades: int
     net: float
     net_per_day: Estimate
     denials: Mapping[str, int]
+    loss_limit_days: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def sample_report() -> ReportData:
         seed_rows=(policy, replace(policy, name="seed 2")),
         baseline_rows=(flat,),
         coin_rows=(replace(policy, name="AAA/USDT"), replace(policy, name="BBB/USDT")),
-        portfolio=PortfolioView(3, -11.0, Estimate(-1.8, -5, 1), {"HEAT_LIMIT": 2}),
+        portfolio=PortfolioView(3, -11.0, Estimate(-1.8, -5, 1), {"HEAT_LIMIT": 2}, 0),
         exits=(ExitRow("stop_loss", 2, -110.0), ExitRow("take_profit", 2, 140.0)),
         actions={"DO_NOTHING": 100, "ENTER_LONG_NORMAL": 4, "HOLD": 60, "EXIT": 0},
         costs=CostSplit(0.5, -3.0, -2.0, -8.0, -12.5),

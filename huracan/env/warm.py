@@ -1,0 +1,52 @@
+"""Compiles every numba function once, so that a first command need not wait: `python -m huracan.env.warm`.
+
+A tiny market goes the whole way, features, fit, tapes and lanes, in the shapes and types that real runs use.
+"""
+
+import os
+import sys
+import time
+
+import numpy as np
+
+from huracan.config import EnvSettings, load_settings
+from huracan.env.dataset import Dataset
+from huracan.env.episodes import Window
+from huracan.env.vector import TradingVectorEnv
+from huracan.market import CandleSet, MarketShape, martingale
+from huracan.trading import Lanes
+
+__all__ = ["warm"]
+
+BARS = 1_200
+STEPS = 30
+
+
+def warm() -> float:
+    """Compile or load every compiled function; return the seconds it took."""
+    begun = time.perf_counter()
+    settings = load_settings(environ={})
+    symbols = ("AAA/USDT", "BTC/USDT")
+    candles = {
+        symbol: martingale(MarketShape(symbol=symbol, timeframe="1d"), BARS, seed=index, sigma_bps=300.0)
+        for index, symbol in enumerate(symbols)
+    }
+    dataset = Dataset.build(CandleSet("1d", symbols, "BTC/USDT", candles, ()), settings, "warm-up")
+    window = Window(dataset.summary.start_ms, dataset.summary.end_ms)
+    tapes = dataset.fold_tapes(dataset.fit(window.start_ms, window.end_ms, seed=1))
+    env = TradingVectorEnv(tapes, dataset.kernel, EnvSettings(num_envs=4), window, seed=1)
+    env.reset()
+    for step in range(STEPS):
+        env.step(np.full(4, 2 if step % 3 == 0 else 5))
+    recording = Lanes(tapes, dataset.kernel, 1, record=True, every_bar=True)
+    start = int(tapes[0].rows[tapes[0].ready[tapes[0].rows]][0])
+    one = np.zeros(1, np.int64)
+    recording.reset(one, one, one + start, one + start + 20, np.ones(1, np.bool_))
+    while not recording.terminated[0]:
+        recording.step(np.full(1, 2))
+    recording.trades()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    print(f"compiled code ready in {warm():.1f} s ({os.environ['NUMBA_CACHE_DIR']})", file=sys.stderr)

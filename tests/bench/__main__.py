@@ -1,0 +1,53 @@
+"""`make bench`: measures everything side by side in one run, prints the table and writes the JSON.
+
+Exit code 0 when all measurements ran, whether or not targets were met: the table and the JSON say which were.
+"""
+
+import argparse
+import importlib
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from tests.bench.harness import PEERS, Measurement, publish
+
+ROOMS = ("environment", "features", "shadow", "ppo", "memory")
+
+
+def main() -> int:
+    """Measure the rooms asked for."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
+    parser.add_argument("--only", choices=ROOMS, action="append", help="measure only this; repeatable")
+    parser.add_argument("--peers", type=Path, default=Path(".venv-peers"), help="virtual environment of the peers")
+    arguments = parser.parse_args()
+    rooms = arguments.only or list(ROOMS)
+    measurements: list[Measurement] = []
+    for room in rooms:
+        print(f"measuring {room} ...", file=sys.stderr, flush=True)
+        module = importlib.import_module(f"tests.bench.{room}")
+        measurements += module.measure(_peers(arguments.peers)) if room == "environment" else module.measure()
+    publish(measurements, arguments.out)
+    return 0
+
+
+def _peers(folder: Path) -> Path | None:
+    """Return the peers' interpreter, installing it once; None when they cannot be installed."""
+    python = folder.absolute() / "bin" / "python"
+    if (folder / ".installed").exists():
+        return python
+    try:
+        venv.create(folder, with_pip=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "-q", "-r", PEERS / "requirements.txt"], check=True, timeout=600
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"peers could not be installed ({error}); their ratios count as not met", file=sys.stderr)
+        return None
+    (folder / ".installed").touch()
+    return python
+
+
+if __name__ == "__main__":
+    sys.exit(main())
