@@ -42,6 +42,7 @@ from huracan.market.store import (
     read_candles,
     read_metadata,
     read_rows,
+    read_times,
     write_candles,
 )
 from huracan.market.synthetic import MartingaleKind, martingale, wild_bars
@@ -98,6 +99,7 @@ __all__ = [
     "read_candles",
     "read_metadata",
     "read_rows",
+    "read_times",
     "read_truths",
     "regime_market",
     "regime_optimum",

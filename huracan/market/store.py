@@ -26,6 +26,7 @@ __all__ = [
     "read_candles",
     "read_metadata",
     "read_rows",
+    "read_times",
     "timeframe_of",
     "write_candles",
 ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from huracan.clock import Clock, WallClock
 from huracan.errors import ConfigError, DataError, VenueError
+from huracan.logs import get_logger
 from huracan.market import Rows, timeframe_ms
 from huracan.venue.budget import WeightBudget
 
@@ -75,7 +76,7 @@ class PublicVenue:
         timeout_ms: of one request.
 
     Raises:
-        ConfigError: the exchange is not supported.
+        ConfigError: the exchange is not supported or the address is none.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class PublicVenue:
     ) -> None:
         if exchange != "binance":
             raise ConfigError(f"data.exchange {exchange!r} is not supported for downloads; use binance")
+        if base_url is not None and not base_url.startswith(("http://", "https://")):
+            raise ConfigError(f"data.exchange_url {base_url!r} is no address; write http://host:port")
         self._clock = clock or WallClock()
         self._sleep = sleep
         config: dict[str, Any] = {"enableRateLimit": False, "timeout": timeout_ms}
@@ -195,14 +198,16 @@ class PublicVenue:
                 return parse(body)
             except ccxt.BaseError as error:
                 self._note_weight(host.budget)
-                reason = self._judge(error, host.budget, what, attempt)
+                reason, back_off = self._judge(error, host.budget, what)
             except (KeyError, TypeError, ValueError, IndexError) as error:
-                reason = f"malformed reply ({error})"
-                self._back_off(attempt)
+                reason, back_off = f"malformed reply ({error})", True
+            get_logger().warning("venue.retry", request=what, attempt=attempt + 1, of=ATTEMPTS, reason=reason)
+            if back_off and attempt + 1 < ATTEMPTS:
+                self._sleep(min(_BACKOFF_FIRST_S * 2**attempt, _BACKOFF_MAX_S))
         raise VenueError(f"{what}: {reason}, {ATTEMPTS} attempts; nothing is lost, run again to resume")
 
-    def _judge(self, error: ccxt.BaseError, budget: WeightBudget, what: str, attempt: int) -> str:
-        """Wait as the failure asks for and return its reason, or raise when asking again cannot help."""
+    def _judge(self, error: ccxt.BaseError, budget: WeightBudget, what: str) -> tuple[str, bool]:
+        """Return why a request failed and whether to back off, or raise when asking again cannot help."""
         status = self._client.last_status
         text = " ".join(str(error).split())[:200]
         if status in (418, 429):
@@ -210,17 +215,12 @@ class PublicVenue:
             if wait_s > _RETRY_AFTER_MAX_S:
                 raise VenueError(f"{what}: {status}, banned for {wait_s:.0f} s; wait and run again to resume") from None
             budget.block(int(wait_s * 1_000), self._clock.now_ms())
-            return f"HTTP {status}, asked to wait {wait_s:g} s"
+            return f"HTTP {status}, asked to wait {wait_s:g} s", False
         if status is not None and 400 <= status < 500:
             if f'"code":{_UNKNOWN_SYMBOL}' in text.replace(" ", ""):
                 raise DataError(f"{what}: the symbol is unknown ({text}); write it as ccxt does") from None
             raise VenueError(f"{what}: HTTP {status}: {text}") from None
-        self._back_off(attempt)
-        return text if status is None else f"HTTP {status}: {text}"
-
-    def _back_off(self, attempt: int) -> None:
-        if attempt + 1 < ATTEMPTS:
-            self._sleep(min(_BACKOFF_FIRST_S * 2**attempt, _BACKOFF_MAX_S))
+        return text if status is None else f"HTTP {status}: {text}", True
 
     def _wait_for_budget(self, budget: WeightBudget, weight: int) -> None:
         while wait_ms := budget.reserve(weight, self._clock.now_ms()):

@@ -10,6 +10,8 @@ import pytest
 
 from huracan.market import SYNTHETIC_START_MS as START
 from huracan.market import CandleStore, MarketShape, martingale
+from huracan.terminal import run
+from jobs.download import program
 from tests.venue.loopback import LoopbackExchange
 
 BARS = 3_500
@@ -57,14 +59,16 @@ def test_the_job_fills_the_store_and_says_what_it_holds(exchange, tmp_path):
         (["ADA/USDT", "--folder", "FOLDER"], {"HURACAN__DATA__EXCHANGE": "kraken"}, 2, "not supported for downloads"),
     ],
 )
-def test_wrong_input_is_one_line_and_exit_code_2(exchange, tmp_path, arguments, environment, code, message):
-    """What cannot work ends with its exit code and one line on stderr."""
+def test_wrong_input_is_one_line_and_exit_code_2(
+    exchange, tmp_path, monkeypatch, capsys, arguments, environment, code, message
+):
+    """What cannot work ends with its exit code and one line on stderr, and leaves nothing on disk."""
+    for name, value in {"HURACAN__DATA__EXCHANGE_URL": exchange.url, **environment}.items():
+        monkeypatch.setenv(name, value)
     words = [str(tmp_path / "store") if word == "FOLDER" else word for word in arguments]
-    process = job(exchange, *words, **environment)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == code
+    assert run(program, words, "jobs.download") == code
+    err = capsys.readouterr().err
     assert message in err
-    assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -63,6 +63,11 @@ def test_predictor_market_is_frictionless_and_unforeseeable_but_for_the_signal()
     assert residual.std() == pytest.approx(30.0, rel=0.02)
     assert abs(np.corrcoef(residual[1:], residual[:-1])[0, 1]) < 0.015
     assert np.corrcoef(signal[1:], signal[:-1])[0, 1] == pytest.approx(0.98, abs=0.003)
+    quiet = predictor_market(Ar1Problem(0.98, 1.0, 10.0), 20_000, 4, noise_sd=0.5)
+    residual = np.diff(quiet.candles.close) / 1e-6 - quiet.signal[:-1]
+    innovation = quiet.signal[1:] - 0.98 * quiet.signal[:-1]
+    assert residual.std() == pytest.approx(0.5, rel=0.03)
+    assert abs(np.corrcoef(residual, innovation)[0, 1]) < 0.03, "a return must not know the next signal"
 
 
 def test_a_predictor_market_that_wanders_off_is_refused():

@@ -161,6 +161,7 @@ class TestFolder:
         write(tmp_path / "ADA-USDT.parquet", columns(step_ms=3_600_000))
         write(tmp_path / "BTC-USDT-PERP.parquet", columns(step_ms=3_600_000))
         (tmp_path / "README.md").write_text("notes")
+        (tmp_path / "._ADA-USDT.parquet").write_bytes(b"what a desktop leaves beside a copied file")
         folder = open_folder(tmp_path)
         assert (folder.timeframe, folder.symbols) == ("1h", ("ADA/USDT", "BTC/USDT:USDT"))
         assert folder.read("BTC/USDT:USDT").symbol == "BTC/USDT:USDT"

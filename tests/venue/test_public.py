@@ -150,7 +150,9 @@ def test_weight_used_by_others_is_respected(venue, exchange, clock):
     assert clock.now // 60_000 == minute + 1
 
 
-def test_another_exchange_is_refused():
-    """Only venues whose raw rows are known are asked."""
+def test_another_exchange_and_a_wrong_address_are_refused():
+    """Only venues whose raw rows are known are asked, and only at an address."""
     with pytest.raises(ConfigError, match=r"data\.exchange 'kraken' is not supported"):
         PublicVenue("kraken")
+    with pytest.raises(ConfigError, match=r"data\.exchange_url 'localhost:80' is no address"):
+        PublicVenue(base_url="localhost:80")
