@@ -4,10 +4,10 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT
+from huracan.trading.compiled import law
 from huracan.trading.settings import Limits
 
 __all__ = [
@@ -48,7 +48,7 @@ class Exposure(NamedTuple):
     gross: float
 
 
-@njit(cache=True, forceinline=True)
+@law
 def use_of(amount: float, limit: float) -> float:
     """Return amount / limit; 2 when there is no room at all."""
     if not limit > 0.0:
@@ -56,7 +56,7 @@ def use_of(amount: float, limit: float) -> float:
     return amount / limit
 
 
-@njit(cache=True, forceinline=True)
+@law
 def begin_account(accounts: Accounts, row: int, wallet: float, day: int) -> None:
     """Open an account with `wallet` quote units on UTC day `day`; no trade yet."""
     accounts[row, :] = 0.0
@@ -66,7 +66,7 @@ def begin_account(accounts: Accounts, row: int, wallet: float, day: int) -> None
     accounts[row, DAY_START] = wallet
 
 
-@njit(cache=True, forceinline=True)
+@law
 def learn_trade(accounts: Accounts, row: int, result: float) -> None:
     """Take a closed trade into the health figure; `result`: net over the money at risk at the stop.
 
@@ -78,7 +78,7 @@ def learn_trade(accounts: Accounts, row: int, result: float) -> None:
     accounts[row, TRADES] += 1.0
 
 
-@njit(cache=True, forceinline=True)
+@law
 def health(accounts: Accounts, row: int) -> float:
     """Return the z-score of the EWMA of results, m / sqrt(v r / (2 - r)), in [-5, 5]; 0 before five trades."""
     if accounts[row, TRADES] < _HEALTH_MIN_TRADES or not accounts[row, VARIANCE] > 0.0:
@@ -87,7 +87,7 @@ def health(accounts: Accounts, row: int) -> float:
     return max(-_HEALTH_MAX, min(_HEALTH_MAX, score))
 
 
-@njit(cache=True, forceinline=True)
+@law
 def write_account(
     accounts: Accounts,
     row: int,
@@ -127,7 +127,7 @@ def write_account(
     state[row, S_HEALTH] = health(accounts, row)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def _day_use(result: float, limit: float) -> float:
     """Return the day's result over the daily loss limit; without any limit's room it counts as lost twice over."""
     if not limit > 0.0:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from huracan.errors import InvariantError
+from huracan.trading.compiled import law
 from huracan.trading.costs import DAY_MS
 from huracan.trading.settings import KernelSettings, View
 from huracan.trading.tape import CLOSE, HIGH, LOW, NUMBER, OPEN, VOLUME, Tape
@@ -141,7 +141,7 @@ def _missing_bars(tape: Tape) -> NDArray[np.float32]:
     return np.diff(missing[tape.rows], prepend=0).astype(np.float32)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def terms_of(market: Any, day: Any, scale: float) -> Terms:
     """Return the venue's terms in a MARKET on a DAY; fees, spread and impact multiplied by `scale`."""
     spread, impact, maker, taker = day.spread, day.impact, market.maker_ppm, market.taker_ppm
@@ -163,7 +163,7 @@ def terms_of(market: Any, day: Any, scale: float) -> Terms:
     )
 
 
-@njit(cache=True, forceinline=True)
+@law
 def view_of(market: Any, day: Any, bar: Any) -> View:
     """Return what the trader knows at the close of a BAR beside the bar."""
     return View(bar.sigma, day.qcap, market.stake, market.min_notional)

@@ -1,6 +1,7 @@
 """Lanes: N slots stepped together over tapes; the environment, shadow trading and the baselines are shells over it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,10 @@ from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_
 from huracan.trading.account import ACCOUNT_SIZE
 from huracan.trading.deck import build_deck
 from huracan.trading.settings import KernelSettings, Limits
-from huracan.trading.slot import SLOT_SIZE
+from huracan.trading.slot import SLOT
 from huracan.trading.stepping import LANE, LaneArrays, Records, begin_lanes, step_lanes
 from huracan.trading.tape import Tape
-from huracan.trading.trades import RECORD_SIZE, Trades
+from huracan.trading.trades import Trades
 
 __all__ = ["Lanes"]
 
@@ -51,7 +52,7 @@ class Lanes:
         tape: int64[N], the lane's market.
         heat: float64[N], loss if the lane's stop hits, working entry included, quote currency.
         gross: float64[N], value held and being bought, quote currency.
-        slots: int64[N, SLOT_SIZE], position records (`huracan.trading.slot`); read only.
+        slots: SLOT[N], position records (`huracan.trading.slot`), int64 by name, e.g. `slots["base"]`; read only.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Lanes:
         self._every_bar = every_bar
         self._arrays = LaneArrays(
             lane=np.zeros(num_lanes, LANE),
-            slots=np.zeros((num_lanes, SLOT_SIZE), np.int64),
+            slots=np.zeros(num_lanes, SLOT),
             accounts=np.zeros((num_lanes, ACCOUNT_SIZE), np.float64),
             obs=np.zeros((num_lanes, STATE_SIZE), np.float32),
             entry_state=np.zeros((num_lanes, STATE_SIZE), np.float32),
@@ -85,7 +86,7 @@ class Lanes:
         self._no_force = np.zeros(num_lanes, np.int64)
         self._all = np.ones(num_lanes, np.bool_)
         self.obs: NDArray[np.float32] = self._arrays.obs
-        self.slots: NDArray[np.int64] = self._arrays.slots
+        self.slots: NDArray[Any] = self._arrays.slots
         self.reward: NDArray[np.float32] = lane["reward"]
         self.terminated: NDArray[np.bool_] = lane["terminated"]
         self.truncated: NDArray[np.bool_] = lane["truncated"]
@@ -140,6 +141,7 @@ class Lanes:
             state["at"] = first + deck.markets[market]["first_bar"]
             state["stop"] = last + deck.markets[market]["first_bar"]
             state["row"] = row + deck.markets[market]["first_row"]
+        arrays.slots[which] = np.zeros(1, SLOT)
         arrays.lane["at_end"][which] = at_end
         arrays.lane["scale"][which] = 1.0 if cost_scale is None else cost_scale
         arrays.load[which] = 0.0 if load is None else load
@@ -176,12 +178,15 @@ class Lanes:
 
     def _grow_records(self) -> None:
         """Make room for what one step can close: one trade a lane."""
-        count, size = int(self._records.closed[0]), len(self._records.trades)
-        if count + self.num_lanes > size:
-            trades = np.zeros((2 * size, RECORD_SIZE), np.int64)
-            states = np.zeros((2 * size, STATE_SIZE), np.float32)
-            trades[:count], states[:count] = self._records.trades[:count], self._records.states[:count]
-            self._records = self._records._replace(trades=trades, states=states)
+        records = self._records
+        if records.closed[0] + self.num_lanes > len(records.lane):
+            self._records = records._replace(
+                slots=_doubled(records.slots),
+                lane=_doubled(records.lane),
+                tape=_doubled(records.tape),
+                exit_no=_doubled(records.exit_no),
+                states=_doubled(records.states),
+            )
 
     def set_account(self, columns: NDArray[np.float32]) -> None:
         """Replace the account entries of the current states, to be read by the next `step`'s mask.
@@ -198,10 +203,7 @@ class Lanes:
             InvariantError: the lanes were made without `record`.
         """
         self._need_records()
-        count = int(self._records.closed[0])
-        return Trades.from_records(
-            self._records.trades[:count], self._records.states[:count], self._tapes, self.settings.base_ms
-        )
+        return Trades.from_records(self._records, self._tapes, self.settings.base_ms)
 
     def equity_curve(self, lane: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return (start of UTC day in ms, equity at the day's last close in quote) of the lane's episode so far.
@@ -247,7 +249,15 @@ def _new_records(on: bool, n: int, days: int) -> Records:
     return Records(
         on=on,
         closed=np.zeros(1, np.int64),
-        trades=np.zeros((room, RECORD_SIZE), np.int64),
+        slots=np.zeros(room, SLOT),
+        lane=np.zeros(room, np.int64),
+        tape=np.zeros(room, np.int64),
+        exit_no=np.zeros(room, np.int64),
         states=np.zeros((room, STATE_SIZE), np.float32),
         daily=np.full((n if on else 0, days if on else 0), np.nan),
     )
+
+
+def _doubled(column: NDArray) -> NDArray:
+    """Return the column with as many zero rows again."""
+    return np.concatenate([column, np.zeros_like(column)])

@@ -7,26 +7,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from huracan.features.layout import HEAD_SIZE, S_DATA_AGE, STATE_SIZE
+from huracan.features.layout import HEAD_SIZE, S_DATA_AGE
 from huracan.trading.account import Exposure, begin_account, learn_trade, write_account
 from huracan.trading.accounting import SIGMA_MIN, clear_trade, equity, observe, sellable
 from huracan.trading.actions import is_legal
+from huracan.trading.compiled import law
 from huracan.trading.deck import Deck, terms_of, view_of
 from huracan.trading.kernel import is_idle, liquidate, step_slot
 from huracan.trading.settings import Limits, Rules
-from huracan.trading.slot import (
-    BASE,
-    DUST_IN,
-    FEE_QUOTE,
-    QUANTITY_IN,
-    QUANTITY_OUT,
-    REF,
-    SLOT_SIZE,
-    STOP,
-    VALUE_IN,
-    VALUE_OUT,
-    WANT,
-)
+from huracan.trading.slot import Slot
 from huracan.trading.trader_law import act, force_exit
 from huracan.trading.venue_law import Terms
 
@@ -63,7 +52,7 @@ class LaneArrays(NamedTuple):
 
     Attributes:
         lane: LANE[N].
-        slots: int64[N, SLOT_SIZE].
+        slots: SLOT[N].
         accounts: float64[N, ACCOUNT_SIZE].
         obs: float32[N, 80].
         entry_state: float32[N, 80], the state in which the entry at work or the position was decided.
@@ -71,7 +60,7 @@ class LaneArrays(NamedTuple):
     """
 
     lane: NDArray[Any]
-    slots: NDArray[np.int64]
+    slots: NDArray[Any]
     accounts: NDArray[np.float64]
     obs: NDArray[np.float32]
     entry_state: NDArray[np.float32]
@@ -83,12 +72,15 @@ class Records(NamedTuple):
 
     on: bool
     closed: NDArray[np.int64]
-    trades: NDArray[np.int64]
+    slots: NDArray[Any]
+    lane: NDArray[np.int64]
+    tape: NDArray[np.int64]
+    exit_no: NDArray[np.int64]
     states: NDArray[np.float32]
     daily: NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def begin_lanes(
     deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, limits: Limits, which: NDArray[np.int64]
 ) -> None:
@@ -96,8 +88,6 @@ def begin_lanes(
     for n in range(len(which)):
         i = which[n]
         lane = lanes.lane[i]
-        for field in range(SLOT_SIZE):
-            lanes.slots[i, field] = 0
         bar = deck.bars[lane.at]
         begin_account(lanes.accounts, i, limits.wallet, deck.days[bar.day].number)
         lane.equity_before = 0.0
@@ -110,7 +100,7 @@ def begin_lanes(
         show(deck, lanes, i, terms, rules, limits, True, False)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def step_lanes(
     deck: Deck,
     lanes: LaneArrays,
@@ -133,30 +123,28 @@ def step_lanes(
             arrive(deck, lanes, records, rules, limits, i, terms)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def obey(deck: Deck, lanes: LaneArrays, rules: Rules, i: int, action: int, forced: int) -> Terms:
     """Apply a forced exit, else the action if one is due and legal; an entry remembers the state it was decided in."""
-    lane, slots = lanes.lane[i], lanes.slots
+    lane, slot = lanes.lane[i], lanes.slots[i]
     bar, market = deck.bars[lane.at], deck.markets[lane.tape]
     day = deck.days[bar.day]
     terms = terms_of(market, day, lane.scale)
     if forced != 0:
-        force_exit(slots, i, forced, terms.step_units)
+        force_exit(slot, forced, terms.step_units)
     elif (
-        lane.due
-        and is_legal(lanes.obs, i, action)
-        and act(slots, i, bar, terms, view_of(market, day, bar), rules, action)
+        lane.due and is_legal(lanes.obs, i, action) and act(slot, bar, terms, view_of(market, day, bar), rules, action)
     ):
         lanes.entry_state[i, :] = lanes.obs[i, :]
     return terms
 
 
-@njit(cache=True, forceinline=True)
+@law
 def run_bars(
     deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, i: int, terms: Terms, every_bar: bool
 ) -> Terms:
     """Take the lane's slot through the bars to its next stop; an idle slot skips them."""
-    lane, slots, bars = lanes.lane[i], lanes.slots, deck.bars
+    lane, slot, bars = lanes.lane[i], lanes.slots[i], deck.bars
     at, end = lane.at, lane.stop - 1
     next_due = deck.rows[lane.row + 1]
     if every_bar:
@@ -165,14 +153,14 @@ def run_bars(
         end = next_due
     day = bars[at].day
     while at < end:
-        if is_idle(slots, i, terms) and (not records.on or day == bars[end].day):
+        if is_idle(slot, terms) and (not records.on or day == bars[end].day):
             at = end
         else:
             at += 1
             if bars[at].day != day:
                 day = bars[at].day
                 terms = terms_of(deck.markets[lane.tape], deck.days[day], lane.scale)
-            if step_slot(slots, i, bars[at], terms, rules):
+            if step_slot(slot, bars[at], terms, rules):
                 book_trade(lanes, records, i, bars[at].number, terms)
         if records.on and (at + 1 >= len(bars) or bars[at + 1].day != day):
             note_equity(deck, lanes, records, i, at, terms)
@@ -182,14 +170,14 @@ def run_bars(
     return terms
 
 
-@njit(cache=True, forceinline=True)
+@law
 def arrive(deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, limits: Limits, i: int, terms: Terms) -> None:
     """Close the episode if its last bar is reached, find whether a decision is due, and show the state."""
-    lane = lanes.lane[i]
+    lane, slot = lanes.lane[i], lanes.slots[i]
     done = lane.at == lane.stop - 1
     if done:
         bar = deck.bars[lane.at]
-        if lane.at_end and liquidate(lanes.slots, i, bar, terms):
+        if lane.at_end and liquidate(slot, bar, terms):
             book_trade(lanes, records, i, bar.number, terms)
         if records.on:
             note_equity(deck, lanes, records, i, lane.at, terms)
@@ -201,24 +189,24 @@ def arrive(deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, limits
     lane.truncated = done and not lane.at_end
 
 
-@njit(cache=True, forceinline=True)
+@law
 def show(
     deck: Deck, lanes: LaneArrays, i: int, terms: Terms, rules: Rules, limits: Limits, due: bool, done: bool
 ) -> None:
     """Write state, reward and the figures beside them at the lane's current close."""
-    lane, slots = lanes.lane[i], lanes.slots
+    lane, slot = lanes.lane[i], lanes.slots[i]
     market, bar = deck.markets[lane.tape], deck.bars[lane.at]
     day = deck.days[bar.day]
-    lane.equity = equity(slots, i, bar.close, terms, market.tick_step)
-    open_steps = sellable(slots, i, terms.step_units) + slots[i, WANT]
+    lane.equity = equity(slot, bar.close, terms, market.tick_step)
+    open_steps = sellable(slot, terms.step_units) + slot.want
     lane.gross = open_steps * float(bar.close) * market.tick_step
-    distance = max(0, bar.close - slots[i, STOP]) if rules.stops else 0
+    distance = max(0, bar.close - slot.stop) if rules.stops else 0
     lane.heat = open_steps * float(distance) * market.tick_step
     lane.due = due
     lane.bar = lane.at - market.first_bar
     lane.bar_no = bar.number
     lane.next_bar_no = -1 if done else deck.bars[lane.at + 1].number
-    observe(slots, i, bar, terms, view_of(market, day, bar), rules, lanes.obs)
+    observe(slot, bar, terms, view_of(market, day, bar), rules, lanes.obs, i)
     lane.reward = 0.0
     if due or done:
         lane.reward = reward_of(lane, market.capital, rules)
@@ -233,7 +221,7 @@ def show(
         lanes.obs[i, S_DATA_AGE] = deck.age[lane.row]
 
 
-@njit(cache=True, forceinline=True)
+@law
 def reward_of(lane: Any, capital: float, rules: Rules) -> float:
     """Return log1p(change of equity / capital) / (sigma sqrt(k)), clipped; sigma is the last decision's."""
     change = (lane.equity - lane.equity_before) / capital
@@ -244,36 +232,34 @@ def reward_of(lane: Any, capital: float, rules: Rules) -> float:
     return max(-rules.reward_clip, min(rules.reward_clip, scaled))
 
 
-@njit(cache=True)
+@law
 def book_trade(lanes: LaneArrays, records: Records, i: int, number: int, terms: Terms) -> None:
     """Keep the closed trade, tell the account's health, and free the slot."""
-    slots = lanes.slots
+    slot = lanes.slots[i]
     if records.on:
         row = records.closed[0]
         records.closed[0] += 1
-        for field in range(SLOT_SIZE):
-            records.trades[row, field] = slots[i, field]
-        records.trades[row, SLOT_SIZE] = i
-        records.trades[row, SLOT_SIZE + 1] = lanes.lane[i].tape
-        records.trades[row, SLOT_SIZE + 2] = number
-        for entry in range(STATE_SIZE):
-            records.states[row, entry] = lanes.entry_state[i, entry]
-    learn_trade(lanes.accounts, i, result_in_risk(slots, i, terms))
-    clear_trade(slots, i)
+        records.slots[row] = slot
+        records.lane[row] = i
+        records.tape[row] = lanes.lane[i].tape
+        records.exit_no[row] = number
+        records.states[row, :] = lanes.entry_state[i, :]
+    learn_trade(lanes.accounts, i, result_in_risk(slot, terms))
+    clear_trade(slot)
 
 
-@njit(cache=True)
-def result_in_risk(slots: NDArray[np.int64], i: int, terms: Terms) -> float:
+@law
+def result_in_risk(slot: Slot, terms: Terms) -> float:
     """Return the net result of the closed trade over what it could lose at its stop, both in ticks x steps."""
-    price = slots[i, VALUE_OUT] / slots[i, QUANTITY_OUT]
-    dust = (slots[i, BASE] - slots[i, DUST_IN]) / terms.step_units
-    fee = slots[i, FEE_QUOTE] * terms.quote_den / terms.quote_num
-    net = slots[i, VALUE_OUT] - slots[i, VALUE_IN] + dust * price - fee
-    return net / (float(slots[i, REF] - slots[i, STOP]) * slots[i, QUANTITY_IN])
+    price = slot.value_out / slot.quantity_out
+    dust = (slot.base - slot.dust_in) / terms.step_units
+    fee = slot.fee_quote * terms.quote_den / terms.quote_num
+    net = slot.value_out - slot.value_in + dust * price - fee
+    return net / (float(slot.ref - slot.stop) * slot.quantity_in)
 
 
-@njit(cache=True)
+@law
 def note_equity(deck: Deck, lanes: LaneArrays, records: Records, i: int, at: int, terms: Terms) -> None:
     """Keep the equity at a close as that of the bar's UTC day."""
     market, bar = deck.markets[lanes.lane[i].tape], deck.bars[at]
-    records.daily[i, bar.day - market.first_day] = equity(lanes.slots, i, bar.close, terms, market.tick_step)
+    records.daily[i, bar.day - market.first_day] = equity(lanes.slots[i], bar.close, terms, market.tick_step)

@@ -7,13 +7,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from huracan.trading import slot
+from huracan.trading.stepping import Records
 from huracan.trading.tape import NUMBER, Tape
 
-__all__ = ["RECORD_SIZE", "Trades"]
+__all__ = ["Trades"]
 
-RECORD_SIZE = slot.SLOT_SIZE + 3
-"""A closed slot, the lane, the tape and the bar_no of the exit."""
 _UNIT = 1e-8
 
 
@@ -100,62 +98,59 @@ class Trades:
         return len(self.lane)
 
     @classmethod
-    def from_records(
-        cls, records: NDArray[np.int64], states: NDArray[np.float32], tapes: Sequence[Tape], base_ms: int
-    ) -> Self:
+    def from_records(cls, records: Records, tapes: Sequence[Tape], base_ms: int) -> Self:
         """Return the trades of closed slots, sorted by lane (stable in time).
 
         Args:
-            records: int64[n, RECORD_SIZE], as the kernel wrote them.
-            states: float32[n, 80], entry states.
+            records: as the kernel wrote them.
             tapes: the markets the lanes ran over.
             base_ms: length of a bar, ms.
         """
-        order = np.argsort(records[:, slot.SLOT_SIZE], kind="stable")
-        field, states = records[order].T, states[order]
-        tape, exit_no = field[slot.SLOT_SIZE + 1], field[slot.SLOT_SIZE + 2]
-        value_in, value_out = field[slot.VALUE_IN], field[slot.VALUE_OUT]
+        order = np.argsort(records.lane[: records.closed[0]], kind="stable")
+        field, states = records.slots[order], records.states[order]
+        tape, exit_no = records.tape[order], records.exit_no[order]
+        value_in, value_out = field["value_in"], field["value_out"]
         # quote per tick x step, coins per step, per row
         worth = _of_tape([float(market.instrument.tick_step_quote) for market in tapes], tape)
         step = _of_tape([float(market.instrument.step) for market in tapes], tape)
         tick = _of_tape([float(market.instrument.tick) for market in tapes], tape)
-        exit_ticks = value_out / np.maximum(field[slot.QUANTITY_OUT], 1)
-        dust = (field[slot.BASE] - field[slot.DUST_IN]) * _UNIT / step
-        fee = -field[slot.FEE_BASE] * _UNIT / step * exit_ticks * worth - field[slot.FEE_QUOTE] * _UNIT
-        reference = field[slot.QUANTITY_IN] * exit_ticks - value_in + field[slot.SPREAD] + field[slot.SLIPPAGE]
-        net = (value_out - value_in) * worth + dust * exit_ticks * worth - field[slot.FEE_QUOTE] * _UNIT
+        exit_ticks = value_out / np.maximum(field["quantity_out"], 1)
+        dust = (field["base"] - field["dust_in"]) * _UNIT / step
+        fee = -field["fee_base"] * _UNIT / step * exit_ticks * worth - field["fee_quote"] * _UNIT
+        reference = field["quantity_in"] * exit_ticks - value_in + field["spread"] + field["slippage"]
+        net = (value_out - value_in) * worth + dust * exit_ticks * worth - field["fee_quote"] * _UNIT
         return cls(
-            lane=field[slot.SLOT_SIZE],
+            lane=records.lane[order],
             tape=tape,
-            decision_bar=_index_of(field[slot.PLACED], tape, tapes),
-            entry_bar=_index_of(field[slot.FIRST_FILL], tape, tapes),
+            decision_bar=_index_of(field["placed"], tape, tapes),
+            entry_bar=_index_of(field["first_fill"], tape, tapes),
             exit_bar=_index_of(exit_no, tape, tapes),
-            decision_ms=field[slot.PLACED] * base_ms,
-            entry_ms=field[slot.FIRST_FILL] * base_ms,
+            decision_ms=field["placed"] * base_ms,
+            entry_ms=field["first_fill"] * base_ms,
             exit_ms=exit_no * base_ms,
-            action=field[slot.ACTION],
-            reason=field[slot.REASON],
-            requested=field[slot.REQUESTED],
-            quantity_in=field[slot.QUANTITY_IN],
-            quantity_out=field[slot.QUANTITY_OUT],
+            action=field["action"],
+            reason=field["reason"],
+            requested=field["requested"],
+            quantity_in=field["quantity_in"],
+            quantity_out=field["quantity_out"],
             value_in=value_in,
             value_out=value_out,
-            fee_base=field[slot.FEE_BASE],
-            fee_quote=field[slot.FEE_QUOTE],
-            dust_in=field[slot.DUST_IN],
-            dust_out=field[slot.BASE],
-            ref=field[slot.REF],
-            stop=field[slot.STOP],
-            target=field[slot.TARGET],
-            high=field[slot.HIGH],
-            low=field[slot.LOW],
+            fee_base=field["fee_base"],
+            fee_quote=field["fee_quote"],
+            dust_in=field["dust_in"],
+            dust_out=field["base"],
+            ref=field["ref"],
+            stop=field["stop"],
+            target=field["target"],
+            high=field["high"],
+            low=field["low"],
             price_part=reference * worth,
-            spread_part=-field[slot.SPREAD] * worth,
-            slippage_part=-field[slot.SLIPPAGE] * worth,
+            spread_part=-field["spread"] * worth,
+            slippage_part=-field["slippage"] * worth,
             fee=fee,
             net=net,
-            quantity=field[slot.QUANTITY_IN] * step,
-            entry_price=value_in / np.maximum(field[slot.QUANTITY_IN], 1) * tick,
+            quantity=field["quantity_in"] * step,
+            entry_price=value_in / np.maximum(field["quantity_in"], 1) * tick,
             exit_price=exit_ticks * tick,
             entry_state=states,
         )

@@ -8,7 +8,7 @@ levels); each is rounded once, by the same operations in the same order everywhe
 import math
 from typing import NamedTuple
 
-from numba import njit
+from huracan.trading.compiled import law
 
 __all__ = [
     "Bar",
@@ -70,7 +70,7 @@ class Terms(NamedTuple):
     kappa: float
 
 
-@njit(cache=True, forceinline=True)
+@law
 def ceil_div(value: int, num: int, den: int) -> int:
     """Return ceil(value * num / den) without forming the product, which can exceed 63 bits; all >= 0, den > 0."""
     whole = value // den
@@ -78,31 +78,31 @@ def ceil_div(value: int, num: int, den: int) -> int:
     return whole * num + (rest * num + den - 1) // den
 
 
-@njit(cache=True, forceinline=True)
+@law
 def fee_base(steps: int, ppm: int, terms: Terms) -> int:
     """Return the fee of a buy of `steps` in the coin received, 1e-8 coin, rounded up."""
     return ceil_div(steps * terms.step_units, ppm, 1_000_000)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def fee_quote(value: int, ppm: int, terms: Terms) -> int:
     """Return the fee of a trade of `value` ticks x steps in quote currency, 1e-8 quote, rounded up."""
     return ceil_div(value, ppm * terms.quote_num, 1_000_000 * terms.quote_den)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def best_bid(last: int, terms: Terms) -> int:
     """Return the bid around the last trade: the smaller half of the spread below it."""
     return last - terms.spread // 2
 
 
-@njit(cache=True, forceinline=True)
+@law
 def best_ask(last: int, terms: Terms) -> int:
     """Return the ask around the last trade: one spread above the bid."""
     return last - terms.spread // 2 + terms.spread
 
 
-@njit(cache=True, forceinline=True)
+@law
 def impact(steps: int, terms: Terms) -> tuple[int, int]:
     """Return (f, m): of `steps` taken, all slip f ticks beyond the touch and the last m one tick more.
 
@@ -113,21 +113,21 @@ def impact(steps: int, terms: Terms) -> tuple[int, int]:
     return each, total - each * steps
 
 
-@njit(cache=True, forceinline=True)
+@law
 def buy_prices(touch: int, steps: int, terms: Terms) -> tuple[int, int, int]:
     """Return (price, far price, steps at the far price) of a taking buy: one or two venue trades."""
     each, far = impact(steps, terms)
     return touch + each, touch + each + 1, far
 
 
-@njit(cache=True, forceinline=True)
+@law
 def sell_prices(touch: int, steps: int, terms: Terms) -> tuple[int, int, int]:
     """Return (price, far price, steps at the far price) of a taking sell; never below one tick."""
     each, far = impact(steps, terms)
     return max(1, touch - each), max(1, touch - each - 1), far
 
 
-@njit(cache=True, forceinline=True)
+@law
 def fok_fills(limit: int, touch: int, steps: int, terms: Terms) -> bool:
     """Return whether a fill-or-kill buy fills: its worst price stays within the limit."""
     price, far_price, far = buy_prices(touch, steps, terms)
@@ -135,19 +135,19 @@ def fok_fills(limit: int, touch: int, steps: int, terms: Terms) -> bool:
     return worst <= limit
 
 
-@njit(cache=True, forceinline=True)
+@law
 def post_only_refused(limit: int, last: int, terms: Terms) -> bool:
     """Return whether a post-only buy is refused: it would meet the ask."""
     return limit >= best_ask(last, terms)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def oco_refused(limit: int, last: int) -> bool:
     """Return whether the resting leg of a sell pair is refused: it does not lie above the last trade."""
     return limit <= last
 
 
-@njit(cache=True, forceinline=True)
+@law
 def through_buy(limit: int, bar: Bar) -> int:
     """Return the volume traded below a resting buy, steps: 0 unless low <= limit - 1 (trade-through, not touch).
 
@@ -160,7 +160,7 @@ def through_buy(limit: int, bar: Bar) -> int:
     return bar.volume * (limit - bar.low) // (bar.high - bar.low)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def through_sell(limit: int, bar: Bar) -> int:
     """Return the volume traded above a resting sell, steps: 0 unless high >= limit + 1."""
     if bar.high < limit + 1:
@@ -170,7 +170,7 @@ def through_sell(limit: int, bar: Bar) -> int:
     return bar.volume * (bar.high - limit) // (bar.high - bar.low)
 
 
-@njit(cache=True, forceinline=True)
+@law
 def maker_quantity(rest: int, through: int, lot: int, terms: Terms) -> int:
     """Return how much of a resting order's `rest` fills in a bar.
 
@@ -185,13 +185,13 @@ def maker_quantity(rest: int, through: int, lot: int, terms: Terms) -> int:
     return cap
 
 
-@njit(cache=True, forceinline=True)
+@law
 def stop_touch(stop: int, bar: Bar) -> bool:
     """Return whether a sell stop triggers inside the bar: touching is enough."""
     return bar.low <= stop
 
 
-@njit(cache=True, forceinline=True)
+@law
 def stop_level(stop: int, bar: Bar, terms: Terms) -> int:
     """Return the touch at which a triggered stop sells, before impact.
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.trading import ExitReason, KernelSettings, Lanes, Tape, Trades
-from huracan.trading.slot import BASE, CASH, FEE
 from tests.parity.convert import START_QUOTE, make_market, make_rules, make_tape
 from tests.parity.ledger import ReferenceTrade
 from tests.parity.observe import COMPARED
@@ -79,15 +78,15 @@ def run_kernel(case: Case) -> KernelRun:
         equity.append(float(lanes.equity[0]))
         rewards.append(float(lanes.reward[0]))
     grid = case.market.tick * case.market.step
-    slot = lanes.slots[0].tolist()
+    slot = lanes.slots[0]
     return KernelRun(
         trades=translate(lanes.trades(), tape),
         closes=closes,
         states=np.array(states, np.float32).reshape(-1, len(COMPARED)),
         equity=equity,
         rewards=rewards,
-        quote=START_QUOTE + slot[CASH] * grid - slot[FEE] * UNIT,
-        base=slot[BASE] * UNIT,
+        quote=START_QUOTE + int(slot["cash"]) * grid - int(slot["fee"]) * UNIT,
+        base=int(slot["base"]) * UNIT,
     )
 
 
