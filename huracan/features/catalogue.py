@@ -286,7 +286,8 @@ def formula_hash(spec: FeatureSpec, table: WindowTable) -> str:
     said = [spec.index, spec.name, spec.formula, spec.bounds, spec.scaling, spec.clip, spec.inputs]
     digest = hashlib.sha256(json.dumps([*said, spec.window_text(table)]).encode())
     if spec.machine:
-        for source in sorted({*_sources(spec.machine), *COMPOSITION}):
+        own = () if spec.machine in COMPOSITION else _sources(spec.machine)
+        for source in sorted({*own, *COMPOSITION}):
             digest.update(_code(source).encode())
     return digest.hexdigest()[:16]
 

@@ -108,7 +108,7 @@ def own_features(c: Candles, last: int, w: WindowTable) -> dict[int, float]:
     sigma = s["sigma"]
     mid, slow = whole_bars(c, w.middle_clock, t), whole_bars(c, w.slow_clock, t)
     f = {i: float(np.clip((lc[-1] - lc[-1 - n]) / (sigma * n**0.5), -5, 5)) for i, n in enumerate(w.returns)}
-    o, hi, lo, cl = mid[-1]
+    _, hi, lo, cl = mid[-1]
     f[6] = (2 * cl - hi - lo) / (hi - lo) if hi > lo else 0.0
     bodies = [(b[3] - b[0]) / (b[1] - b[2]) if b[1] > b[2] else 0.0 for b in mid[-w.body :]]
     f[7] = float(np.mean(bodies))
