@@ -5,7 +5,7 @@ Importing this package registers `huracan/Trading-v0` with Gymnasium.
 
 import gymnasium
 
-# from huracan.env.dataset import Dataset, DatasetSummary, Refusal
+from huracan.env.dataset import Dataset, DatasetSummary, Refusal
 from huracan.env.entry import vector_entry_point
 from huracan.env.episodes import EpisodeSampler, Window
 from huracan.env.single import ENV_ID, TradingEnv

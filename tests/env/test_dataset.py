@@ -1,0 +1,150 @@
+"""The dataset: what is read, what is refused and why, and tapes that carry one fold's features."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from huracan.clock import MarketClock
+from huracan.config import Settings, load_settings
+from huracan.env import Dataset, TradingVectorEnv, Window
+from huracan.errors import DataError, RefusedError
+from huracan.features import MARKET_SIZE
+from huracan.market import MarketShape, SyntheticSpec, martingale, write_candles, write_synthetic
+
+NOW_MS = 4_000_000_000_000
+DAY_MS = 86_400_000
+SHARED_CANDLES = Path(__file__).parents[3] / "shared" / "data" / "candles"
+
+
+def settings_of(folder: Path, **overrides: object) -> Settings:
+    """Return the configuration for one folder, nothing read from the environment."""
+    return load_settings(None, {"data.folder": folder} | overrides, environ={})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of four synthetic coins, twenty days of 5-minute candles."""
+    path = tmp_path_factory.mktemp("candles")
+    write_synthetic(path, SyntheticSpec(timeframe="5m", bars=20 * 288, planted=2, null=2), seed=3)
+    return path
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> Dataset:
+    """Return the dataset of the whole folder."""
+    return Dataset.load(settings_of(folder), MarketClock(NOW_MS))
+
+
+def test_every_sound_coin_becomes_a_tape(dataset: Dataset) -> None:
+    """The summary tells timeframe, symbols, leader, bars and span, and each symbol has its tape in sorted order."""
+    summary = dataset.summary
+    assert summary.timeframe == "5m"
+    assert summary.symbols == tuple(tape.symbol for tape in dataset.bare) == tuple(sorted(summary.symbols))
+    assert len(summary.symbols) == 4
+    assert summary.leader == "BTC/USDT"
+    assert summary.refused == ()
+    assert summary.bars == sum(len(tape) for tape in dataset.bare) == 4 * 20 * 288
+    assert summary.end_ms - summary.start_ms == 20 * DAY_MS
+
+
+def test_fold_tapes_carry_the_fits_features_and_an_empty_memory(dataset: Dataset) -> None:
+    """A fold's tapes hold 52 finite market entries and ten zeros; two fits give different ones; the bare stay bare."""
+    start = dataset.summary.start_ms
+    early = dataset.fit(start, start + 14 * DAY_MS, seed=1)
+    late = dataset.fit(start + 12 * DAY_MS, start + 20 * DAY_MS, seed=1)
+    tapes, others = dataset.fold_tapes(early), dataset.fold_tapes(late)
+    warm = [tape.ready[tape.rows] for tape in tapes]
+    for tape, ready in zip(tapes, warm, strict=True):
+        assert ready.any()
+        assert np.isfinite(tape.features).all()
+        assert tape.features[ready, :MARKET_SIZE].std() > 0.1
+        assert not tape.features[:, MARKET_SIZE:].any()
+    assert any(not np.array_equal(a.features, b.features) for a, b in zip(tapes, others, strict=True))
+    assert not any(tape.features.any() for tape in dataset.bare)
+
+
+def test_an_environment_plays_on_it(dataset: Dataset) -> None:
+    """From candles to steps: random actions on a fold's tapes give finite states and episodes that end."""
+    start, end = dataset.summary.start_ms, dataset.summary.end_ms
+    tapes = dataset.fold_tapes(dataset.fit(start, end, seed=1))
+    env = TradingVectorEnv(tapes, dataset.kernel, dataset.settings.env, Window(start, end), num_envs=16, seed=1)
+    env.reset()
+    rng, ends = np.random.default_rng(0), 0
+    for _ in range(400):
+        obs, reward, terminated, truncated, _ = env.step(rng.integers(0, 6, 16))
+        assert np.isfinite(obs).all()
+        assert np.isfinite(reward).all()
+        ends += int((terminated | truncated).sum())
+    assert ends > 0
+
+
+def test_fingerprint_follows_the_data_and_nothing_else(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    """The same files under another path have the same fingerprint; one more coin or another cost table changes it."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in folder.glob("*.parquet"):
+        (copy / file.name).write_bytes(file.read_bytes())
+    clock = MarketClock(NOW_MS)
+    assert Dataset.load(settings_of(copy), clock).summary.fingerprint == dataset.summary.fingerprint
+    dearer = Dataset.load(settings_of(copy, **{"trading.spread_floor_bps": 5.0}), clock)
+    assert dearer.summary.fingerprint != dataset.summary.fingerprint
+    (copy / "REV1-USDT.parquet").unlink()
+    assert Dataset.load(settings_of(copy), clock).summary.fingerprint != dataset.summary.fingerprint
+
+
+def test_symbols_filter_keeps_the_leader_as_a_feature_only(folder: Path) -> None:
+    """With `data.symbols` only those are traded; the leader is still read for the features of the others."""
+    found = Dataset.load(settings_of(folder, **{"data.symbols": ["REV1/USDT"]}), MarketClock(NOW_MS))
+    assert found.summary.symbols == ("REV1/USDT",)
+    assert found.summary.leader == "BTC/USDT"
+    assert set(found.raw) == {"REV1/USDT", "BTC/USDT"}
+
+
+def test_a_coin_the_rules_cannot_trade_is_left_out_with_its_reason(folder: Path, tmp_path: Path) -> None:
+    """A coin whose quantity step is worth a whole stake is refused by the kernel; named explicitly it is an error."""
+    for file in folder.glob("REV1*.parquet"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    coarse = MarketShape("LUMP/USDT", timeframe="5m", price=900.0, price_decimals=2, volume_decimals=0)
+    write_candles(martingale(coarse, 20 * 288, 5), tmp_path / "LUMP-USDT.parquet")
+    clock = MarketClock(NOW_MS)
+    summary = Dataset.load(settings_of(tmp_path), clock).summary
+    assert summary.symbols == ("REV1/USDT",)
+    assert [(refusal.symbol, refusal.by) for refusal in summary.refused] == [("LUMP/USDT", "kernel")]
+    assert "one step is worth" in summary.refused[0].reason
+    with pytest.raises(DataError, match="one step is worth"):
+        Dataset.load(settings_of(tmp_path, **{"data.symbols": ["LUMP/USDT"]}), clock)
+
+
+def test_the_gates_refusals_are_reported(folder: Path) -> None:
+    """When the quality gate refuses every coin the load is refused; when one, it is listed with its figures."""
+    clock = MarketClock(NOW_MS)
+    with pytest.raises(RefusedError, match="history_min_bars"):
+        Dataset.load(settings_of(folder, **{"quality.history_min_bars": 100_000}), clock)
+    found = Dataset.load(settings_of(folder, **{"quality.zero_volume_max_frac": 0.001}), clock)
+    refused = [refusal for refusal in found.summary.refused if refusal.by == "quality"]
+    assert refused
+    assert all("zero_volume_max_frac" in refusal.reason for refusal in refused)
+
+
+def test_without_a_folder_it_says_what_to_give(tmp_path: Path) -> None:
+    """No folder, a missing one and an empty one are each one line that names the remedy."""
+    with pytest.raises(DataError, match=r"data\.folder"):
+        Dataset.load(load_settings(None, {}, environ={}))
+    with pytest.raises(DataError, match="no such folder"):
+        Dataset.load(settings_of(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match=r"no \.parquet"):
+        Dataset.load(settings_of(tmp_path))
+
+
+def test_real_candles_become_a_dataset() -> None:
+    """Where real daily candles are at hand, they load, pass the gates and get finite features."""
+    folder = Path(os.environ.get("HURACAN_TEST_CANDLES", str(SHARED_CANDLES))) / "1d"
+    if not folder.is_dir():
+        return
+    found = Dataset.load(settings_of(folder), MarketClock(NOW_MS))
+    assert len(found.summary.symbols) >= 8
+    tapes = found.fold_tapes(found.fit(found.summary.start_ms, found.summary.end_ms, seed=1))
+    assert all(np.isfinite(tape.features).all() for tape in tapes)
+    assert sum(int(tape.ready.sum()) for tape in tapes) > 1_000
