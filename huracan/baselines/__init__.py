@@ -1,6 +1,16 @@
 """What a trained policy has to beat, at the same costs and through the same kernel."""
 
 from huracan.baselines.matched import AGE_BINS, Pace, RandomPolicy
-from huracan.baselines.rules import BuyAndHold, Flat, MeanReversion, Momentum
+from huracan.baselines.rules import BASELINES, Baseline, BuyAndHold, Flat, MeanReversion, Momentum
 
-__all__ = ["AGE_BINS", "BuyAndHold", "Flat", "MeanReversion", "Momentum", "Pace", "RandomPolicy"]
+__all__ = [
+    "AGE_BINS",
+    "BASELINES",
+    "Baseline",
+    "BuyAndHold",
+    "Flat",
+    "MeanReversion",
+    "Momentum",
+    "Pace",
+    "RandomPolicy",
+]

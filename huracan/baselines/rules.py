@@ -12,10 +12,11 @@ import numpy.typing as npt
 from numba import njit
 
 from huracan.features.layout import S_EMA_SLOW, S_RET_240, S_RET_1440
+from huracan.policy import Policy
 from huracan.trading import Action
 from huracan.trading.actions import is_legal
 
-__all__ = ["BuyAndHold", "Flat", "MeanReversion", "Momentum"]
+__all__ = ["BASELINES", "Baseline", "BuyAndHold", "Flat", "MeanReversion", "Momentum"]
 
 States = npt.NDArray[np.float32]
 Actions = npt.NDArray[np.int64]
@@ -80,6 +81,30 @@ class MeanReversion:
         """Return the rule's actions; states are float32[N, 80]."""
         signal = states[:, S_RET_240]
         return _choose(states, signal < self.enter_sigmas, signal > self.exit_sigmas)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A baseline as it is run.
+
+    Attributes:
+        name: in reports and in the trade memory.
+        policy: the rule.
+        stops: False takes stop, target and time limit out of the kernel.
+    """
+
+    name: str
+    policy: Policy
+    stops: bool
+
+
+BASELINES = (
+    Baseline("flat", Flat(), stops=True),
+    Baseline("buy_and_hold", BuyAndHold(), stops=False),
+    Baseline("momentum", Momentum(), stops=True),
+    Baseline("mean_reversion", MeanReversion(), stops=True),
+)
+"""Side by side with every judged policy; the random policies need its pace and are made for it."""
 
 
 def _constant(rows: int, value: int) -> npt.NDArray[np.bool_]:

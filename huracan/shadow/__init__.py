@@ -1,5 +1,12 @@
 """Shadow trading: walk-forward splits, per-coin and portfolio runs over the kernel, metrics and their intervals."""
 
+from huracan.shadow.assess import FoldOutcome, assess
+from huracan.shadow.bootstrap import Interval, Resampler
+from huracan.shadow.by_coin import ByCoin
+from huracan.shadow.metrics import DailyMetrics, TradeMetrics
+from huracan.shadow.portfolio import Denial, PortfolioResult, shadow_portfolio
+from huracan.shadow.rows import COIN_ACCOUNT, PORTFOLIO_ACCOUNT, performance_rows, trade_rows
+from huracan.shadow.run import RandomResult, ShadowResult, join_blocks, random_block, shadow_block
 from huracan.shadow.splits import (
     DAY_MS,
     Dropout,
@@ -10,13 +17,45 @@ from huracan.shadow.splits import (
     validation_split,
     walk_forward_splits,
 )
+from huracan.shadow.stretches import Stretch, cut_tape, stretches
+from huracan.shadow.summary import PolicySummary, ShadowReport, to_json
+from huracan.shadow.trades import TradeTable
+from huracan.shadow.verdict import Finding, Verdict
 
 __all__ = [
+    "COIN_ACCOUNT",
     "DAY_MS",
+    "PORTFOLIO_ACCOUNT",
+    "ByCoin",
+    "DailyMetrics",
+    "Denial",
     "Dropout",
+    "Finding",
     "Fold",
+    "FoldOutcome",
     "History",
+    "Interval",
+    "PolicySummary",
+    "PortfolioResult",
+    "RandomResult",
+    "Resampler",
+    "ShadowReport",
+    "ShadowResult",
+    "Stretch",
+    "TradeMetrics",
+    "TradeTable",
+    "Verdict",
     "Window",
+    "assess",
+    "cut_tape",
+    "join_blocks",
+    "performance_rows",
+    "random_block",
+    "shadow_block",
+    "shadow_portfolio",
+    "stretches",
+    "to_json",
+    "trade_rows",
     "usable_history",
     "validation_split",
     "walk_forward_splits",

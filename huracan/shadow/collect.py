@@ -1,21 +1,32 @@
 """From the kernel's closed trades to the trade table, re-deriving every net result from the ledger's integers."""
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from huracan.errors import InvariantError
+from huracan.policy import Decision
 from huracan.shadow.trades import TradeTable, regime_of, tolerance_quote
 from huracan.trading import Action, KernelSettings, Tape, Trades
 
-__all__ = ["Confidences", "collect_trades"]
+__all__ = ["Confidences", "Confident", "collect_trades"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 UNIT = 1e-8
 _ENTER_FIRST = int(Action.ENTER_LONG_SMALL)
 _ENTER_LAST = int(Action.ENTER_LONG_LARGE)
+
+
+@runtime_checkable
+class Confident(Protocol):
+    """A policy that says how sure it is, as the seed ensemble does."""
+
+    def decide(self, states: npt.NDArray[np.float32]) -> Decision:
+        """Return action, confidence and more for states float32[N, 80]."""
+        ...
 
 
 class Confidences:

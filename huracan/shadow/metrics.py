@@ -200,14 +200,13 @@ def daily_metrics(daily: Floats, capital: float) -> DailyMetrics:
     )
 
 
-def trade_metrics(trades: TradeTable, *, days: int, coins: int, bars: int, bar_ms: int, capital: float) -> TradeMetrics:
+def trade_metrics(trades: TradeTable, *, days: int, bars: int, bar_ms: int, capital: float) -> TradeMetrics:
     """Return the statistics of closed trades.
 
     Args:
         trades: of all coins.
         days: UTC days of the window.
-        coins: coins traded.
-        bars: bars of the window, per coin.
+        bars: bars traded, summed over coins.
         bar_ms: length of a bar, ms.
         capital: quote currency, > 0.
     """
@@ -227,7 +226,7 @@ def trade_metrics(trades: TradeTable, *, days: int, coins: int, bars: int, bar_m
         mae_mean_bps=_mean_or_none(1e4 * judged.mae_frac),
         hold_mean_min=_mean_or_none(minutes),
         hold_median_min=float(np.median(minutes)) if len(judged) else None,
-        exposure_frac=float(trades.hold_bars.sum()) / (coins * bars),
+        exposure_frac=float(trades.hold_bars.sum()) / bars,
         turnover_day=float(trades.notional_in.sum() + trades.notional_out.sum()) / (days * capital),
         price=float(trades.price_part.sum()),
         spread=float(trades.spread_part.sum()),

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from huracan.baselines import Pace
 from huracan.config import RiskSettings
 from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT, STATE_SIZE
-from huracan.policy import Ensemble, Policy
+from huracan.policy import Policy
 from huracan.risk import AccountView, Approved, DayBook, DenialCode, EntryIntent, RiskLimits, check_entry, reserve
-from huracan.shadow.collect import Confidences, collect_trades
+from huracan.shadow.collect import Confidences, Confident, collect_trades
 from huracan.shadow.run import ShadowResult, daily_pnl
 from huracan.shadow.splits import DAY_MS, Window
 from huracan.shadow.stretches import open_lanes, stretches
@@ -112,7 +112,7 @@ def shadow_portfolio(
         deciding = account.deciding()
         if deciding.any():
             account.write_states(deciding)
-            if isinstance(policy, Ensemble):
+            if isinstance(policy, Confident):
                 decision = policy.decide(lanes.obs)
                 wanted, confidence = decision.action, decision.confidence
             else:

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from huracan.baselines import Pace, RandomPolicy
 from huracan.errors import InvariantError
-from huracan.policy import Ensemble, Policy
-from huracan.shadow.collect import Confidences, collect_trades
+from huracan.policy import Policy
+from huracan.shadow.collect import Confidences, Confident, collect_trades
 from huracan.shadow.splits import DAY_MS, Window
 from huracan.shadow.stretches import Stretch, open_lanes, stretches
 from huracan.shadow.trades import TradeTable
@@ -110,7 +110,7 @@ def shadow_block(
     begun = time.perf_counter()
     live = ~(lanes.terminated | lanes.truncated)
     while live.any():
-        if isinstance(policy, Ensemble):
+        if isinstance(policy, Confident):
             decision = policy.decide(lanes.obs)
             actions = decision.action
             confidences.note(lanes.bar, actions, decision.confidence)

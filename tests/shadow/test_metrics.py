@@ -78,7 +78,7 @@ def test_a_policy_that_never_trades_has_zeros_and_no_invented_ratios() -> None:
     """Nothing happened: totals are 0, every ratio that needs a trade is None."""
     flat = daily_metrics(np.zeros(20), capital=1_500.0)
     assert (flat.sharpe_day, flat.sortino_day, flat.omega, flat.hit_rate_days) == (0.0, None, None, None)
-    none = trade_metrics(trade_table([]), days=20, coins=2, bars=28_800, bar_ms=MINUTE_MS, capital=3_000.0)
+    none = trade_metrics(trade_table([]), days=20, bars=57_600, bar_ms=MINUTE_MS, capital=3_000.0)
     assert (none.trades, none.hit_rate, none.profit_factor, none.net_mean_bps, none.exits) == (0, None, None, None, ())
     assert (none.exposure_frac, none.turnover_day, none.net) == (0.0, 0.0, 0.0)
 
@@ -99,7 +99,7 @@ def test_trade_figures_by_hand() -> None:
             {"net": 5.0, "reason": ExitReason.END_OF_DATA, "hold_bars": 30},
         ]
     )
-    found = trade_metrics(table, days=2, coins=1, bars=2_880, bar_ms=MINUTE_MS, capital=1_500.0)
+    found = trade_metrics(table, days=2, bars=2_880, bar_ms=MINUTE_MS, capital=1_500.0)
     assert (found.trades, found.end_of_data_trades, found.trades_day) == (2, 1, 1.0)
     assert (found.hit_rate, found.profit_factor, found.net_mean_bps) == (0.5, 2.0, pytest.approx(50.0))
     assert (found.hold_mean_min, found.hold_median_min) == (90.0, 90.0)

@@ -1,0 +1,263 @@
+"""What shadow trading found, as one tree of frozen values: everything a report shows, and its JSON form.
+
+Money is in quote currency, times in ms UTC, `Interval`s are two-sided bootstrap intervals over whole days.
+"""
+
+import dataclasses
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from huracan.shadow.bootstrap import Interval
+from huracan.shadow.metrics import DailyMetrics, TradeMetrics
+from huracan.shadow.splits import Dropout, Window
+from huracan.shadow.verdict import Verdict
+
+__all__ = [
+    "ActionCount",
+    "BaselineSummary",
+    "ChanceSummary",
+    "CoinSummary",
+    "DenialCount",
+    "EquityBand",
+    "FoldSummary",
+    "NamedNet",
+    "PolicySummary",
+    "PortfolioSummary",
+    "ShadowReport",
+    "TradeSample",
+    "to_json",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCount:
+    """How often an action was chosen; `action` is its lower-case name."""
+
+    action: str
+    decisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySummary:
+    """One policy over all test windows, coins in accounts of their own.
+
+    Attributes:
+        name: "ensemble", "seed-1", "momentum", ...
+        daily: net result per UTC day, all coins together.
+        metrics: of the daily results.
+        trades: of the closed trades.
+        day_mean: interval of the mean daily net result.
+        sharpe_day: interval of the daily Sharpe ratio, not annualised.
+        drawdown_max: interval of the largest fall from a peak.
+        actions: decisions by action.
+        decisions_per_s: decided and traded, one core; None when nothing was decided.
+    """
+
+    name: str
+    daily: tuple[float, ...]
+    metrics: DailyMetrics
+    trades: TradeMetrics
+    day_mean: Interval
+    sharpe_day: Interval
+    drawdown_max: Interval
+    actions: tuple[ActionCount, ...]
+    decisions_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineSummary:
+    """A baseline beside the judged policy; `policy_minus_this` is the mean daily difference, on the same days."""
+
+    summary: PolicySummary
+    policy_minus_this: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class ChanceSummary:
+    """Random policies of the judged policy's trade rate, sizes and holding times.
+
+    Attributes:
+        copies: B random policies.
+        p_value: (1 + copies that earned at least as much) / (1 + B); None when the policy never traded.
+        pnl_total_mean, pnl_total_low, pnl_total_high: over copies; low and high at the confidence level.
+        trades_mean: closed trades per copy.
+        daily: mean over copies, per UTC day.
+        policy_minus_this: mean daily difference between the policy and the mean copy.
+    """
+
+    copies: int
+    p_value: float | None
+    pnl_total_mean: float
+    pnl_total_low: float
+    pnl_total_high: float
+    trades_mean: float
+    daily: tuple[float, ...]
+    policy_minus_this: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class NamedNet:
+    """Net result of a seed or baseline within one fold."""
+
+    name: str
+    pnl_total: float
+    trades: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoldSummary:
+    """One step of the walk-forward, as the judged policy traded it; `trades` and `wins` leave out `end_of_data`."""
+
+    fold: int
+    train: Window
+    test: Window
+    purge_bars: int
+    embargo_bars: int
+    symbols: tuple[str, ...]
+    dropped: tuple[Dropout, ...]
+    pnl_total: float
+    trades: int
+    wins: int
+    fees: float
+    day_mean: Interval
+    others: tuple[NamedNet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CoinSummary:
+    """One coin over all test windows, as the judged policy traded it; `trades` leave out `end_of_data`."""
+
+    symbol: str
+    days: int
+    pnl_total: float
+    trades: int
+    wins: int
+    fees: float
+    hit_rate: float | None
+    net_mean_bps: float | None
+    day_mean: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class DenialCount:
+    """Entries refused with one code."""
+
+    code: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortfolioSummary:
+    """All coins in one account behind the risk limits, each fold starting with a full wallet.
+
+    Attributes:
+        summary: as for separate accounts; the capital is the wallet.
+        approvals: entries let through.
+        denials: refused, by code.
+        breach_ms: closes at which a day's loss limit was reached.
+    """
+
+    summary: PolicySummary
+    approvals: int
+    denials: tuple[DenialCount, ...]
+    breach_ms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EquityBand:
+    """Cumulated daily results with a pointwise interval."""
+
+    mid: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSample:
+    """One trade of the judged policy; fractions in basis points, money in quote currency, costs <= 0."""
+
+    fold: int
+    symbol: str
+    entry_ms: int
+    exit_ms: int
+    entry_price: float
+    exit_price: float
+    notional: float
+    price: float
+    spread: float
+    slippage: float
+    fee: float
+    net: float
+    mfe_bps: float
+    mae_bps: float
+    reason: str
+    action: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowReport:
+    """Everything shadow trading says about a version.
+
+    Attributes:
+        run_id: run that it belongs to; None outside a database.
+        policy_name: judged version.
+        confidence_level: of all intervals.
+        block_days: mean length of the resampled blocks.
+        capital: what fractions are of: 1.5 stakes for each coin of the largest fold.
+        day_ms: int, start of every UTC day of the test windows.
+        verdict: the one thing to read.
+        equity: of the judged policy.
+        policy: the seed ensemble.
+        seeds: each seed alone, in order.
+        baselines: flat, buy_and_hold, momentum, mean_reversion.
+        chance: random policies.
+        folds: in time order.
+        coins: by symbol.
+        portfolio: None when it was not run.
+        sample: the first trades of each coin in the last fold, complete up to the last one shown.
+    """
+
+    run_id: int | None
+    policy_name: str
+    confidence_level: float
+    block_days: float
+    capital: float
+    day_ms: tuple[int, ...]
+    verdict: Verdict
+    equity: EquityBand
+    policy: PolicySummary
+    seeds: tuple[PolicySummary, ...]
+    baselines: tuple[BaselineSummary, ...]
+    chance: ChanceSummary
+    folds: tuple[FoldSummary, ...]
+    coins: tuple[CoinSummary, ...]
+    portfolio: PortfolioSummary | None
+    sample: tuple[TradeSample, ...]
+
+
+def to_json(value: object) -> Any:
+    """Return a tree of frozen values as JSON types: dataclasses by field, enums by value.
+
+    Raises:
+        TypeError: a value has no JSON form.
+        ValueError: a float is not finite; a report holds none.
+    """
+    if isinstance(value, enum.Enum):
+        return value.value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"a report holds finite figures only, not {value}")
+        return float(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    raise TypeError(f"no JSON form for {type(value).__name__}")

@@ -1,0 +1,338 @@
+"""Shadow trading of a finished training: `python -m jobs.shadow --run-id 7 --data /data/candles/1m`.
+
+Every version of the run trades the test window of its fold, beside its single seeds, the baselines and random policies,
+one Ray task per (policy, fold, coin block). Tasks write their own trades; writing again changes nothing, so a lost
+worker costs its tasks and a stopped run is simply run again.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import ray
+from pydantic import SecretStr
+
+from huracan.baselines import BASELINES
+from huracan.config import Settings, home_folder
+from huracan.env.dataset import Dataset
+from huracan.errors import DataError, HuracanError, TrainingError
+from huracan.features import FeatureFit
+from huracan.learn.campaign import Version, read_campaign
+from huracan.learn.checkpoint import write_atomically
+from huracan.learn.cluster import ray_session
+from huracan.logs import bind_run
+from huracan.memory import (
+    connect,
+    database_url,
+    open_database,
+    phase,
+    read_run,
+    record_performance,
+    write_trades,
+)
+from huracan.policy import Ensemble, Policy, load_artefact
+from huracan.shadow import (
+    COIN_ACCOUNT,
+    PORTFOLIO_ACCOUNT,
+    ByCoin,
+    Fold,
+    FoldOutcome,
+    PortfolioResult,
+    RandomResult,
+    ShadowReport,
+    ShadowResult,
+    assess,
+    cut_tape,
+    join_blocks,
+    performance_rows,
+    random_block,
+    shadow_block,
+    shadow_portfolio,
+    stretches,
+    to_json,
+    trade_rows,
+)
+from huracan.terminal import Terminal, run, standalone
+from huracan.trading import KernelSettings, Limits, Tape
+from jobs.train import check_job, folds_of
+
+__all__ = ["ENSEMBLE", "Place", "Rules", "main", "program", "shadow"]
+
+ENSEMBLE = "ensemble"
+MAX_RETRIES = 3
+RANDOM_SEED = 1_000
+REPORT_NAME = "shadow.json"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a task writes its trades; None for `url` keeps them in memory only."""
+
+    url: SecretStr | None
+    run_id: int | None
+
+    def write(self, result: ShadowResult, account: str) -> None:
+        """Write the trades of a result; again and again if need be."""
+        if self.url is None or self.run_id is None:
+            return
+        engine = connect(self.url)
+        try:
+            write_trades(engine, self.run_id, trade_rows(result, account))
+        finally:
+            engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What every task of a fold shares."""
+
+    fold: Fold
+    kernel: KernelSettings
+    limits: Limits
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Coins of one fold that share a policy: all of them, or one with per-coin policies."""
+
+    tapes: tuple[Tape, ...]
+    policy: Ensemble
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def trade_block(name: str, policy: Policy, tapes: Sequence[Tape], rules: Rules) -> ShadowResult:
+    """Trade one policy on one block of coins and write its trades."""
+    result = shadow_block(policy, tapes, rules.fold.test, rules.kernel, rules.limits, name=name, fold=rules.fold.index)
+    rules.place.write(result, COIN_ACCOUNT)
+    return result
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def trade_randomly(judged: ShadowResult, tapes: Sequence[Tape], rules: Rules, copies: int) -> RandomResult:
+    """Trade random policies at the pace of what was judged on the same block."""
+    seed = RANDOM_SEED + 1_000_000 * rules.fold.index
+    return random_block(judged.pace, tapes, rules.fold.test, rules.kernel, rules.limits, copies=copies, seed=seed)
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def trade_portfolio(
+    policies: Sequence[Ensemble], tapes: Sequence[Tape], rules: Rules, settings: Settings
+) -> PortfolioResult:
+    """Trade all coins in one account; one policy for all, or one per tape; write its trades."""
+    policy: Policy = policies[0]
+    if len(policies) > 1:
+        policy = ByCoin(policies, stretches(tapes, rules.fold.test, rules.kernel.base_ms))
+    found = shadow_portfolio(
+        policy,
+        tapes,
+        rules.fold.test,
+        rules.kernel,
+        settings.risk,
+        account_to_quote_rate=settings.trading.account_to_quote_rate,
+        name=ENSEMBLE,
+        fold=rules.fold.index,
+    )
+    rules.place.write(found.result, PORTFOLIO_ACCOUNT)
+    return found
+
+
+@dataclass(slots=True)
+class FoldTasks:
+    """The tasks of one fold under way; results of a name are in the order of the coin blocks."""
+
+    fold: Fold
+    blocks: dict[str, list[ray.ObjectRef]]
+    chance: list[ray.ObjectRef]
+    portfolio: ray.ObjectRef
+
+    @property
+    def refs(self) -> list[ray.ObjectRef]:
+        """Return all tasks."""
+        return [*(ref for refs in self.blocks.values() for ref in refs), *self.chance, self.portfolio]
+
+    def outcome(self, seeds: Sequence[str]) -> FoldOutcome:
+        """Return what was traded; every task is done."""
+        joined = {name: join_blocks(ray.get(refs)) for name, refs in self.blocks.items()}
+        return FoldOutcome(
+            fold=self.fold,
+            policy=joined[ENSEMBLE],
+            seeds=tuple(joined[name] for name in seeds),
+            baselines=tuple(joined[baseline.name] for baseline in BASELINES),
+            chance=RandomResult.joined(ray.get(self.chance)),
+            portfolio=ray.get(self.portfolio),
+        )
+
+
+def shadow(
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    versions: Sequence[Version],
+    *,
+    url: SecretStr | None = None,
+    run_id: int | None = None,
+    progress: Progress = lambda done, total: None,
+) -> ShadowReport:
+    """Judge the versions of a run on the test windows of their folds; starts or joins Ray.
+
+    Args:
+        dataset: the candles they were trained on.
+        folds: the walk-forward folds.
+        versions: trained recipes, by fold and scope.
+        url: database for the trades and figures; None keeps everything in memory.
+        run_id: run in that database.
+        progress: called with (finished, all) tasks.
+
+    Raises:
+        DataError: a fold has no version, or a version was trained on other data or another window.
+        ArtefactError: an artefact fails one of its checks.
+        TrainingError: workers keep dying; run again.
+    """
+    seeds = tuple(f"seed-{result.seed}" for result in versions[0].seeds) if versions else ()
+    with ray_session(dataset.settings.ray):
+        tasks = [_start(dataset, fold, _units(dataset, fold, versions), seeds, Place(url, run_id)) for fold in folds]
+        _await([ref for fold in tasks for ref in fold.refs], progress)
+        outcomes = [fold.outcome(seeds) for fold in tasks]
+    report = assess(outcomes, dataset.kernel, dataset.settings.shadow, run_id=run_id, policy_name=ENSEMBLE)
+    if url is not None and run_id is not None:
+        engine = connect(url)
+        record_performance(engine, run_id, *performance_rows(report))
+        engine.dispose()
+    return report
+
+
+def _units(dataset: Dataset, fold: Fold, versions: Sequence[Version]) -> list[Unit]:
+    """Load the versions of a fold and cut the tapes, with the features of their fit, to the test window."""
+    units = []
+    for version in sorted((version for version in versions if version.fold == fold.index), key=lambda v: v.scope):
+        artefact = load_artefact(version.artefact)
+        card = artefact.card
+        if card.data_fingerprint != dataset.summary.fingerprint:
+            raise DataError(
+                f"{version.artefact} was trained on other candles ({card.data_fingerprint[:12]}) than these "
+                f"({dataset.summary.fingerprint[:12]}); give the folder it was trained on"
+            )
+        if card.train_end_ms > fold.train.end_ms:
+            raise DataError(
+                f"{version.artefact} was trained up to {card.train_end_ms} ms, past the training window of fold "
+                f"{fold.index} ({fold.train.end_ms} ms): its test would be no test; use the folds it was trained with"
+            )
+        chosen = set(version.symbols) & set(fold.symbols)
+        tapes = dataset.fold_tapes(FeatureFit.from_json(json.dumps(card.fit)))
+        base_ms = dataset.kernel.base_ms
+        cut = tuple(cut_tape(tape, fold.test, base_ms) for tape in tapes if tape.symbol in chosen)
+        if cut:
+            units.append(Unit(cut, artefact.ensemble))
+    if not units:
+        raise DataError(f"fold {fold.index} has no trained version; resume the training of this run")
+    return units
+
+
+def _start(dataset: Dataset, fold: Fold, units: Sequence[Unit], seeds: Sequence[str], place: Place) -> FoldTasks:
+    """Send all tasks of a fold on their way."""
+    settings = dataset.settings
+    limits = Limits.of(settings.risk, settings.trading.account_to_quote_rate)
+    rules = ray.put(Rules(fold, dataset.kernel, limits, place))
+    bare = ray.put(Rules(fold, replace(dataset.kernel, stops_enabled=False), limits, place))
+    names = [ENSEMBLE, *seeds, *(baseline.name for baseline in BASELINES)]
+    blocks: dict[str, list[ray.ObjectRef]] = {name: [] for name in names}
+    chance: list[ray.ObjectRef] = []
+    size = settings.shadow.coins_per_block
+    for unit in units:
+        judged = {ENSEMBLE: ray.put(unit.policy)}
+        judged |= {name: ray.put(Ensemble([net])) for name, net in zip(seeds, unit.policy.nets, strict=True)}
+        for first in range(0, len(unit.tapes), size):
+            tapes = ray.put(unit.tapes[first : first + size])
+            for name, policy in judged.items():
+                blocks[name].append(trade_block.remote(name, policy, tapes, rules))
+            for baseline in BASELINES:
+                own = rules if baseline.stops else bare
+                blocks[baseline.name].append(trade_block.remote(baseline.name, baseline.policy, tapes, own))
+            copies = settings.shadow.random_policies
+            chance.append(trade_randomly.remote(blocks[ENSEMBLE][-1], tapes, rules, copies))
+    everything = ray.put(tuple(tape for unit in units for tape in unit.tapes))
+    policies = [unit.policy for unit in units]
+    portfolio = trade_portfolio.remote(policies, everything, rules, settings)
+    return FoldTasks(fold, blocks, chance, portfolio)
+
+
+def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:
+    """Wait for all tasks; the first fault is raised as itself, not as Ray's wrapping of it."""
+    waiting = list(refs)
+    progress(0, len(refs))
+    while waiting:
+        done, waiting = ray.wait(waiting, num_returns=1)
+        try:
+            ray.get(done)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, HuracanError):
+                raise error.cause from None
+            raise
+        except ray.exceptions.RayError as error:
+            raise TrainingError(
+                f"shadow trading cannot go on: {' '.join(str(error).split())}; run it again, written trades are kept"
+            ) from None
+        progress(len(refs) - len(waiting), len(refs))
+
+
+@standalone("shadow")
+@click.option("--run-id", type=int, required=True, help="Finished training run.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+def program(terminal: Terminal, run_id: int, data: Path | None) -> None:
+    """Shadow-trade the policies of a training run on data they have not seen."""
+    settings = terminal.settings(data__folder=None if data is None else str(data))
+    check_job(settings)
+    url = database_url(settings.database)
+    engine = open_database(settings.database)
+    trained_on = read_run(engine, run_id).data_fingerprint
+    folder = home_folder() / "runs" / str(run_id)
+    campaign = read_campaign(folder)
+    dataset = Dataset.load(settings)
+    if dataset.summary.fingerprint != trained_on:
+        raise DataError(
+            f"run {run_id} was trained on other candles ({trained_on[:12]}) than these "
+            f"({dataset.summary.fingerprint[:12]}); give its folder and settings"
+        )
+    with bind_run(run_id), phase(engine, run_id, "shadow"):
+        report = shadow(dataset, folds_of(dataset), campaign.versions, url=url, run_id=run_id, progress=_say)
+    write_atomically(folder / REPORT_NAME, json.dumps(to_json(report), allow_nan=False).encode())
+    terminal.show(report, lambda: _table(terminal, report))
+
+
+def main() -> None:
+    """Run the job on the process's arguments and leave with its exit code."""
+    sys.exit(run(program, name="jobs.shadow"))
+
+
+def _say(done: int, total: int) -> None:
+    """Keep one line on stderr up to date while a person looks at it."""
+    if sys.stderr.isatty():
+        click.echo(f"\rshadow: {done} of {total} tasks", nl=done == total, err=True)
+
+
+def _table(terminal: Terminal, report: ShadowReport) -> None:
+    click.echo(f"{report.verdict.headline}. {report.verdict.reason}")
+    columns = ("policy", "net", "a day", "interval", "trades", "drawdown", "policy minus this, a day")
+    summaries = [(summary, None) for summary in (report.policy, *report.seeds)]
+    rows = [
+        (
+            summary.name,
+            f"{summary.metrics.pnl_total:.2f}",
+            f"{summary.day_mean.estimate:.2f}",
+            f"{summary.day_mean.low:.2f} to {summary.day_mean.high:.2f}",
+            summary.trades.trades,
+            f"{summary.metrics.drawdown_max:.2f}",
+            None if minus is None else f"{minus.low:.2f} to {minus.high:.2f}",
+        )
+        for summary, minus in [*summaries, *((row.summary, row.policy_minus_this) for row in report.baselines)]
+    ]
+    terminal.table(f"run {report.run_id}, {len(report.day_ms)} test days", columns, rows)
+
+
+if __name__ == "__main__":
+    main()
