@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "db": ("huracan.commands.db", "db", "The database: url, status, upgrade, stop."),
     "features": ("huracan.commands.features", "features", "The 80-dimensional state: build, check."),
     "models": ("huracan.commands.models", "models", "The registry of policies: ls, show, promote, rollback."),
+    "train": ("jobs.train", "program", "Search, train every fold and seed, export artefacts."),
     "verify": ("huracan.commands.verify", "verify", "Check that everything huracan needs is there and works."),
 }
 

@@ -1,0 +1,94 @@
+"""`huracan data`: candles downloaded, judged, listed, and made up."""
+
+from pathlib import Path
+
+import click
+
+from huracan.terminal import Terminal, command
+from jobs.download import program as download
+
+__all__ = ["data"]
+
+
+@click.group()
+def data() -> None:
+    """Candles: one Parquet file per symbol and timeframe."""
+
+
+data.add_command(download, "download")
+
+
+@command(data, "ls")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def ls(terminal: Terminal, folder: Path | None) -> None:
+    """List the symbols of FOLDER (default: data.folder) with their bars and dates."""
+    from huracan.market import format_ms, open_folder
+    from huracan.market.store import read_times
+
+    opened = open_folder(_folder(terminal, folder), terminal.settings().data.timeframe)
+    columns = ("symbol", "timeframe", "bars", "first", "last")
+    rows = []
+    for symbol, file in opened.files.items():
+        times = read_times(file)
+        rows.append((symbol, opened.timeframe, len(times), format_ms(int(times.min())), format_ms(int(times.max()))))
+    listed = [dict(zip(columns, row, strict=True)) for row in rows]
+    terminal.show(listed, lambda: terminal.table(str(opened.path), columns, rows))
+
+
+@command(data, "quality")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def quality(terminal: Terminal, folder: Path | None) -> None:
+    """Report on the candles of FOLDER (default: data.folder); exit code 3 when the gate refuses a symbol."""
+    from huracan.clock import WallClock
+    from huracan.errors import RefusedError
+    from huracan.market import folder_quality
+
+    settings = terminal.settings()
+    verdicts = folder_quality(_folder(terminal, folder), settings.data, settings.quality, WallClock().now_ms())
+    columns = ("symbol", "bars", "expected", "gaps", "zero volume", "verdict")
+    rows = []
+    for verdict in verdicts:
+        report = verdict.report
+        word = "; ".join(verdict.reasons) or "fit"
+        zero = f"{report.zero_volume_frac:.2%}"
+        rows.append((report.symbol, report.bars, report.expected_bars, report.gap_count, zero, word))
+    terminal.show(verdicts, lambda: terminal.table("quality", columns, rows))
+    refused = [verdict.report.symbol for verdict in verdicts if not verdict.accepted]
+    if refused:
+        raise RefusedError(f"{len(refused)} of {len(verdicts)} symbols are unfit for training: {', '.join(refused)}")
+
+
+@command(data, "synth")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--timeframe", default="1m", show_default=True)
+@click.option("--bars", type=click.IntRange(min=1), help="Length of every history.")
+@click.option("--planted", type=click.IntRange(min=0), help="Coins with an edge.")
+@click.option("--null", type=click.IntRange(min=0), help="Coins without one.")
+def synth(
+    terminal: Terminal,
+    folder: Path,
+    seed: int,
+    timeframe: str,
+    bars: int | None,
+    planted: int | None,
+    null: int | None,
+) -> None:
+    """Write synthetic candles to FOLDER, with what was planted in markets.json."""
+    from huracan.market import SyntheticSpec, write_synthetic
+
+    given = {"bars": bars, "planted": planted, "null": null}
+    spec = SyntheticSpec(timeframe=timeframe, **{name: value for name, value in given.items() if value is not None})
+    truths = write_synthetic(folder, spec, seed)
+    rows = [(truth.symbol, truth.kind, f"{truth.long_flat_bps_per_day:.1f}") for truth in truths]
+    columns = ("symbol", "kind", "best long-or-flat, bps a day")
+    terminal.show(truths, lambda: terminal.table(f"{len(truths)} markets in {folder}", columns, rows))
+
+
+def _folder(terminal: Terminal, given: Path | None) -> Path:
+    from huracan.errors import ConfigError
+
+    folder = given or terminal.settings().data.folder
+    if folder is None:
+        raise ConfigError("no folder of candles; name one, or set data.folder")
+    return Path(folder)
