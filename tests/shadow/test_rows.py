@@ -1,0 +1,52 @@
+"""Shadow results as rows of the database: whole, repeatable, with their signs."""
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine
+
+from huracan.baselines import Momentum
+from huracan.config import Settings
+from huracan.memory import open_run, read_performance, read_trades, record_performance, write_trades
+from huracan.shadow.assess import assess
+from huracan.shadow.rows import performance_rows, trade_rows
+from huracan.shadow.run import shadow_block
+from tests.shadow.test_assess import KERNEL, SETTINGS, TAPES, outcome
+from tests.shadow.worlds import LIMITS, window_of
+
+
+def test_rows_carry_every_trade_with_its_identity() -> None:
+    """Symbols, reasons and parts of a result; costs are not gains, the parts add up."""
+    result = shadow_block(Momentum(), TAPES, window_of(TAPES, 1, 2), KERNEL, LIMITS, name="m", fold=2)
+    rows = trade_rows(result, "coin")
+    assert len(rows) == len(result.trades) > 50
+    assert set(rows.symbol) == {"W0/USDT", "W1/USDT", "W2/USDT"}
+    assert set(rows.exit_reason) <= {"take_profit", "stop_loss", "time_limit", "policy_exit", "end_of_data"}
+    assert (rows.fold == 2).all()
+    assert rows.price_part + rows.spread_part + rows.slippage_part + rows.fee == pytest.approx(rows.net, abs=1e-9)
+
+
+@pytest.mark.postgres
+def test_writing_a_block_again_changes_nothing(database: Engine) -> None:
+    """A repeated task leaves the table as it was, bit for bit."""
+    run_id = open_run(database, "shadow", Settings(), "0" * 64, "test")
+    result = shadow_block(Momentum(), TAPES, window_of(TAPES, 1, 2), KERNEL, LIMITS, name="m", fold=0)
+    assert write_trades(database, run_id, trade_rows(result, "coin")) == len(result.trades)
+    assert write_trades(database, run_id, trade_rows(result, "coin")) == 0
+    stored = read_trades(database, run_id)
+    assert len(stored) == len(result.trades)
+    assert stored.net.sum() == pytest.approx(result.trades.net.sum(), abs=1e-9)
+    first = result.trades.where(result.trades.coin == 0)
+    assert np.array_equal(read_trades(database, run_id, symbol="W0/USDT").entry_state, first.entry_state)
+
+
+@pytest.mark.postgres
+def test_performance_of_a_report_is_stored_once(database: Engine) -> None:
+    """Policy, seed, baselines, folds, coins and portfolio: one row each, however often it is recorded."""
+    run_id = open_run(database, "shadow", Settings(), "0" * 64, "test")
+    report = assess([outcome(Momentum(), 0, coins=2)], KERNEL, SETTINGS, run_id=run_id)
+    for _ in range(2):
+        record_performance(database, run_id, *performance_rows(report))
+    rows = read_performance(database, run_id)
+    assert len(rows) == 1 + 1 + 4 + 1 + 2 + 1
+    whole = next(row for row in rows if row.policy == "ensemble" and row.account == "coin" and row.symbol is None)
+    assert sum(row.net for row in rows if row.policy == "ensemble" and row.symbol) == pytest.approx(whole.net)
