@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huracan.errors import ArtefactError, DataError, InvariantError
+from huracan.errors import ArtefactError, ConfigError, DataError, InvariantError
 from huracan.features.batch import RawFeatures
 from huracan.features.catalogue import CATALOGUE, catalogue_hash
 from huracan.features.engine import FeatureContext
@@ -189,7 +189,7 @@ class FeatureFit:
                 scaler,
             )
             known = (tree["format"], tree["formulas"]) == (FORMAT, catalogue_hash(windows))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtefactError(f"feature fit cannot be read: {error!r}; export the policy again") from None
         if not known:
             raise ArtefactError("feature fit was made with other feature formulas than this version's; train again")

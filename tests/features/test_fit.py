@@ -50,7 +50,7 @@ def test_json_keeps_every_bit(fit: FeatureFit, raw: dict[str, RawFeatures]) -> N
 
 
 def test_robust_entries_come_out_centred_with_unit_spread(fit: FeatureFit, raw: dict[str, RawFeatures]) -> None:
-    """On the training rows each robust entry has median 0 and IQR 1.349 after scaling; identity entries are untouched."""
+    """On training rows robust entries have median 0 and IQR 1.349 after scaling; identity entries are untouched."""
     assert set(fit.inputs) == {"trades", "taker", "book", "leader"}
     checked = 0
     for spec in CATALOGUE[:52]:
@@ -152,8 +152,7 @@ def test_what_does_not_fit_is_refused(fit: FeatureFit, raw: dict[str, RawFeature
         apply_fit(fit, other[LEADER])
     tree = json.loads(fit.to_json())
     for bad in ("", "[]", "{}", json.dumps({**tree, "grids": [[1.0]]}), json.dumps({**tree, "windows": {}})):
-        with pytest.raises((ArtefactError, Exception)) as caught:
+        with pytest.raises(ArtefactError, match="cannot be read"):
             FeatureFit.from_json(bad)
-        assert caught.type.__name__ in {"ArtefactError", "ConfigError"}
     with pytest.raises(ArtefactError, match="other feature formulas"):
         FeatureFit.from_json(json.dumps({**tree, "formulas": "0" * 64}))

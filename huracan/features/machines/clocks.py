@@ -87,18 +87,6 @@ def garman_klass(o: float, hi: float, lo: float, c: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def parkinson(hi: float, lo: float) -> float:
-    """Return the Parkinson (1980) variance of one bar of logs: (h - l)^2 / (4 ln 2)."""
-    return (hi - lo) ** 2 / (4.0 * math.log(2.0))
-
-
-@njit(cache=True, nogil=True)
-def rogers_satchell(o: float, hi: float, lo: float, c: float) -> float:
-    """Return the Rogers-Satchell (1991) variance of one bar of logs, free of drift: (h-o)(h-c) + (l-o)(l-c)."""
-    return (hi - o) * (hi - c) + (lo - o) * (lo - c)
-
-
-@njit(cache=True, nogil=True)
 def _middle_close(s: State) -> None:
     """Take the closed middle bar into the rings of bodies and variances and into the EMAs."""
     o, hi, lo, c = s[M_OPEN], s[M_HIGH], s[M_LOW], s[M_CLOSE]

@@ -50,6 +50,7 @@ def take_bar(
     The first `gap` missing bars are fed flat as they are missed; whether the gap turns out longer is not asked, since
     nobody can know at that close. A bar after a longer gap finds fresh machines and a new segment.
     """
+    there = PRESENT
     if math.isnan(bar[3]):
         if marks[n, STARTED] == 0.0:
             return ABSENT
@@ -57,17 +58,17 @@ def take_bar(
         if marks[n, MISSING] > gap:
             return ABSENT
         coin_flat_bar(states[n], at, marks[n, LAST_CLOSE], flat)
-        coin_update(states[n], at, bar_no, flat)
-        return FILLED
-    if marks[n, STARTED] == 0.0 or marks[n, MISSING] > gap:
+        bar, there = flat, FILLED
+    elif marks[n, STARTED] == 0.0 or marks[n, MISSING] > gap:
         states[n, :] = template
         marks[n, SEGMENT] += 1.0
         marks[n, ROW_OWED] *= marks[n, STARTED]  # nothing is owed from before the first bar
         marks[n, STARTED] = 1.0
-    marks[n, MISSING] = 0.0
-    marks[n, LAST_CLOSE] = bar[3]
+    if there == PRESENT:
+        marks[n, MISSING] = 0.0
+        marks[n, LAST_CLOSE] = bar[3]
     coin_update(states[n], at, bar_no, bar)
-    return PRESENT
+    return there
 
 
 @njit(cache=True, nogil=True)
