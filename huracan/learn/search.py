@@ -4,6 +4,7 @@ A candidate is trained with several seeds side by side. Its objective is what th
 costs, on a validation window inside the training data: never the training return, never a bar of a test window.
 """
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
+import optuna
 import torch
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
@@ -22,20 +24,23 @@ from huracan.learn.train import Trainer
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
 
-__all__ = ["SEARCHED", "SearchPlan", "SearchResult", "Trial", "TrialSink", "search", "with_params"]
+__all__ = ["SearchPlan", "SearchResult", "Trial", "TrialSink", "given_params", "search", "search_space", "with_params"]
 
 OBJECTIVE: Final = "objective"
 TIME: Final = "env_steps"
 _NAME: Final = "search"
-SEARCHED: Final[Mapping[str, Any]] = {
-    "ppo.lr": tune.loguniform(5e-5, 1e-3),
-    "ppo.gamma": tune.choice([0.98, 0.99, 0.995, 0.998]),
-    "ppo.entropy_coeff": tune.loguniform(5e-4, 2e-2),
-    "ppo.clip_param": tune.choice([0.1, 0.2, 0.3]),
-    "ppo.num_epochs": tune.choice([2, 4, 6]),
-    "ppo.weight_decay": tune.choice([0.0, 1e-4, 1e-2]),
+SEARCHED_RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "ppo.lr": (5e-5, 1e-3),
+    "ppo.entropy_coeff": (5e-4, 2e-2),
 }
-"""What is searched and where; the first candidate is the configuration as given."""
+"""Settings searched on a logarithmic scale."""
+SEARCHED_CHOICES: Final[Mapping[str, tuple[float | int, ...]]] = {
+    "ppo.gamma": (0.98, 0.99, 0.995, 0.998),
+    "ppo.clip_param": (0.1, 0.2, 0.3),
+    "ppo.num_epochs": (2, 4, 6),
+    "ppo.weight_decay": (0.0, 1e-4, 1e-2),
+}
+"""Settings searched among values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,27 @@ class SearchResult:
     trials: tuple[Trial, ...]
 
 
+def given_params(ppo: PpoSettings) -> dict[str, float | int]:
+    """Return the searched settings as configured, by dotted name: the first candidate."""
+    values = ppo.model_dump()
+    return {name: values[name.removeprefix("ppo.")] for name in (*SEARCHED_RANGES, *SEARCHED_CHOICES)}
+
+
+def search_space(ppo: PpoSettings) -> dict[str, Any]:
+    """Return Tune's search space by dotted setting, widened where needed to hold the configured value.
+
+    A setting configured as 0 where the scale is logarithmic is not searched: it was switched off.
+    """
+    given = given_params(ppo)
+    space: dict[str, Any] = {}
+    for name, (low, high) in SEARCHED_RANGES.items():
+        if given[name] > 0:
+            space[name] = tune.loguniform(min(low, given[name]), max(high, given[name]))
+    for name, choices in SEARCHED_CHOICES.items():
+        space[name] = tune.choice(sorted({*choices, given[name]}))
+    return space
+
+
 def with_params(ppo: PpoSettings, params: Mapping[str, float | int]) -> PpoSettings:
     """Return `ppo` with searched values by dotted setting put in, validated."""
     update = {name.removeprefix("ppo."): value for name, value in params.items()}
@@ -127,10 +153,16 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
         tune.with_parameters(run_trial, plan=plan),
         tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": 1}] * (runners * plan.settings.seeds_per_trial)),
     )
-    with _sink(sink):
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the sink shows progress; Tune's own tables would interleave with it
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with _telling(sink, plan.settings.env_steps):
         if tune.Tuner.can_restore(str(path)):
             tuner = tune.Tuner.restore(
-                str(path), trainable, resume_unfinished=True, restart_errored=True, param_space=dict(SEARCHED)
+                str(path),
+                trainable,
+                resume_unfinished=True,
+                restart_errored=True,
+                param_space=search_space(plan.spec.ppo),
             )
         else:
             tuner = _new_tuner(trainable, plan, path)
@@ -192,11 +224,11 @@ def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str,
 
 def _new_tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
     settings = plan.settings
-    given = plan.spec.ppo.model_dump()
-    first = {name: given[name.removeprefix("ppo.")] for name in SEARCHED}
+    space = search_space(plan.spec.ppo)
+    first = {name: value for name, value in given_params(plan.spec.ppo).items() if name in space}
     return tune.Tuner(
         trainable,
-        param_space=dict(SEARCHED),
+        param_space=space,
         tune_config=tune.TuneConfig(
             metric=OBJECTIVE,
             mode="max",
@@ -222,17 +254,17 @@ def _new_tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
     )
 
 
-_current_sink: list[TrialSink] = []
+_listeners: list[tuple[TrialSink, int]] = []
 
 
 @contextmanager
-def _sink(sink: TrialSink) -> Iterator[None]:
+def _telling(sink: TrialSink, full_env_steps: int) -> Iterator[None]:
     """Make `sink` the one that `_SinkCallback` tells, for the block: Tune pickles its callbacks, a sink cannot be."""
-    _current_sink.append(sink)
+    _listeners.append((sink, full_env_steps))
     try:
         yield
     finally:
-        _current_sink.pop()
+        _listeners.pop()
 
 
 class _SinkCallback(tune.Callback):
@@ -253,13 +285,15 @@ class _SinkCallback(tune.Callback):
         self._tell(trial, "failed")
 
     def _tell(self, trial: Any, status: Any, result: dict[str, Any] | None = None) -> None:
-        for sink in _current_sink:
-            sink.trial_changed(_trial(trial.trial_id, status, trial.config, result or trial.last_result))
+        for sink, full_env_steps in _listeners:
+            found = _trial(trial.trial_id, status, trial.config, result or trial.last_result)
+            stopped_early = status == "done" and found.env_steps < full_env_steps
+            sink.trial_changed(replace(found, stopped_early=stopped_early))
 
 
 def _trial(name: str, status: Any, config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Trial:
     """Return the trial as Tune's configuration and last metrics describe it."""
-    params = {key: config[key] for key in SEARCHED if key in config}
+    params = {key: config[key] for key in (*SEARCHED_RANGES, *SEARCHED_CHOICES) if key in config}
     if not metrics or OBJECTIVE not in metrics:
         return Trial(name, status, params, None, 0, 0.0, stopped_early=False)
     score = ValidationScore(

@@ -125,7 +125,8 @@ def combine_artefacts(artefacts: Sequence[Artefact], name: str) -> tuple[tuple[P
     if not artefacts:
         raise ArtefactError("no artefact to combine; train at least one seed")
     first = artefacts[0].card
-    same = {"name": name, "seeds": (), "libraries": first.libraries}
+    env_steps = min(artefact.card.env_steps for artefact in artefacts)  # whole batches: seeds differ by a few steps
+    same = {"name": name, "seeds": (), "libraries": first.libraries, "env_steps": env_steps}
     seeds = tuple(seed for artefact in artefacts for seed in artefact.card.seeds)
     for artefact in artefacts[1:]:
         if artefact.card.model_copy(update=same) != first.model_copy(update=same):
@@ -133,7 +134,7 @@ def combine_artefacts(artefacts: Sequence[Artefact], name: str) -> tuple[tuple[P
     if len(set(seeds)) != len(seeds):
         raise ArtefactError(f"a seed occurs twice in {list(seeds)}; combine each seed once")
     nets = tuple(net for artefact in artefacts for net in artefact.ensemble.nets)
-    return nets, first.model_copy(update={"name": name, "seeds": seeds})
+    return nets, first.model_copy(update={"name": name, "seeds": seeds, "env_steps": env_steps})
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -228,7 +228,7 @@ def test_seeds_of_one_recipe_combine(tmp_path: Path) -> None:
         export_artefact(
             tmp_path / str(seed),
             make_nets(NORMALISER, SPEC, (seed,)),
-            make_card(NORMALISER, SPEC, (seed,)).model_copy(update={"name": f"seed {seed}"}),
+            make_card(NORMALISER, SPEC, (seed,)).model_copy(update={"name": f"seed {seed}", "env_steps": 1000 + seed}),
         )
         for seed in (5, 6)
     ]
@@ -238,6 +238,7 @@ def test_seeds_of_one_recipe_combine(tmp_path: Path) -> None:
     expected = decide(make_nets(NORMALISER, SPEC, (5, 6)), states)
     assert whole.card.seeds == (5, 6)
     assert whole.card.name == "both"
+    assert whole.card.env_steps == 1005
     assert whole.ensemble.decide(states).probs.tobytes() == expected.probs.tobytes()
     with pytest.raises(ArtefactError, match="twice"):
         combine_artefacts([parts[0], parts[0]], "same")

@@ -1,0 +1,98 @@
+import dataclasses
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from huracan.config import PpoSettings, SearchSettings
+from huracan.errors import TrainingError
+from huracan.learn.search import SearchPlan, Trial, given_params, search, search_space, with_params
+from tests.learn.toy import ToyValidation, toy_spec
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+class Notes:
+    """A sink that holds a lock, as one with a database connection does: it cannot be pickled."""
+
+    def __init__(self, stop_after: int = 10**9) -> None:
+        self.trials: list[Trial] = []
+        self._stop_after = stop_after
+        self._lock = threading.Lock()
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Write it down; the operator presses Ctrl-C after some reports."""
+        with self._lock:
+            self.trials.append(trial)
+        if len([note for note in self.trials if note.score is not None]) >= self._stop_after:
+            raise KeyboardInterrupt
+
+
+def plan(**settings: Any) -> SearchPlan:
+    """Two candidates at a time, two seeds each, judged after 1,024 and 2,048 steps."""
+    values = {
+        "num_samples": 3,
+        "seeds_per_trial": 2,
+        "env_steps": 2048,
+        "grace_env_steps": 1024,
+        "max_concurrent_trials": 2,
+        "reduction_factor": 2,
+    } | settings
+    return SearchPlan(toy_spec(num_envs=32), ToyValidation(), SearchSettings(**values))
+
+
+def test_a_search_is_interrupted_and_resumed_to_its_end(tmp_path: Path) -> None:
+    """After Ctrl-C the same call finishes what was begun: the trials it knew are among the final ones."""
+    first = Notes(stop_after=2)
+    with pytest.raises((KeyboardInterrupt, TrainingError)):
+        search(plan(), tmp_path, first)
+    notes = Notes()
+    result = search(plan(), tmp_path, notes)
+    names = {trial.name for trial in result.trials}
+    assert len(names) == 3
+    assert {trial.name for trial in first.trials} <= names
+    objectives = [trial.score.objective for trial in result.trials if trial.score is not None]
+    assert objectives == sorted(objectives, reverse=True)
+    assert not result.best.stopped_early
+    assert result.best.env_steps >= 2048
+    assert result.ppo == with_params(toy_spec().ppo, result.best.params)
+    assert set(result.best.params) == set(given_params(toy_spec().ppo))
+    ended = {trial.name: trial for trial in notes.trials if trial.status == "done"}
+    assert all(trial.stopped_early == (trial.env_steps < 2048) for trial in ended.values())
+    assert list(tmp_path.rglob("events.out.tfevents.*"))
+    repeated = Notes()
+    assert search(plan(), tmp_path, repeated).best == result.best
+    assert not [trial for trial in repeated.trials if trial.status == "running" and trial.score is not None]
+
+
+def test_the_first_candidate_is_the_configuration_as_given(tmp_path: Path) -> None:
+    """A search can only do better than its start; a failing candidate is reported, not chosen."""
+    notes = Notes()
+    broken = dataclasses.replace(plan(num_samples=1), spec=toy_spec(num_envs=32, fault="nan"))
+    with pytest.raises(TrainingError, match="not finite"):
+        search(broken, tmp_path, notes)
+    (trial,) = {trial.name: trial for trial in notes.trials}.values()
+    assert trial.status == "failed"
+    assert trial.params == given_params(toy_spec().ppo)
+
+
+def test_an_empty_search_is_refused(tmp_path: Path) -> None:
+    """Zero samples means no search; asking for one anyway is a mistake."""
+    with pytest.raises(TrainingError, match="num_samples"):
+        search(plan(num_samples=0), tmp_path, Notes())
+
+
+def test_searched_values_become_validated_settings() -> None:
+    """A dotted value replaces its setting and nothing else."""
+    changed = with_params(PpoSettings(), {"ppo.lr": 1e-4, "ppo.num_epochs": 2})
+    assert changed == PpoSettings(lr=1e-4, num_epochs=2)
+
+
+def test_the_space_holds_whatever_is_configured() -> None:
+    """A value outside the usual ranges widens them; an entropy bonus that is switched off stays off."""
+    space = search_space(PpoSettings(lr=5e-3, gamma=0.9, entropy_coeff=0.0, weight_decay=0.3))
+    assert space["ppo.lr"].upper == 5e-3
+    assert 0.9 in space["ppo.gamma"].categories
+    assert 0.3 in space["ppo.weight_decay"].categories
+    assert "ppo.entropy_coeff" not in space

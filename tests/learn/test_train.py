@@ -1,0 +1,134 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from huracan.errors import ArtefactError, TrainingError
+from huracan.learn.remote import train_many
+from huracan.learn.train import (
+    CHECKPOINT_NAME,
+    RESULT_NAME,
+    CurvePoint,
+    Recording,
+    Trainer,
+    read_result,
+    spec_sha256,
+    train_points,
+    train_policy,
+)
+from huracan.policy import PolicyNet, check_policy, load_artefact
+from tests.learn.toy import toy_spec
+from tests.policy.recipes import make_card
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+SPEC = toy_spec(seed=3, total=5000)
+CARD = make_card(SPEC.normaliser, SPEC.network)
+
+
+def test_a_training_ends_in_a_checked_artefact_and_is_not_repeated(tmp_path: Path) -> None:
+    """Seed, steps and hyper-parameters of the card come from the specification; the second call only reads."""
+    points: list[CurvePoint] = []
+    result = train_policy(SPEC, CARD, tmp_path / "s", points.append)
+    loaded = load_artefact(result.artefact)
+    assert loaded.sha256 == result.sha256
+    assert loaded.card.seeds == (3,)
+    assert loaded.card.env_steps == result.env_steps >= 5000
+    assert loaded.card.ppo["lr"] == 1e-3
+    assert list(result.curve) == points
+    assert all(math.isfinite(point.reward_mean) and point.entropy > 0 for point in points)
+    check_policy(loaded.ensemble)
+    again: list[CurvePoint] = []
+    assert train_policy(SPEC, CARD, tmp_path / "s", again.append) == result
+    assert again == []
+    assert not (tmp_path / "s" / CHECKPOINT_NAME).exists()
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    """Nothing before the checkpoint is repeated and nothing of the curve is lost."""
+    checkpoint = tmp_path / CHECKPOINT_NAME
+    stream = train_points(SPEC, checkpoint, every=2)
+    before = [next(stream) for _ in range(3)]
+    stream.close()
+    with Trainer(SPEC, checkpoint) as resumed:
+        assert resumed.curve == before[:2]
+    recording = Recording(SPEC, CARD, tmp_path)
+    assert recording.curve == before[:2]
+    result = train_policy(SPEC, CARD, tmp_path)
+    steps = [point.env_steps for point in result.curve]
+    assert list(result.curve[:2]) == before[:2]
+    assert steps == sorted(set(steps))
+    assert 5000 <= result.env_steps < 5000 + 1024 + 64
+
+
+def test_a_stream_that_began_again_does_not_count_twice(tmp_path: Path) -> None:
+    """Points that a lost worker had sent after its last checkpoint give way to those of its successor."""
+    recording = Recording(SPEC, CARD, tmp_path)
+    point = CurvePoint(100, 1.0, 0.0, math.nan, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-3)
+    for steps in (100, 200, 300, 200, 300, 400):
+        recording.add(CurvePoint(steps, *[getattr(point, name) for name in CurvePoint.__slots__[1:]]))
+    assert [item.env_steps for item in recording.curve] == [100, 200, 300, 400]
+
+
+def test_another_training_cannot_take_over_a_checkpoint(tmp_path: Path) -> None:
+    """Other hyper-parameters, seed or data have another identity."""
+    checkpoint = tmp_path / CHECKPOINT_NAME
+    with Trainer(SPEC, checkpoint) as trainer:
+        trainer.step()
+        trainer.save()
+    with pytest.raises(ArtefactError, match="other settings or data"):
+        Trainer(toy_spec(seed=3, total=5000, lr=2e-3), checkpoint)
+    identities = {spec_sha256(toy_spec(seed=seed, gamma=gamma)) for seed in (1, 2) for gamma in (0.9, 0.95)}
+    assert len(identities) == 4
+
+
+def test_saving_needs_a_place(tmp_path: Path) -> None:
+    """A trainer without a checkpoint file says so instead of losing the state."""
+    with Trainer(SPEC) as trainer, pytest.raises(TrainingError, match="no checkpoint file"):
+        trainer.save()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"seed": 1}', '{"curve": [{}]}'])
+def test_a_damaged_result_is_one_clear_line(tmp_path: Path, content: str) -> None:
+    """A half-written result is neither believed nor silently replaced."""
+    (tmp_path / RESULT_NAME).write_text(content)
+    with pytest.raises(TrainingError, match="damaged"):
+        read_result(tmp_path)
+
+
+def test_results_survive_the_round_trip(tmp_path: Path) -> None:
+    """A curve with iterations in which no episode ended is read back exactly."""
+    recording = Recording(SPEC, CARD, tmp_path)
+    recording.add(CurvePoint(10, 0.5, 0.1, math.nan, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-3))
+    recording.add(PolicyNet(SPEC.network, SPEC.normaliser, 1))
+    found = read_result(tmp_path)
+    assert found is not None
+    assert math.isnan(found.curve[0].episode_return_mean)
+    assert (found.seed, found.env_steps, found.sha256) == (3, 10, recording.result.sha256 if recording.result else "")
+    json.loads((tmp_path / RESULT_NAME).read_text())
+
+
+def test_many_trainings_stream_from_the_cluster(tmp_path: Path) -> None:
+    """Tasks give the policies that the same trainings give at home, and report every iteration on the way."""
+    specs = [toy_spec(seed=seed, total=2500) for seed in (1, 2)]
+    recordings = [Recording(spec, CARD, tmp_path / str(spec.seed)) for spec in specs]
+    told: list[tuple[int, int]] = []
+    results = train_many(recordings, lambda recording, point: told.append((recording.spec.seed, point.env_steps)))
+    assert [result.seed for result in results] == [1, 2]
+    for result in results:
+        assert [steps for seed, steps in told if seed == result.seed] == [point.env_steps for point in result.curve]
+    at_home = train_policy(specs[0], CARD, tmp_path / "home")
+    there, here = (load_artefact(result.artefact).ensemble.nets[0].state_dict() for result in (results[0], at_home))
+    assert all(np.array_equal(there[name].numpy(), here[name].numpy()) for name in here)
+    assert train_many(recordings, lambda recording, point: told.append((0, 0))) == results
+    assert (0, 0) not in told
+
+
+def test_a_fault_in_a_task_is_the_trainings_own_error(tmp_path: Path) -> None:
+    """The driver sees one line, not Ray's wrapping."""
+    recording = Recording(toy_spec(fault="nan"), CARD, tmp_path)
+    with pytest.raises(TrainingError, match="not finite") as caught:
+        train_many([recording], lambda recording, point: None)
+    assert "\n" not in str(caught.value)
