@@ -46,7 +46,7 @@ class RunFacts:
         run_id: its number in the database.
         stage: of the judged version in the registry; all but `champion` are labelled UNPROVEN.
         phases: wall time by phase, seconds.
-        peak_memory_mb: largest resident memory of the run's processes together, shared memory counted once.
+        peak_memory_mb: largest memory of the run's own processes together, shared pages once; None when not measured.
         source: where the candles came from, for people.
         notes: further sentences, each computed.
     """
@@ -54,7 +54,7 @@ class RunFacts:
     run_id: int
     stage: str
     phases: Mapping[str, float]
-    peak_memory_mb: float
+    peak_memory_mb: float | None
     source: str
     notes: tuple[str, ...] = ()
 

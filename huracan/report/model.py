@@ -213,5 +213,5 @@ class ReportData:
     excerpts: Sequence[Excerpt]
     quality: Sequence[QualityRow]
     phases: Sequence[PhaseRow]
-    peak_memory_mb: float
+    peak_memory_mb: float | None
     notes: Sequence[str]

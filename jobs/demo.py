@@ -1,0 +1,145 @@
+"""The whole way in one command: candles, search, training, shadow trading, report (`make demo`).
+
+Without `--data` it makes its own market: coins with a planted edge whose optimum is known, and coins without any.
+Stopped half-way, the same command goes on where it was.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine
+
+import huracan
+from huracan.config import Settings, home_folder
+from huracan.env.dataset import Dataset
+from huracan.learn.checkpoint import write_atomically
+from huracan.learn.cluster import ray_session
+from huracan.learn.progress import TerminalProgress
+from huracan.logs import bind_run
+from huracan.market import SyntheticSpec, write_synthetic
+from huracan.memory import (
+    database_url,
+    finish_run,
+    list_runs,
+    open_database,
+    open_run,
+    phase,
+    record_phase,
+    resume_run,
+)
+from huracan.report import ReportData, write_report
+from huracan.report.model import Estimate
+from huracan.shadow import to_json
+from huracan.terminal import Terminal, run, standalone
+from jobs.report import make_report, save_usage
+from jobs.shadow import REPORT_NAME, shadow
+from jobs.train import folds_of, train
+from jobs.usage import MemoryWatch
+
+__all__ = ["demo", "main", "program"]
+
+KIND = "demo"
+SYNTHETIC_SEED = 7
+OUT = Path("build/demo")
+
+
+def demo(settings: Settings, out: Path) -> ReportData:
+    """Run everything and write `report.html` and `report.json` into `out`.
+
+    Args:
+        settings: with `data.folder` set.
+        out: folder of the report.
+
+    Raises:
+        HuracanError: a part cannot go on; what is finished is kept and the next call goes on from there.
+    """
+    begun = time.perf_counter()
+    url = database_url(settings.database)
+    engine = open_database(settings.database)
+    with MemoryWatch() as memory:
+        dataset = Dataset.load(settings)
+        folds = folds_of(dataset)
+        run_id = _open(engine, dataset)
+        record_phase(engine, run_id, "data and features", time.perf_counter() - begun)
+        with bind_run(run_id):
+            try:
+                with ray_session(settings.ray):
+                    campaign = train(dataset, folds, engine, run_id, TerminalProgress())
+                    with phase(engine, run_id, "shadow"):
+                        judged = shadow(dataset, folds, campaign.versions, url=url, run_id=run_id)
+            except (KeyboardInterrupt, SystemExit):
+                finish_run(engine, run_id, "interrupted")
+                raise
+            except BaseException as error:
+                finish_run(engine, run_id, "failed", f"{type(error).__name__}: {error}")
+                raise
+    folder = home_folder() / "runs" / str(run_id)
+    write_atomically(folder / REPORT_NAME, json.dumps(to_json(judged), allow_nan=False).encode())
+    save_usage(folder, memory.peak)
+    finish_run(engine, run_id, "done")
+    report = make_report(settings, dataset, engine, run_id)
+    write_report(report, out)
+    return report
+
+
+def _open(engine: Engine, dataset: Dataset) -> int:
+    """Go on with the newest unfinished demo of the same configuration and candles, or open a new run."""
+    settings, fingerprint = dataset.settings, dataset.summary.fingerprint
+    for found in list_runs(engine, KIND, limit=1):
+        if found.status != "done" and (found.config_hash, found.data_fingerprint) == (settings.hash, fingerprint):
+            resume_run(engine, found.run_id, settings, fingerprint)
+            return found.run_id
+    return open_run(engine, KIND, settings, fingerprint, huracan.__version__)
+
+
+@standalone("demo")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of real candles; default: synthetic ones.")
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Folder of the report.")
+def program(terminal: Terminal, data: Path | None, out: Path) -> None:
+    """Train, judge and report: the whole way on synthetic or real candles."""
+    settings = terminal.settings(data__folder=None if data is None else str(data.absolute()))
+    if settings.data.folder is None:
+        folder = (out / "candles").absolute()
+        write_synthetic(folder, SyntheticSpec(), SYNTHETIC_SEED)
+        settings = terminal.settings(data__folder=str(folder))
+    report = demo(settings, out)
+    terminal.show(asdict(report), lambda: _summary(report, out))
+
+
+def main() -> None:
+    """Run the job on the process's arguments and leave with its exit code."""
+    sys.exit(run(program, name="jobs.demo"))
+
+
+def _summary(report: ReportData, out: Path) -> None:
+    """Print the result for a person: verdict first, then policy beside baselines, then where the time went."""
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    unproven = "" if report.stage == "champion" else " [UNPROVEN]"
+    console.print(f"\n{report.verdict}{unproven}", style="bold", markup=False)
+    console.print(report.verdict_reason, markup=False)
+    table = Table(header_style="bold")
+    level = f"{report.confidence_level:.0%} interval"
+    for column in ("on unseen data", "trades", "net", f"net per day, {level}", "policy - this"):
+        table.add_column(column, justify="left" if column == "on unseen data" else "right")
+    for row in (report.policy_row, *report.baseline_rows):
+        minus = "" if row.policy_minus_this is None else _amount(row.policy_minus_this)
+        table.add_row(row.name, f"{row.trades:,}", f"{row.net:+,.2f}", _amount(row.net_per_day), minus)
+    console.print(table)
+    phases = ", ".join(f"{phase.name} {phase.wall_s:.0f} s" for phase in report.phases)
+    console.print(f"{report.env_steps:,} environment steps, {report.folds} folds, {len(report.seeds)} seeds; {phases}")
+    console.print(f"report: {out / 'report.html'}", markup=False)
+
+
+def _amount(estimate: Estimate) -> str:
+    interval = "" if estimate.low is None else f" [{estimate.low:+,.2f}, {estimate.high:+,.2f}]"
+    return f"{estimate.value:+,.2f}{interval}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The report of a judged run, made from what training and shadow trading left in its folder.
+
+`python -m jobs.report --run-id 7 --data /data/candles/1m --out build/report`
+"""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Engine
+
+from huracan.config import Settings, home_folder
+from huracan.env.dataset import Dataset
+from huracan.errors import DataError
+from huracan.learn.campaign import read_campaign
+from huracan.learn.checkpoint import write_atomically
+from huracan.market import read_truths
+from huracan.memory import Registry, open_database, read_run
+from huracan.report import ReportData, write_report
+from huracan.report.build import RunFacts, build_report
+from huracan.shadow import ShadowReport
+from huracan.terminal import Terminal, run, standalone
+from jobs.shadow import REPORT_NAME
+from jobs.usage import PeakMemory
+
+__all__ = ["main", "make_report", "program", "save_usage"]
+
+USAGE_NAME = "usage.json"
+T = TypeVar("T")
+
+
+def save_usage(run_folder: Path, peak: PeakMemory) -> None:
+    """Keep a run's peak memory for its report."""
+    write_atomically(run_folder / USAGE_NAME, TypeAdapter(PeakMemory).dump_json(peak))
+
+
+def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: int) -> ReportData:
+    """Return the report of a run whose policies were shadow-traded.
+
+    Raises:
+        DataError: shadow trading is not finished, its file is damaged, or the candles are others.
+        TrainingError: the training is not finished.
+    """
+    folder = home_folder() / "runs" / str(run_id)
+    found = read_run(engine, run_id)
+    if found.data_fingerprint != dataset.summary.fingerprint:
+        raise DataError(
+            f"run {run_id} used other candles ({found.data_fingerprint[:12]}) than these "
+            f"({dataset.summary.fingerprint[:12]}); give its folder and settings"
+        )
+    campaign = read_campaign(folder)
+    shadow = _read(folder / REPORT_NAME, ShadowReport, f"run `huracan shadow --run-id {run_id}` first")
+    usage = folder / USAGE_NAME
+    peak = _read(usage, PeakMemory, "remove it") if usage.exists() else None
+    ids = {version.sha256 for version in campaign.versions}
+    stages = [model.stage for model in Registry(engine).models() if model.sha256 in ids]
+    facts = RunFacts(
+        run_id=run_id,
+        stage="champion" if "champion" in stages else "candidate",
+        phases={phase.name: phase.wall_s for phase in found.phases},
+        peak_memory_mb=None if peak is None else peak.own_mb,
+        source=_source(dataset),
+        notes=tuple(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
+    )
+    return build_report(facts, settings, dataset, campaign, shadow)
+
+
+def _read(path: Path, kind: type[T], remedy: str) -> T:
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; {remedy}") from None
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{path} is damaged ({str(error).splitlines()[0]}); {remedy}") from None
+
+
+def _source(dataset: Dataset) -> str:
+    truths = read_truths(Path(dataset.summary.source))
+    if not truths:
+        return f"candles of {dataset.summary.source}"
+    planted = sum(truth.long_flat_bps_per_day > 0 for truth in truths)
+    return f"synthetic candles: {planted} coins with a planted edge, {len(truths) - planted} without"
+
+
+@standalone("report")
+@click.option("--run-id", type=int, required=True, help="Run that was trained and shadow-traded.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("build/report"), show_default=True)
+def program(terminal: Terminal, run_id: int, data: Path | None, out: Path) -> None:
+    """Write report.html and report.json of a run that was shadow-traded."""
+    settings = terminal.settings(data__folder=None if data is None else str(data))
+    engine = open_database(settings.database)
+    report = make_report(settings, Dataset.load(settings), engine, run_id)
+    html, _ = write_report(report, out)
+    terminal.show(asdict(report), f"{report.verdict}. {report.verdict_reason}\nreport: {html}")
+
+
+def main() -> None:
+    """Run the job on the process's arguments and leave with its exit code."""
+    sys.exit(run(program, name="jobs.report"))
+
+
+if __name__ == "__main__":
+    main()
