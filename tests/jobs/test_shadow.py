@@ -1,0 +1,185 @@
+"""jobs.shadow on a real Ray instance: the same results as in one process, repeatable rows, lost workers, refusals."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine
+
+from huracan.baselines import BASELINES, Momentum
+from huracan.config import (
+    FeatureSettings,
+    PolicySettings,
+    PpoSettings,
+    RaySettings,
+    Settings,
+    ShadowSettings,
+    TradingSettings,
+    WalkForwardSettings,
+)
+from huracan.env.dataset import Dataset
+from huracan.errors import DataError
+from huracan.learn.campaign import ALL_COINS, Version
+from huracan.learn.cluster import ray_session
+from huracan.learn.recipe import MarketStore
+from huracan.learn.train import TrainResult
+from huracan.market import wild_bars
+from huracan.market.load import CandleSet
+from huracan.memory import open_run, read_performance, read_trades
+from huracan.policy import NetworkSpec, PolicyNet
+from huracan.policy.artefact import export_artefact, load_artefact
+from huracan.shadow import Fold, cut_tape, shadow_block
+from huracan.trading import Limits
+from jobs.shadow import Place, Rules, shadow, trade_block
+from jobs.train import folds_of
+from tests.shadow.worlds import LIMITS, rules, wild_world, window_of
+
+pytestmark = pytest.mark.ray
+
+SYMBOLS = ("W0/USDT", "W1/USDT", "W2/USDT")
+SETTINGS = Settings(
+    trading=TradingSettings(hold_bars=60),
+    features=FeatureSettings(gap_fill_max_bars=300),
+    policy=PolicySettings(hidden=(16,)),
+    walk_forward=WalkForwardSettings(folds=2, train_days=2, test_days=1, embargo_bars=0),
+    shadow=ShadowSettings(seeds=(1, 2), coins_per_block=2, bootstrap_resamples=100, random_policies=5),
+    ray=RaySettings(num_cpus=2, object_store_mb=100),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray() -> Iterator[None]:
+    """One Ray instance of two CPUs for this module."""
+    with ray_session(SETTINGS.ray):
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """Three coins of minute bars, long enough for the features to warm up and two folds of one test day."""
+    candles = {symbol: wild_bars(51 + i, 13 * 1_440, symbol=symbol) for i, symbol in enumerate(SYMBOLS)}
+    return Dataset.build(CandleSet("1m", SYMBOLS, None, candles, ()), SETTINGS, "test")
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Fold, ...], list[Version]]:
+    """Folds, and one artefact of two untrained networks for each."""
+    folds, versions = folds_of(dataset), []
+    store = MarketStore(dataset)
+    for fold in folds:
+        recipe = store.window(fold.train.start_ms, fold.train.end_ms, fold.symbols, 7)
+        nets = [PolicyNet(NetworkSpec((16,), "tanh"), recipe.normaliser, seed) for seed in (1, 2)]
+        for net in nets:
+            net.policy_head.weight.data *= 100.0
+        card = recipe.card(f"test/fold-{fold.index}", PpoSettings()).model_copy(update={"seeds": (1, 2)})
+        folder = tmp_path_factory.mktemp(f"fold-{fold.index}") / "ensemble"
+        artefact = export_artefact(folder, nets, card)
+        seeds = tuple(TrainResult(seed, 0, 0.0, (), folder, artefact.sha256) for seed in (1, 2))
+        versions.append(Version(fold.index, ALL_COINS, fold.symbols, folder, artefact.sha256, seeds))
+    return folds, versions
+
+
+@pytest.mark.postgres
+def test_tasks_give_what_one_process_gives_and_rows_do_not_multiply(
+    dataset: Dataset, trained: tuple[tuple[Fold, ...], list[Version]], database: Engine
+) -> None:
+    """Blocks of two coins on workers equal one block here; a second run finds every trade written already."""
+    folds, versions = trained
+    url = SecretStr(database.url.render_as_string(hide_password=False))
+    run_id = open_run(database, "shadow", SETTINGS, dataset.summary.fingerprint, "test")
+    seen: list[tuple[int, int]] = []
+    report = shadow(
+        dataset, folds, versions, url=url, run_id=run_id, progress=lambda done, total: seen.append((done, total))
+    )
+    artefact = load_artefact(versions[0].artefact)
+    fit = dataset.fit(folds[0].train.start_ms, folds[0].train.end_ms, 7)
+    tapes = [tape for tape in dataset.fold_tapes(fit) if tape.symbol in folds[0].symbols]
+    limits = Limits.of(SETTINGS.risk)
+    here = shadow_block(artefact.ensemble, tapes, folds[0].test, dataset.kernel, limits, name="ensemble", fold=0)
+    assert len(here.trades) > 10
+    assert report.policy.daily[0] == here.daily[0]
+    tasks_per_fold = 2 * (1 + 2 + len(BASELINES) + 1) + 1
+    assert (seen[0], seen[-1]) == ((0, 2 * tasks_per_fold), (2 * tasks_per_fold, 2 * tasks_per_fold))
+    stored = read_trades(database, run_id, policy="ensemble", account="coin", fold=0)
+    assert np.array_equal(np.sort(stored.net), np.sort(here.trades.net))
+    rows = len(read_trades(database, run_id))
+    again = shadow(dataset, folds, versions, url=url, run_id=run_id)
+    assert len(read_trades(database, run_id)) == rows
+    assert again.policy.daily == report.policy.daily
+    assert again.chance == report.chance
+    assert {row.policy for row in read_performance(database, run_id)} == {
+        "ensemble", "seed-1", "seed-2", "flat", "buy_and_hold", "momentum", "mean_reversion",
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class KillsItsWorkerOnce:
+    """Momentum that leaves a mark for every run, and kills its process at the first decision of the first run."""
+
+    folder: Path
+    name: str
+    kills: bool
+
+    def act(self, states: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Decide like momentum, unless it is time to die."""
+        mine = self.folder / f"{self.name}.{os.getpid()}"
+        if not mine.exists():
+            first = not any(self.folder.glob(f"{self.name}.*"))
+            mine.touch()
+            if self.kills and first:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return Momentum().act(states)
+
+
+def test_a_killed_worker_costs_its_own_task_only(tmp_path: Path) -> None:
+    """Of three blocks one loses its worker: it alone runs twice, and all results are as if nothing had happened."""
+    import ray  # not before jobs has prepared its environment
+
+    kernel = rules()
+    tapes = wild_world(kernel)
+    window = window_of(tapes, 1, 2)
+    fold = Fold(0, window, window, 0, 0, SYMBOLS, ())
+    shared = Rules(fold, kernel, LIMITS, Place(None, None))
+    blocks = [[cut_tape(tape, window, kernel.base_ms)] for tape in tapes]
+    policies = [KillsItsWorkerOnce(tmp_path, f"block{i}", kills=i == 1) for i in range(3)]
+    found = ray.get(
+        [trade_block.remote("m", policy, block, shared) for policy, block in zip(policies, blocks, strict=True)]
+    )
+    runs = [len(list(tmp_path.glob(f"block{i}.*"))) for i in range(3)]
+    assert runs == [1, 2, 1]
+    for result, block in zip(found, blocks, strict=True):
+        alone = shadow_block(Momentum(), block, window, kernel, LIMITS, name="m", fold=0)
+        assert np.array_equal(result.pnl, alone.pnl)
+        assert np.array_equal(result.trades.net, alone.trades.net)
+
+
+def test_policies_of_other_candles_or_of_a_later_window_are_refused(
+    dataset: Dataset, trained: tuple[tuple[Fold, ...], list[Version]]
+) -> None:
+    """A test on data that was trained on is none: refused by name, like other candles and a missing fold."""
+    folds, versions = trained
+    with pytest.raises(DataError, match="was trained up to"):
+        shadow(dataset, folds, [replace(versions[1], fold=0), versions[1]])
+    other = replace(dataset, summary=replace(dataset.summary, fingerprint="0" * 64))
+    with pytest.raises(DataError, match="trained on other candles"):
+        shadow(other, folds, versions)
+    with pytest.raises(DataError, match="fold 1 has no trained version"):
+        shadow(dataset, folds, versions[:1])
+
+
+def test_one_policy_per_coin(dataset: Dataset, trained: tuple[tuple[Fold, ...], list[Version]]) -> None:
+    """Per-coin versions trade their own coin each, the portfolio all of them; with equal weights it is the same."""
+    folds, versions = trained
+    per_coin = [replace(versions[0], scope=symbol, symbols=(symbol,)) for symbol in folds[0].symbols]
+    apart = shadow(dataset, folds[:1], per_coin)
+    together = shadow(dataset, folds[:1], versions[:1])
+    assert apart.policy.daily == pytest.approx(together.policy.daily)
+    assert apart.portfolio is not None
+    assert together.portfolio is not None
+    assert apart.portfolio.summary.daily == pytest.approx(together.portfolio.summary.daily)
