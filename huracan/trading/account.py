@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT
-from huracan.trading.compiled import law
+from huracan.trading.compiled import hot_law, law
 from huracan.trading.settings import Limits
 
 __all__ = [
@@ -48,7 +48,7 @@ class Exposure(NamedTuple):
     gross: float
 
 
-@law
+@hot_law
 def use_of(amount: float, limit: float) -> float:
     """Return amount / limit; 2 when there is no room at all."""
     if not limit > 0.0:
@@ -78,7 +78,7 @@ def learn_trade(accounts: Accounts, row: int, result: float) -> None:
     accounts[row, TRADES] += 1.0
 
 
-@law
+@hot_law
 def health(accounts: Accounts, row: int) -> float:
     """Return the z-score of the EWMA of results, m / sqrt(v r / (2 - r)), in [-5, 5]; 0 before five trades."""
     if accounts[row, TRADES] < _HEALTH_MIN_TRADES or not accounts[row, VARIANCE] > 0.0:
@@ -87,7 +87,7 @@ def health(accounts: Accounts, row: int) -> float:
     return max(-_HEALTH_MAX, min(_HEALTH_MAX, score))
 
 
-@law
+@hot_law
 def write_account(
     accounts: Accounts,
     row: int,
@@ -127,7 +127,7 @@ def write_account(
     state[row, S_HEALTH] = health(accounts, row)
 
 
-@law
+@hot_law
 def _day_use(result: float, limit: float) -> float:
     """Return the day's result over the daily loss limit; without any limit's room it counts as lost twice over."""
     if not limit > 0.0:

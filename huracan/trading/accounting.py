@@ -23,7 +23,7 @@ from huracan.features.layout import (
     S_TARGET_DIST,
     S_UNREALISED_R,
 )
-from huracan.trading.compiled import law
+from huracan.trading.compiled import hot_law, law
 from huracan.trading.settings import Rules, View
 from huracan.trading.slot import ENTRY_FALLBACK, ENTRY_TAKER, EXIT_MARKET, EXIT_NONE, Slot
 from huracan.trading.venue_law import Bar, Terms
@@ -36,6 +36,7 @@ __all__ = [
     "clear_orders",
     "clear_trade",
     "equity",
+    "holds",
     "is_open",
     "mark_bar",
     "mark_price",
@@ -53,13 +54,19 @@ SIGMA_MIN: Final = 1e-9
 _SQRT_NEAR = math.sqrt(NEAR_BARS)
 
 
-@law
+@hot_law
 def sellable(slot: Slot, step_units: int) -> int:
     """Return the whole steps held; less than one step is dust and stays in the account."""
     return slot.base // step_units
 
 
-@law
+@hot_law
+def holds(slot: Slot, step_units: int) -> bool:
+    """Return whether at least one whole step is held."""
+    return slot.base >= step_units
+
+
+@hot_law
 def is_open(slot: Slot) -> bool:
     """Return whether a trade has begun and is not yet closed in the books."""
     return slot.quantity_in > 0
@@ -114,14 +121,14 @@ def attribute(slot: Slot, steps: int, price: int, touch: int, mid: int) -> None:
     slot.slippage += abs(price - touch) * steps
 
 
-@law
+@hot_law
 def mark_price(slot: Slot, price: int) -> None:
     """Widen the excursions of the position by one price."""
     slot.high = max(slot.high, price)
     slot.low = min(slot.low, price)
 
 
-@law
+@hot_law
 def mark_bar(slot: Slot, bar: Bar) -> None:
     """Widen the excursions by a closed candle through which the position was held.
 
@@ -174,7 +181,7 @@ def clear_orders(slot: Slot) -> None:
     slot.exit_deadline = 0
 
 
-@law
+@hot_law
 def equity(slot: Slot, close: int, terms: Terms, tick_step: float) -> float:
     """Return what the account has won since it began, marked at the close, quote currency.
 
@@ -188,7 +195,7 @@ def equity(slot: Slot, close: int, terms: Terms, tick_step: float) -> float:
     return (slot.cash + coins) * tick_step - slot.fee * 1e-8
 
 
-@law
+@hot_law
 def taker_cost(close: int, terms: Terms, view: View) -> tuple[float, float]:
     """Return (cost of one taking fill of a 1x order against the mid, what a resting one saves), fractions."""
     steps = max(1, min(view.stake // close, view.qcap))
@@ -198,7 +205,7 @@ def taker_cost(close: int, terms: Terms, view: View) -> tuple[float, float]:
     return cost, saving
 
 
-@law
+@hot_law
 def work_age(slot: Slot, number: int, rules: Rules) -> float:
     """Return state entry 70: age of the order at work over its life, > 0 for an entry, < 0 for an exit, else 0."""
     if slot.want > 0:
@@ -212,7 +219,7 @@ def work_age(slot: Slot, number: int, rules: Rules) -> float:
     return -min(1.0, (number - slot.exit_deadline + rules.exit_life) / rules.exit_life)
 
 
-@law
+@hot_law
 def observe(slot: Slot, bar: Bar, terms: Terms, view: View, rules: Rules, state: NDArray[np.float32], row: int) -> None:
     """Write state entries 62-71, 76 and 77 of one lane at the close of `bar`.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.features.layout import S_DATA_AGE, S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEAT, S_IS_LONG, S_ORDER_AGE
-from huracan.trading.compiled import law
+from huracan.trading.compiled import hot_law
 
 __all__ = ["NUM_ACTIONS", "Action", "ExitReason", "is_legal", "legal_actions"]
 
@@ -67,7 +67,7 @@ def legal_actions(state: NDArray[np.float32]) -> NDArray[np.bool_]:
     return legal
 
 
-@law
+@hot_law
 def is_legal(state: NDArray[np.float32], lane: int, action: int) -> bool:
     """Return `legal_actions(state)[lane, action]` for one row of float32[N, 80]; False for no action at all."""
     busy = state[lane, S_IS_LONG] > 0 or state[lane, S_ORDER_AGE] > 0

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.errors import InvariantError
-from huracan.trading.compiled import law
+from huracan.trading.compiled import hot_law, law
 from huracan.trading.costs import DAY_MS
 from huracan.trading.settings import KernelSettings, View
 from huracan.trading.tape import CLOSE, HIGH, LOW, NUMBER, OPEN, VOLUME, Tape
 from huracan.trading.venue_law import Terms
 
-__all__ = ["BAR", "DAY", "MARKET", "Deck", "build_deck", "terms_of", "view_of"]
+__all__ = ["BAR", "DAY", "MARKET", "TERMS", "Deck", "build_deck", "set_terms", "view_of"]
+
+_NEVER = np.iinfo(np.int64).max
 
 BAR = np.dtype(
     [
@@ -56,6 +58,10 @@ MARKET = np.dtype(
 """Constants of one market (see `Terms`, `View`), and where its bars, decisions and days begin in the deck."""
 
 
+TERMS = np.dtype([(name, "f8" if kind is float else "i8") for name, kind in Terms.__annotations__.items()])
+"""`venue_law.Terms` as a record: the terms of a lane on its current day."""
+
+
 class Deck(NamedTuple):
     """Tapes end to end; T bars, M decisions and D days of all tapes together, n tapes.
 
@@ -63,7 +69,7 @@ class Deck(NamedTuple):
         bars: BAR[T].
         days: DAY[D].
         markets: MARKET[n].
-        rows: int64[M], index into `bars` of each decision, and one -1 at the end.
+        rows: int64[M], index into `bars` of each decision, and one that never comes at the end.
         age: float32[M], bars missing since the decision before: state entry 79.
         features: float32[M, 62], state entries 0-61.
     """
@@ -91,7 +97,7 @@ def build_deck(tapes: Sequence[Tape], settings: KernelSettings) -> Deck:
         _fill_market(markets[i], tape, settings)
         markets[i]["first_bar"], markets[i]["first_day"] = first_bar[i], first_day[i]
         markets[i]["first_row"], markets[i]["end_row"] = first_row[i], first_row[i + 1]
-    rows = np.concatenate([*(tape.rows + first_bar[i] for i, tape in enumerate(tapes)), [-1]])
+    rows = np.concatenate([*(tape.rows + first_bar[i] for i, tape in enumerate(tapes)), [_NEVER]])
     single = len(tapes) == 1 and tapes[0].features.flags.writeable and tapes[0].features.flags.c_contiguous
     return Deck(
         bars=bars,
@@ -142,28 +148,27 @@ def _missing_bars(tape: Tape) -> NDArray[np.float32]:
 
 
 @law
-def terms_of(market: Any, day: Any, scale: float) -> Terms:
-    """Return the venue's terms in a MARKET on a DAY; fees, spread and impact multiplied by `scale`."""
-    spread, impact, maker, taker = day.spread, day.impact, market.maker_ppm, market.taker_ppm
+def set_terms(terms: Any, market: Any, day: Any, scale: float) -> None:
+    """Write the venue's terms in a MARKET on a DAY into a TERMS; fees, spread and impact multiplied by `scale`."""
+    terms.spread = day.spread
+    terms.impact = day.impact
+    terms.maker_ppm = market.maker_ppm
+    terms.taker_ppm = market.taker_ppm
     if scale != 1.0:
-        spread, impact = int(np.rint(spread * scale)), impact * scale
-        maker, taker = int(np.rint(maker * scale)), int(np.rint(taker * scale))
-    return Terms(
-        spread,
-        impact,
-        maker,
-        taker,
-        market.fee_in_quote != 0,
-        market.step_units,
-        market.quote_num,
-        market.quote_den,
-        market.share_num,
-        market.share_den,
-        market.kappa,
-    )
+        terms.spread = int(np.rint(day.spread * scale))
+        terms.impact = day.impact * scale
+        terms.maker_ppm = int(np.rint(market.maker_ppm * scale))
+        terms.taker_ppm = int(np.rint(market.taker_ppm * scale))
+    terms.fee_in_quote = market.fee_in_quote
+    terms.step_units = market.step_units
+    terms.quote_num = market.quote_num
+    terms.quote_den = market.quote_den
+    terms.share_num = market.share_num
+    terms.share_den = market.share_den
+    terms.kappa = market.kappa
 
 
-@law
+@hot_law
 def view_of(market: Any, day: Any, bar: Any) -> View:
     """Return what the trader knows at the close of a BAR beside the bar."""
     return View(bar.sigma, day.qcap, market.stake, market.min_notional)

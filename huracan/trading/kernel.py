@@ -1,7 +1,7 @@
 """The three laws fused: one slot through one bar, in the phases P0 to P4 of the contract."""
 
-from huracan.trading.accounting import attribute, buy, is_open, mark_bar, sell, sellable
-from huracan.trading.compiled import law
+from huracan.trading.accounting import attribute, buy, holds, is_open, mark_bar, sell, sellable
+from huracan.trading.compiled import hot_law, law
 from huracan.trading.settings import Rules
 from huracan.trading.slot import (
     ENTRY_FALLBACK,
@@ -11,6 +11,7 @@ from huracan.trading.slot import (
     ENTRY_SENT,
     ENTRY_TAKER,
     EXIT_MARKET,
+    EXIT_NONE,
     EXIT_RESTING,
     EXIT_SENT,
     Slot,
@@ -48,29 +49,36 @@ __all__ = [
 _TAKE_PROFIT = 1
 _STOP_LOSS = 2
 _END_OF_DATA = 7
+_NO_LIMIT = 2**62
 
 
-@law
+@hot_law
 def step_slot(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> bool:
     """Take a slot from one close to the next; returns whether its trade closed in the bar (still in the slot)."""
-    window(slot, bar, terms)
+    if slot.mode != ENTRY_NONE or slot.exit_mode != EXIT_NONE:
+        window(slot, bar, terms)
     if bar.volume > 0:
-        resting_buy(slot, bar, terms)
-        stop_leg(slot, bar, terms, rules)
-        resting_sell(slot, bar, terms, rules)
-    held = sellable(slot, terms.step_units) > 0
-    if not held and is_open(slot):
-        return True
+        if slot.mode == ENTRY_RESTING:
+            resting_buy(slot, bar, terms)
+        if rules.stops and stop_touch(slot.stop, bar) and holds(slot, terms.step_units):
+            stop_leg(slot, bar, terms)
+        limit = upper_limit(slot, rules)
+        if bar.high > limit and holds(slot, terms.step_units) and slot.maker_fill != bar.number:
+            resting_sell(slot, limit, bar, terms)
+    held = holds(slot, terms.step_units)
     if held:
         mark_bar(slot, bar)
-    tend(slot, bar, terms, rules)
+    elif is_open(slot):
+        return True
+    if held or slot.want > 0:
+        tend(slot, bar, terms, rules)
     return False
 
 
-@law
+@hot_law
 def is_idle(slot: Slot, terms: Terms) -> bool:
     """Return whether no bar can change the slot: nothing held, nothing at work."""
-    return slot.want == 0 and slot.reason == 0 and sellable(slot, terms.step_units) == 0
+    return slot.want == 0 and slot.reason == 0 and not holds(slot, terms.step_units)
 
 
 @law
@@ -135,48 +143,47 @@ def sell_taker(slot: Slot, level: int, touch: int, mid: int, terms: Terms) -> No
 @law
 def resting_buy(slot: Slot, bar: Bar, terms: Terms) -> None:
     """P1: a resting entry fills at its limit when the bar trades through it, by a share of that volume."""
-    if slot.mode != ENTRY_RESTING:
-        return
-    limit = slot.limit
-    steps = maker_quantity(slot.want, through_buy(limit, bar), slot.lot, terms)
+    steps = maker_quantity(slot.want, through_buy(slot.limit, bar), slot.lot, terms)
     if steps > 0:
-        buy_fill(slot, bar.number, limit, steps, terms.maker_ppm, terms)
+        buy_fill(slot, bar.number, slot.limit, steps, terms.maker_ppm, terms)
         slot.maker_fill = bar.number
         if slot.want == 0:
             slot.mode = ENTRY_NONE
 
 
 @law
-def stop_leg(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> None:
+def stop_leg(slot: Slot, bar: Bar, terms: Terms) -> None:
     """P2: the bracket's stop; it covers what is held, this bar's entry included, and ends whatever else works."""
-    if not rules.stops or not stop_touch(slot.stop, bar) or sellable(slot, terms.step_units) == 0:
-        return
     mid = min(bar.open, slot.stop)
     sell_taker(slot, stop_level(slot.stop, bar, terms), best_bid(mid, terms), mid, terms)
     send_market_exit(slot, _STOP_LOSS)
 
 
+@hot_law
+def upper_limit(slot: Slot, rules: Rules) -> int:
+    """Return the price of the bracket's upper leg: the resting exit, else the target, else out of reach."""
+    if slot.exit_mode == EXIT_RESTING:
+        return slot.exit_limit
+    return slot.target if rules.stops else _NO_LIMIT
+
+
 @law
-def resting_sell(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> None:
-    """P3: the upper leg, target or resting exit; a partial fill cancels the stop leg, the rest goes to market."""
-    steps = sellable(slot, terms.step_units)
-    if steps == 0 or slot.maker_fill == bar.number:
-        return
-    resting_exit = slot.exit_mode == EXIT_RESTING
-    if not resting_exit and not rules.stops:
-        return
-    limit = slot.exit_limit if resting_exit else slot.target
-    filled = maker_quantity(steps, through_sell(limit, bar), slot.lot, terms)
+def resting_sell(slot: Slot, limit: int, bar: Bar, terms: Terms) -> None:
+    """P3: the upper leg, target or resting exit; a partial fill cancels the stop leg, the rest goes to market.
+
+    Never in a bar with a resting buy fill: the pair sent on that fill rests only from the next bar on.
+    """
+    filled = maker_quantity(sellable(slot, terms.step_units), through_sell(limit, bar), slot.lot, terms)
     if filled > 0:
         sell_fill(slot, limit, filled, terms.maker_ppm, terms)
-        send_market_exit(slot, slot.reason if resting_exit else _TAKE_PROFIT)
+        send_market_exit(slot, slot.reason if slot.exit_mode == EXIT_RESTING else _TAKE_PROFIT)
 
 
 @law
 def liquidate(slot: Slot, bar: Bar, terms: Terms) -> bool:
     """End of the data: cancel the entry and sell what is held at the close book; returns whether a trade closed."""
     cancel_entry(slot, terms.step_units)
-    if sellable(slot, terms.step_units) == 0:
+    if not holds(slot, terms.step_units):
         return False
     bid = best_bid(bar.close, terms)
     sell_taker(slot, bid, bid, bar.close, terms)

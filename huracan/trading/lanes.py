@@ -10,8 +10,8 @@ from huracan.config import RiskSettings
 from huracan.errors import InvariantError
 from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT, STATE_SIZE
 from huracan.trading.account import ACCOUNT_SIZE
-from huracan.trading.deck import build_deck
-from huracan.trading.settings import KernelSettings, Limits
+from huracan.trading.deck import TERMS, build_deck
+from huracan.trading.settings import RULES, KernelSettings, Limits
 from huracan.trading.slot import SLOT
 from huracan.trading.stepping import LANE, LaneArrays, Records, begin_lanes, step_lanes
 from huracan.trading.tape import Tape
@@ -68,12 +68,13 @@ class Lanes:
         self.settings = settings
         self._tapes = tuple(tapes)
         self._deck = build_deck(self._tapes, settings)
-        self._rules = settings.rules
+        self._rules = np.array([settings.rules], RULES)
         self._limits = Limits.of(RiskSettings()) if limits is None else limits
         self._every_bar = every_bar
         self._arrays = LaneArrays(
             lane=np.zeros(num_lanes, LANE),
             slots=np.zeros(num_lanes, SLOT),
+            terms=np.zeros(num_lanes, TERMS),
             accounts=np.zeros((num_lanes, ACCOUNT_SIZE), np.float64),
             obs=np.zeros((num_lanes, STATE_SIZE), np.float32),
             entry_state=np.zeros((num_lanes, STATE_SIZE), np.float32),
@@ -206,9 +207,9 @@ class Lanes:
         return Trades.from_records(self._records, self._tapes, self.settings.base_ms)
 
     def equity_curve(self, lane: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return (start of UTC day in ms, equity at the day's last close in quote) of the lane's episode so far.
+        """Return (start of UTC day in ms, equity at its last close in quote) of the days of the lane's episode so far.
 
-        A day appears once it, or the episode, is over; days without a bar are left out.
+        The day at work shows its equity so far; days without a bar are left out.
 
         Raises:
             InvariantError: the lanes were made without `record`.

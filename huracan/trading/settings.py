@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+import numpy as np
+
 from huracan.config import RiskSettings, TradingSettings
 from huracan.errors import ConfigError
 from huracan.market.timeframes import timeframe_ms
 
-__all__ = ["KernelSettings", "Limits", "Rules", "View", "resolve_settings"]
+__all__ = ["RULES", "KernelSettings", "Limits", "Rules", "View", "resolve_settings"]
 
 # Base timeframe -> (decision interval k, hold), bars. 1m is measured; the others keep its decision every 15 minutes
 # and half a day while bars are that fine, and lengthen the hold with the bar beyond.
@@ -47,6 +49,10 @@ class Rules(NamedTuple):
     fallback: bool
     exit_life: int
     reward_clip: float
+
+
+RULES = np.dtype([(name, "f8" if kind is float else "i8") for name, kind in Rules.__annotations__.items()])
+"""`Rules` as a record, as compiled code takes it; flags are 0 and 1."""
 
 
 class View(NamedTuple):

@@ -7,17 +7,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from huracan.features.layout import HEAD_SIZE, S_DATA_AGE
+from huracan.features.layout import HEAD_SIZE, S_DATA_AGE, STATE_SIZE
 from huracan.trading.account import Exposure, begin_account, learn_trade, write_account
 from huracan.trading.accounting import SIGMA_MIN, clear_trade, equity, observe, sellable
 from huracan.trading.actions import is_legal
-from huracan.trading.compiled import law
-from huracan.trading.deck import Deck, terms_of, view_of
+from huracan.trading.compiled import hot_law, law
+from huracan.trading.deck import Deck, set_terms, view_of
 from huracan.trading.kernel import is_idle, liquidate, step_slot
 from huracan.trading.settings import Limits, Rules
 from huracan.trading.slot import Slot
 from huracan.trading.trader_law import act, force_exit
-from huracan.trading.venue_law import Terms
 
 __all__ = ["LANE", "LaneArrays", "Records", "begin_lanes", "step_lanes"]
 
@@ -47,12 +46,18 @@ LANE = np.dtype(
 """One lane: its market, place (`at`, `stop`, `row` index the deck), episode and figures; see `Lanes`."""
 
 
+Rows = NDArray[Any]
+Ints = NDArray[np.int64]
+States = NDArray[np.float32]
+
+
 class LaneArrays(NamedTuple):
     """The state of N lanes.
 
     Attributes:
         lane: LANE[N].
         slots: SLOT[N].
+        terms: TERMS[N], the venue's terms of each lane on the day of its current bar.
         accounts: float64[N, ACCOUNT_SIZE].
         obs: float32[N, 80].
         entry_state: float32[N, 80], the state in which the entry at work or the position was decided.
@@ -61,6 +66,7 @@ class LaneArrays(NamedTuple):
 
     lane: NDArray[Any]
     slots: NDArray[Any]
+    terms: NDArray[Any]
     accounts: NDArray[np.float64]
     obs: NDArray[np.float32]
     entry_state: NDArray[np.float32]
@@ -81,23 +87,25 @@ class Records(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def begin_lanes(
-    deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, limits: Limits, which: NDArray[np.int64]
-) -> None:
-    """Write the first state of lanes whose tape, at, stop, row, scale and load are set."""
+def begin_lanes(deck: Deck, lanes: LaneArrays, records: Records, rules: Rows, limits: Limits, which: Ints) -> None:
+    """Write the first state of idle lanes whose tape, at, stop, row, scale and load are set."""
     for n in range(len(which)):
         i = which[n]
-        lane = lanes.lane[i]
-        bar = deck.bars[lane.at]
-        begin_account(lanes.accounts, i, limits.wallet, deck.days[bar.day].number)
+        lane, slot, terms = lanes.lane[i], lanes.slots[i], lanes.terms[i]
+        market, bar = deck.markets[lane.tape], deck.bars[lane.at]
+        day = deck.days[bar.day]
+        begin_account(lanes.accounts, i, limits.wallet, day.number)
+        set_terms(terms, market, day, lane.scale)
         lane.equity_before = 0.0
         lane.terminated = False
         lane.truncated = False
-        lanes.obs[i, :] = 0.0
+        lane.due = True
         if records.on:
             records.daily[i, :] = np.nan
-        terms = terms_of(deck.markets[lane.tape], deck.days[bar.day], lane.scale)
-        show(deck, lanes, i, terms, rules, limits, True, False)
+        show_position(lane, slot, terms, market, bar, day, rules[0], lanes.obs, i)
+        show_account(lane, market, bar, day, rules[0], limits, lanes.accounts, lanes.load, lanes.obs, i)
+        show_market(deck.features, deck.age, lane.row, lanes.obs, i)
+        lane.next_bar_no = deck.bars[lane.at + 1].number
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -105,123 +113,155 @@ def step_lanes(
     deck: Deck,
     lanes: LaneArrays,
     records: Records,
-    rules: Rules,
+    rules: Rows,
     limits: Limits,
-    actions: NDArray[np.int64],
-    forced: NDArray[np.int64],
+    actions: Ints,
+    forced: Ints,
     advance: NDArray[np.bool_],
     every_bar: bool,
 ) -> None:
     """Step every lane that is neither done nor held back; see `Lanes.step`."""
+    bars, days, markets, rows, age, features = deck
+    lane_rows, slots, terms_rows, accounts, obs, entry_state, load = lanes
+    rule = rules[0]
     for i in range(len(actions)):
-        lane = lanes.lane[i]
+        lane, slot, terms = lane_rows[i], slots[i], terms_rows[i]
         if lane.terminated or lane.truncated:
             lane.reward = 0.0
-        elif advance[i]:
-            terms = obey(deck, lanes, rules, i, actions[i], forced[i])
-            terms = run_bars(deck, lanes, records, rules, i, terms, every_bar)
-            arrive(deck, lanes, records, rules, limits, i, terms)
+            continue
+        if not advance[i]:
+            continue
+        market, last = markets[lane.tape], lane.stop - 1
+        if obey(lane, slot, terms, market, bars, days, rule, obs, i, actions[i], forced[i]):
+            copy_row(obs, i, entry_state, i, STATE_SIZE)
+        end = lane.at + 1 if every_bar else min(rows[lane.row + 1], last)
+        while lane.at < end:
+            closed = run_bars(lane, slot, terms, market, bars, days, rule, end, records.on)
+            if closed:
+                book_trade(lanes, records, i, bars[lane.at].number)
+            if records.on:
+                note_equity(deck, lanes, records, i)
+        bar = bars[lane.at]
+        day = days[bar.day]
+        done = lane.at == last
+        if done and lane.at_end and liquidate(slot, bar, terms):
+            book_trade(lanes, records, i, bar.number)
+            if records.on:
+                note_equity(deck, lanes, records, i)
+        lane.due = rows[lane.row + 1] == lane.at
+        lane.terminated = done and lane.at_end
+        lane.truncated = done and not lane.at_end
+        lane.next_bar_no = -1 if done else bars[lane.at + 1].number
+        show_position(lane, slot, terms, market, bar, day, rule, obs, i)
+        lane.reward = 0.0
+        if lane.due or done:
+            show_account(lane, market, bar, day, rule, limits, accounts, load, obs, i)
+        if lane.due:
+            lane.row += 1
+            show_market(features, age, lane.row, obs, i)
 
 
-@law
-def obey(deck: Deck, lanes: LaneArrays, rules: Rules, i: int, action: int, forced: int) -> Terms:
-    """Apply a forced exit, else the action if one is due and legal; an entry remembers the state it was decided in."""
-    lane, slot = lanes.lane[i], lanes.slots[i]
-    bar, market = deck.bars[lane.at], deck.markets[lane.tape]
-    day = deck.days[bar.day]
-    terms = terms_of(market, day, lane.scale)
+@hot_law
+def obey(
+    lane: Any,
+    slot: Slot,
+    terms: Any,
+    market: Any,
+    bars: Rows,
+    days: Rows,
+    rules: Any,
+    obs: States,
+    i: int,
+    action: int,
+    forced: int,
+) -> bool:
+    """Apply a forced exit, else the action if one is due and legal; returns whether an entry was sent."""
     if forced != 0:
         force_exit(slot, forced, terms.step_units)
-    elif (
-        lane.due and is_legal(lanes.obs, i, action) and act(slot, bar, terms, view_of(market, day, bar), rules, action)
-    ):
-        lanes.entry_state[i, :] = lanes.obs[i, :]
-    return terms
+        return False
+    if not lane.due or not is_legal(obs, i, action):
+        return False
+    bar = bars[lane.at]
+    return act(slot, bar, terms, view_of(market, days[bar.day], bar), rules, action)
 
 
-@law
+@hot_law
 def run_bars(
-    deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, i: int, terms: Terms, every_bar: bool
-) -> Terms:
-    """Take the lane's slot through the bars to its next stop; an idle slot skips them."""
-    lane, slot, bars = lanes.lane[i], lanes.slots[i], deck.bars
-    at, end = lane.at, lane.stop - 1
-    next_due = deck.rows[lane.row + 1]
-    if every_bar:
-        end = at + 1
-    elif at < next_due < end:
-        end = next_due
-    day = bars[at].day
-    while at < end:
-        if is_idle(slot, terms) and (not records.on or day == bars[end].day):
+    lane: Any, slot: Slot, terms: Any, market: Any, bars: Rows, days: Rows, rules: Any, end: int, day_ends: bool
+) -> bool:
+    """Take a slot towards bar `end`, an idle one at once; returns early, True, behind a bar that closed its trade.
+
+    With `day_ends` it also returns behind the last bar of each UTC day.
+    """
+    at, day = lane.at, bars[lane.at].day
+    closed = False
+    while at < end and not closed:
+        if is_idle(slot, terms) and (not day_ends or day == bars[end].day):
             at = end
         else:
             at += 1
-            if bars[at].day != day:
-                day = bars[at].day
-                terms = terms_of(deck.markets[lane.tape], deck.days[day], lane.scale)
-            if step_slot(slot, bars[at], terms, rules):
-                book_trade(lanes, records, i, bars[at].number, terms)
-        if records.on and (at + 1 >= len(bars) or bars[at + 1].day != day):
-            note_equity(deck, lanes, records, i, at, terms)
-    if bars[at].day != day:
-        terms = terms_of(deck.markets[lane.tape], deck.days[bars[at].day], lane.scale)
+        bar = bars[at]
+        if bar.day != day:
+            day = bar.day
+            set_terms(terms, market, days[day], lane.scale)
+        closed = step_slot(slot, bar, terms, rules)
+        if day_ends and at < end and bars[at + 1].day != day:
+            break
     lane.at = at
-    return terms
+    return closed
 
 
-@law
-def arrive(deck: Deck, lanes: LaneArrays, records: Records, rules: Rules, limits: Limits, i: int, terms: Terms) -> None:
-    """Close the episode if its last bar is reached, find whether a decision is due, and show the state."""
-    lane, slot = lanes.lane[i], lanes.slots[i]
-    done = lane.at == lane.stop - 1
-    if done:
-        bar = deck.bars[lane.at]
-        if lane.at_end and liquidate(slot, bar, terms):
-            book_trade(lanes, records, i, bar.number, terms)
-        if records.on:
-            note_equity(deck, lanes, records, i, lane.at, terms)
-    due = deck.rows[lane.row + 1] == lane.at
-    if due:
-        lane.row += 1
-    show(deck, lanes, i, terms, rules, limits, due, done)
-    lane.terminated = done and lane.at_end
-    lane.truncated = done and not lane.at_end
-
-
-@law
-def show(
-    deck: Deck, lanes: LaneArrays, i: int, terms: Terms, rules: Rules, limits: Limits, due: bool, done: bool
+@hot_law
+def show_position(
+    lane: Any, slot: Slot, terms: Any, market: Any, bar: Any, day: Any, rules: Any, obs: States, i: int
 ) -> None:
-    """Write state, reward and the figures beside them at the lane's current close."""
-    lane, slot = lanes.lane[i], lanes.slots[i]
-    market, bar = deck.markets[lane.tape], deck.bars[lane.at]
-    day = deck.days[bar.day]
+    """Write the figures that change at every close, and the state entries that the slot decides."""
     lane.equity = equity(slot, bar.close, terms, market.tick_step)
-    open_steps = sellable(slot, terms.step_units) + slot.want
-    lane.gross = open_steps * float(bar.close) * market.tick_step
+    steps = sellable(slot, terms.step_units) + slot.want
     distance = max(0, bar.close - slot.stop) if rules.stops else 0
-    lane.heat = open_steps * float(distance) * market.tick_step
-    lane.due = due
+    lane.gross = steps * float(bar.close) * market.tick_step
+    lane.heat = steps * float(distance) * market.tick_step
     lane.bar = lane.at - market.first_bar
     lane.bar_no = bar.number
-    lane.next_bar_no = -1 if done else deck.bars[lane.at + 1].number
-    observe(slot, bar, terms, view_of(market, day, bar), rules, lanes.obs, i)
-    lane.reward = 0.0
-    if due or done:
-        lane.reward = reward_of(lane, market.capital, rules)
-        lane.equity_before = lane.equity
-        lane.sigma_before = bar.sigma
-        exposure = Exposure(lane.heat, lane.gross)
-        value = limits.wallet + lane.equity
-        write_account(lanes.accounts, i, value, day.number, exposure, limits, lanes.load, lanes.obs)
-    if due:
-        for entry in range(HEAD_SIZE):
-            lanes.obs[i, entry] = deck.features[lane.row, entry]
-        lanes.obs[i, S_DATA_AGE] = deck.age[lane.row]
+    observe(slot, bar, terms, view_of(market, day, bar), rules, obs, i)
 
 
-@law
+@hot_law
+def show_account(
+    lane: Any,
+    market: Any,
+    bar: Any,
+    day: Any,
+    rules: Any,
+    limits: Limits,
+    accounts: NDArray[np.float64],
+    load: States,
+    obs: States,
+    i: int,
+) -> None:
+    """Write reward and account entries at the end of a decision interval, and begin the next."""
+    lane.reward = reward_of(lane, market.capital, rules)
+    lane.equity_before = lane.equity
+    lane.sigma_before = bar.sigma
+    value = limits.wallet + lane.equity
+    write_account(accounts, i, value, day.number, Exposure(lane.heat, lane.gross), limits, load, obs)
+
+
+@hot_law
+def show_market(features: States, age: NDArray[np.float32], row: int, obs: States, i: int) -> None:
+    """Write state entries 0-61 and 79 of a decision."""
+    copy_row(features, row, obs, i, HEAD_SIZE)
+    obs[i, S_DATA_AGE] = age[row]
+
+
+@hot_law
+def copy_row(source: States, row: int, target: States, to: int, count: int) -> None:
+    """Copy the first `count` entries of a row."""
+    for entry in range(count):
+        target[to, entry] = source[row, entry]
+
+
+@hot_law
 def reward_of(lane: Any, capital: float, rules: Rules) -> float:
     """Return log1p(change of equity / capital) / (sigma sqrt(k)), clipped; sigma is the last decision's."""
     change = (lane.equity - lane.equity_before) / capital
@@ -233,7 +273,7 @@ def reward_of(lane: Any, capital: float, rules: Rules) -> float:
 
 
 @law
-def book_trade(lanes: LaneArrays, records: Records, i: int, number: int, terms: Terms) -> None:
+def book_trade(lanes: LaneArrays, records: Records, i: int, number: int) -> None:
     """Keep the closed trade, tell the account's health, and free the slot."""
     slot = lanes.slots[i]
     if records.on:
@@ -243,13 +283,13 @@ def book_trade(lanes: LaneArrays, records: Records, i: int, number: int, terms: 
         records.lane[row] = i
         records.tape[row] = lanes.lane[i].tape
         records.exit_no[row] = number
-        records.states[row, :] = lanes.entry_state[i, :]
-    learn_trade(lanes.accounts, i, result_in_risk(slot, terms))
+        copy_row(lanes.entry_state, i, records.states, row, STATE_SIZE)
+    learn_trade(lanes.accounts, i, result_in_risk(slot, lanes.terms[i]))
     clear_trade(slot)
 
 
 @law
-def result_in_risk(slot: Slot, terms: Terms) -> float:
+def result_in_risk(slot: Slot, terms: Any) -> float:
     """Return the net result of the closed trade over what it could lose at its stop, both in ticks x steps."""
     price = slot.value_out / slot.quantity_out
     dust = (slot.base - slot.dust_in) / terms.step_units
@@ -259,7 +299,8 @@ def result_in_risk(slot: Slot, terms: Terms) -> float:
 
 
 @law
-def note_equity(deck: Deck, lanes: LaneArrays, records: Records, i: int, at: int, terms: Terms) -> None:
-    """Keep the equity at a close as that of the bar's UTC day."""
-    market, bar = deck.markets[lanes.lane[i].tape], deck.bars[at]
-    records.daily[i, bar.day - market.first_day] = equity(lanes.slots[i], bar.close, terms, market.tick_step)
+def note_equity(deck: Deck, lanes: LaneArrays, records: Records, i: int) -> None:
+    """Keep the equity at the lane's close as that of the bar's UTC day; a later close of the day replaces it."""
+    lane = lanes.lane[i]
+    market, bar = deck.markets[lane.tape], deck.bars[lane.at]
+    records.daily[i, bar.day - market.first_day] = equity(lanes.slots[i], bar.close, lanes.terms[i], market.tick_step)

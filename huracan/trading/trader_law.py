@@ -6,8 +6,8 @@ bracket is (STOP, TARGET) and covers whatever can be sold. Nothing here sees a b
 
 import math
 
-from huracan.trading.accounting import clear_trade, sellable
-from huracan.trading.compiled import law
+from huracan.trading.accounting import clear_trade, holds
+from huracan.trading.compiled import hot_law, law
 from huracan.trading.settings import Rules, View
 from huracan.trading.slot import ENTRY_FALLBACK, ENTRY_NONE, ENTRY_SENT, ENTRY_TAKER, EXIT_MARKET, EXIT_SENT, Slot
 from huracan.trading.venue_law import Bar, Terms, best_ask, best_bid
@@ -97,7 +97,7 @@ def cancel_entry(slot: Slot, units: int) -> None:
     """Cancel what is still to be bought; an account that holds nothing is idle again."""
     slot.want = 0
     slot.mode = ENTRY_NONE
-    if sellable(slot, units) == 0:
+    if not holds(slot, units):
         clear_trade(slot)
 
 
@@ -115,7 +115,7 @@ def send_market_exit(slot: Slot, reason: int) -> None:
 def policy_exit(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> None:
     """Obey EXIT: cancel a working entry, sell what is held; while an exit works it is HOLD."""
     cancel_entry(slot, terms.step_units)
-    if sellable(slot, terms.step_units) == 0 or slot.reason != 0:
+    if not holds(slot, terms.step_units) or slot.reason != 0:
         return
     if not rules.maker_exit:
         send_market_exit(slot, _POLICY_EXIT)
@@ -136,7 +136,7 @@ def outranks(reason: int, current: int) -> bool:
 def force_exit(slot: Slot, reason: int, units: int) -> None:
     """Obey risk or the operator: cancel the entry, sell at the next open whatever exit is at work."""
     cancel_entry(slot, units)
-    if sellable(slot, units) > 0:
+    if holds(slot, units):
         current = slot.reason
         send_market_exit(slot, reason if outranks(reason, current) else current)
 
@@ -151,13 +151,13 @@ def act(slot: Slot, bar: Bar, terms: Terms, view: View, rules: Rules, action: in
     return False
 
 
-@law
+@hot_law
 def bars_held(slot: Slot, number: int) -> int:
     """Return the bars of market time since the first fill, that bar included."""
     return number - slot.first_fill + 1
 
 
-@law
+@hot_law
 def entry_void(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> bool:
     """Return whether the market left the bracket before the entry was done: bid at the stop, close at the target."""
     if not rules.stops:
@@ -181,13 +181,13 @@ def next_attempt(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> None:
         cancel_entry(slot, terms.step_units)
 
 
-@law
+@hot_law
 def tend(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> None:
     """Keep house at every base close: target reached, time limit, a resting exit's and an entry's deadline.
 
     Reasons already set stay; a resting exit that meets one of the three turns into a market order.
     """
-    if sellable(slot, terms.step_units) > 0:
+    if holds(slot, terms.step_units):
         reason = slot.reason
         if rules.stops and bar.close >= slot.target:
             send_market_exit(slot, reason if reason != 0 else _TAKE_PROFIT)

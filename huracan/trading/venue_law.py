@@ -8,7 +8,7 @@ levels); each is rounded once, by the same operations in the same order everywhe
 import math
 from typing import NamedTuple
 
-from huracan.trading.compiled import law
+from huracan.trading.compiled import hot_law, law
 
 __all__ = [
     "Bar",
@@ -90,13 +90,13 @@ def fee_quote(value: int, ppm: int, terms: Terms) -> int:
     return ceil_div(value, ppm * terms.quote_num, 1_000_000 * terms.quote_den)
 
 
-@law
+@hot_law
 def best_bid(last: int, terms: Terms) -> int:
     """Return the bid around the last trade: the smaller half of the spread below it."""
     return last - terms.spread // 2
 
 
-@law
+@hot_law
 def best_ask(last: int, terms: Terms) -> int:
     """Return the ask around the last trade: one spread above the bid."""
     return last - terms.spread // 2 + terms.spread
@@ -147,7 +147,7 @@ def oco_refused(limit: int, last: int) -> bool:
     return limit <= last
 
 
-@law
+@hot_law
 def through_buy(limit: int, bar: Bar) -> int:
     """Return the volume traded below a resting buy, steps: 0 unless low <= limit - 1 (trade-through, not touch).
 
@@ -160,7 +160,7 @@ def through_buy(limit: int, bar: Bar) -> int:
     return bar.volume * (limit - bar.low) // (bar.high - bar.low)
 
 
-@law
+@hot_law
 def through_sell(limit: int, bar: Bar) -> int:
     """Return the volume traded above a resting sell, steps: 0 unless high >= limit + 1."""
     if bar.high < limit + 1:
@@ -185,7 +185,7 @@ def maker_quantity(rest: int, through: int, lot: int, terms: Terms) -> int:
     return cap
 
 
-@law
+@hot_law
 def stop_touch(stop: int, bar: Bar) -> bool:
     """Return whether a sell stop triggers inside the bar: touching is enough."""
     return bar.low <= stop
