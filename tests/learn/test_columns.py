@@ -3,7 +3,6 @@ import pytest
 
 from huracan.features.layout import STATE_SIZE
 from huracan.learn.columns import Rollout, generalised_advantage, standardised
-from huracan.learn.connector import RolloutsToBatch
 
 
 def random_rollout(seed: int, steps: int = 60, slots: int = 8) -> Rollout:
@@ -97,15 +96,3 @@ def test_standardised_has_mean_zero_and_deviation_one() -> None:
     assert abs(float(result.mean(dtype=np.float64))) < 1e-5
     assert abs(float(result.std(dtype=np.float64)) - 1) < 1e-5
     assert (standardised(np.full(5, 3, np.float32)) == 0).all()
-
-
-def test_the_batch_holds_the_valid_rows_of_all_runners_in_order() -> None:
-    """Nothing is lost, nothing of a reset row gets in, advantages are standardised over all runners together."""
-    rollouts = [random_rollout(1), random_rollout(2, steps=20, slots=3)]
-    connector = RolloutsToBatch(gamma=0.99, lambda_=0.95)
-    batch = connector(episodes=rollouts)["default_policy"]
-    expected = np.concatenate([rollout.states[:-1][rollout.valid] for rollout in rollouts])
-    assert np.array_equal(batch["obs"].numpy(), expected)
-    assert len(batch["actions"]) == sum(map(len, rollouts))
-    raw = np.concatenate([generalised_advantage(r, 0.99, 0.95)[0][r.valid] for r in rollouts])
-    assert np.allclose(batch["advantages"].numpy(), (raw - raw.mean()) / raw.std(), atol=1e-5)

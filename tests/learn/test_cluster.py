@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from huracan.config import RaySettings
+from huracan.learn.cluster import ray_session
+
+
+@pytest.mark.ray
+def test_an_open_session_is_used_and_left_open(local_ray: None) -> None:
+    """A command inside a command does not start a second instance or stop the first."""
+    address = ray.get_runtime_context().gcs_address
+    with ray_session(RaySettings()):
+        assert ray.get_runtime_context().gcs_address == address
+    assert ray.is_initialized()
+
+
+@pytest.mark.ray
+def test_a_local_instance_listens_on_loopback_with_its_own_token(local_ray: None) -> None:
+    """Nobody else on the network reaches it, nobody else on the machine can read its token."""
+    listening = {
+        connection.laddr.ip
+        for process in psutil.Process().children(recursive=True)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+    assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert len(token.read_text()) >= 32
+
+
+def test_a_cluster_that_does_not_answer_is_one_clear_line() -> None:
+    """A wrong address is reported with the setting to check."""
+    program = """
+        from huracan.config import RaySettings
+        from huracan.errors import ConfigError
+        from huracan.errors import ConfigError
+        from huracan.learn.cluster import ray_session
+        try:
+            with ray_session(RaySettings(address="127.0.0.1:1")):
+                pass
+        except ConfigError as error:
+            print("refused:", error)
+    """
+    environment = os.environ | {
+        "RAY_gcs_rpc_server_connect_timeout_s": "1",
+        "RAY_gcs_server_request_timeout_seconds": "2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert "refused: the Ray cluster at 127.0.0.1:1 cannot be reached" in done.stdout, done.stderr
+    assert done.stdout.count("\n") == 1

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from huracan.errors import TrainingError
+from huracan.learn.remote import train_many
+from huracan.learn.train import Recording, train_policy
+from huracan.policy import load_artefact
+from tests.learn.toy import toy_spec
+from tests.policy.recipes import make_card
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+CARD = make_card(toy_spec().normaliser, toy_spec().network)
+
+
+def test_many_trainings_stream_from_the_cluster(tmp_path: Path) -> None:
+    """Tasks give the policies that the same trainings give at home, and report every iteration on the way."""
+    specs = [toy_spec(seed=seed, total=2500) for seed in (1, 2)]
+    recordings = [Recording(spec, CARD, tmp_path / str(spec.seed)) for spec in specs]
+    told: list[tuple[int, int]] = []
+    results = train_many(recordings, lambda recording, point: told.append((recording.spec.seed, point.env_steps)))
+    assert [result.seed for result in results] == [1, 2]
+    for result in results:
+        assert [steps for seed, steps in told if seed == result.seed] == [point.env_steps for point in result.curve]
+    at_home = train_policy(specs[0], CARD, tmp_path / "home")
+    there, here = (load_artefact(result.artefact).ensemble.nets[0].state_dict() for result in (results[0], at_home))
+    assert all(np.array_equal(there[name].numpy(), here[name].numpy()) for name in here)
+    assert train_many(recordings, lambda recording, point: told.append((0, 0))) == results
+    assert (0, 0) not in told
+
+
+def test_a_fault_in_a_task_is_the_trainings_own_error(tmp_path: Path) -> None:
+    """The driver sees one line, not Ray's wrapping."""
+    recording = Recording(toy_spec(fault="nan"), CARD, tmp_path)
+    with pytest.raises(TrainingError, match="not finite") as caught:
+        train_many([recording], lambda recording, point: None)
+    assert "\n" not in str(caught.value)
