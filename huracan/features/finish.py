@@ -8,7 +8,7 @@ from huracan.features.hmm import filter_step, high_vol, trend
 from huracan.features.layout import MARKET_SIZE
 from huracan.features.machines.coin import IN_BOOK, IN_LEADER, IN_TAKER, IN_TRADES, WEEK_OFFSET_MS
 
-__all__ = ["HOURS", "PROFILED", "QUANTILED", "finish_rows", "hour_of_week", "quantile_of"]
+__all__ = ["HOURS", "PROFILED", "QUANTILED", "finish_close", "finish_rows", "hour_of_week", "quantile_of"]
 
 HOURS = 168
 PROFILED = (11, 28, 29)
@@ -101,3 +101,57 @@ def finish_rows(
         row[37] = ((1.0 if trades else 0.0) + (1.0 if taker else 0.0) + (1.0 if book else 0.0)) / 3.0
         for j in range(MARKET_SIZE):
             out[i, j] = row[j]
+
+
+@njit(cache=True, nogil=True)
+def finish_close(
+    row_count: NDArray[np.int64],
+    values: NDArray[np.float64],
+    available: NDArray[np.bool_],
+    close_ms: NDArray[np.int64],
+    segment: NDArray[np.int32],
+    allowed: NDArray[np.bool_],
+    profiles: NDArray[np.float64],
+    grids: NDArray[np.float64],
+    start: NDArray[np.float64],
+    transition: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    regimes: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """Finish the rows that one close yielded for N coins: `finish_rows` for each coin that has one.
+
+    Args:
+        row_count: int64[N], 1 where a coin has a row.
+        values: float64[N, R, 52], the row first; `available` bool[N, R, 4] likewise.
+        available: see `values`.
+        close_ms: int64[1].
+        segment: int32[1, N].
+        allowed: as in `finish_rows`, and so `profiles` to `variance`.
+        profiles: see `allowed`.
+        grids: see `allowed`.
+        start: see `allowed`.
+        transition: see `allowed`.
+        mean: see `allowed`.
+        variance: see `allowed`.
+        regimes: float64[N, K + 1], changed in place.
+        out: float32[N, 52], written where there is a row.
+    """
+    for n in range(row_count.shape[0]):
+        if row_count[n] > 0:
+            finish_rows(
+                values[n, :1],
+                available[n, :1],
+                close_ms,
+                segment[0, n : n + 1],
+                allowed,
+                profiles,
+                grids,
+                start,
+                transition,
+                mean,
+                variance,
+                regimes[n],
+                out[n : n + 1],
+            )

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from huracan.errors import ArtefactError, ConfigError, DataError, InvariantError
 from huracan.features.batch import RawFeatures
 from huracan.features.catalogue import CATALOGUE, catalogue_hash
-from huracan.features.engine import FeatureContext
-from huracan.features.finish import HOURS, PROFILED, QUANTILED, finish_rows, hour_of_week
+from huracan.features.engine import EngineBlock, FeatureContext
+from huracan.features.finish import HOURS, PROFILED, QUANTILED, finish_close, finish_rows, hour_of_week
 from huracan.features.hmm import STATES, Hmm, fit_hmm
 from huracan.features.layout import MARKET_SIZE, STATE_SIZE
 from huracan.features.machines.coin import OPTIONAL_INPUTS
 from huracan.features.windows import WindowTable
 
-__all__ = ["FeatureFit", "Scaler", "apply_fit", "finish_with", "new_regime"]
+__all__ = ["FeatureFit", "Scaler", "apply_fit", "finish_block", "finish_with", "new_regime"]
 
 GRID = 101
 PROFILE_ROWS_MIN = 8
@@ -252,6 +252,41 @@ def finish_with(
     return _finish(constants, values, available, close_ms, segment, regime)
 
 
+def finish_block(
+    fit: FeatureFit, block: EngineBlock, close_ms: int, regimes: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Finish the rows of a block of one close, all coins in one call: the stream's `finish_with`.
+
+    Args:
+        fit: the fold's fit.
+        block: what the engine yielded for one close of N coins.
+        close_ms: close time, ms UTC.
+        regimes: float64[N, K + 1], one filter per coin, changed in place.
+
+    Returns:
+        float32[N, 52], zeros where no row is due.
+    """
+    hmm = fit.hmm
+    out = np.zeros((len(block.row_count), MARKET_SIZE), dtype=np.float32)
+    finish_close(
+        block.row_count,
+        block.values,
+        block.available,
+        np.array([close_ms], dtype=np.int64),
+        block.segment,
+        _allowed(fit.inputs),
+        fit.profiles,
+        fit.grids,
+        hmm.start,
+        hmm.transition,
+        hmm.mean,
+        hmm.variance,
+        regimes,
+        out,
+    )
+    return _finite(out, np.full(len(out), close_ms))
+
+
 def _finish(
     constants: tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64], Hmm],
     values: NDArray[np.float64],
@@ -260,7 +295,7 @@ def _finish(
     segment: NDArray[np.int32],
     regime: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Run `finish_rows`; a number that is not finite is a defect of a machine."""
+    """Run `finish_rows` with the fitted constants."""
     allowed, profiles, grids, hmm = constants
     out = np.empty((len(values), MARKET_SIZE), dtype=np.float32)
     finish_rows(
@@ -278,6 +313,11 @@ def _finish(
         regime,
         out,
     )
+    return _finite(out, close_ms)
+
+
+def _finite(out: NDArray[np.float32], close_ms: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the rows; a number that is not finite is a defect of a machine."""
     if not np.isfinite(out).all():
         at = np.argwhere(~np.isfinite(out))[0]
         raise InvariantError(f"feature {CATALOGUE[at[1]].name} is not finite at close {close_ms[at[0]]}")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from huracan.errors import ArtefactError, DataError
 from huracan.features.batch import RawFeatures, run_engine
-from huracan.features.engine import Engine, EngineBlock
-from huracan.features.fit import FeatureFit, finish_with, new_regime
+from huracan.features.engine import Engine
+from huracan.features.fit import FeatureFit, finish_block, finish_with, new_regime
 from huracan.features.machines.coin import BAR_COLUMNS
 from huracan.market.candles import Candles
 
@@ -47,12 +47,18 @@ class Bar:
     taker_buy_volume: float | None = None
     book: tuple[float, float, float, float] | None = None
 
-    def write(self, out: NDArray[np.float64]) -> None:
-        """Write the bar to out[12] in the order of the machines' columns, NaN where absent."""
+    def columns(self) -> tuple[float, ...]:
+        """Return the bar in the order of the machines' twelve columns, NaN where absent."""
         optional = (self.quote_volume, self.trades, self.taker_buy_volume)
-        out[:5] = self.open, self.high, self.low, self.close, self.volume
-        out[5:8] = [math.nan if x is None else x for x in optional]
-        out[8:12] = math.nan if self.book is None else self.book
+        book = (math.nan,) * 4 if self.book is None else self.book
+        known = (math.nan if x is None else x for x in optional)
+        return (self.open, self.high, self.low, self.close, self.volume, *known, *book)
+
+    def sound(self) -> bool:
+        """Return whether prices are positive and finite, within low and high, and the volume can be."""
+        prices = (self.open, self.high, self.low, self.close)
+        finite = all(map(math.isfinite, (*prices, self.volume)))
+        return finite and 0.0 < self.low == min(prices) and self.high == max(prices) and self.volume >= 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,43 +134,27 @@ class FeatureStream:
         expected = self._engine.next_bar_no
         if rest or (expected is not None and number < expected):
             raise DataError(f"close {close_ms} is off the {context.windows.timeframe} grid or not after the last close")
-        block = np.full((1, len(context.universe), BAR_COLUMNS), math.nan)
+        places = {symbol: n for n, symbol in enumerate(context.universe)}
+        block = np.full((1, len(places), BAR_COLUMNS), math.nan)
         for symbol, bar in bars.items():
-            self._write(symbol, bar, close_ms, block[0])
+            if symbol not in places:
+                raise DataError(f"{symbol} is not of the stream's universe {', '.join(context.universe)}")
+            if not bar.sound():
+                raise DataError(f"{symbol}: the bar closing {close_ms} has a price or volume that cannot be: {bar}")
+            block[0, places[symbol]] = bar.columns()
         if expected is not None:
             for start in range(expected, number, CHUNK_BARS):
                 missing = min(CHUNK_BARS, number - start)
                 self._engine.advance(start, np.full((missing, *block.shape[1:]), math.nan))
         out = self._engine.advance(number, block)
-        return {symbol: self._row(out, context.universe.index(symbol), close_ms) for symbol in bars}
-
-    def _write(self, symbol: str, bar: Bar, close_ms: int, block: NDArray[np.float64]) -> None:
-        """Write one bar to block[N, 12] after its checks."""
-        universe = self.fit.context.universe
-        if symbol not in universe:
-            raise DataError(f"{symbol} is not of the stream's universe {', '.join(universe)}")
-        row = block[universe.index(symbol)]
-        bar.write(row)
-        prices = row[:4]
-        if not (np.isfinite(row[:5]).all() and prices.min() > 0.0 and row[4] >= 0.0 and row[1] == prices.max()):
-            raise DataError(f"{symbol}: the bar closing {close_ms} has a price or volume that cannot be: {bar}")
-
-    def _row(self, out: EngineBlock, n: int, close_ms: int) -> StreamRow:
-        """Return coin n's row of a block of one close."""
-        state = None
-        if out.row_count[n]:
-            closes = np.array([close_ms], dtype=np.int64)
-            state = finish_with(
-                self.fit, out.values[n, :1], out.available[n, :1], closes, out.segment[:, n].copy(), self._regimes[n]
-            )[0]
-        return StreamRow(
-            self.fit.context.universe[n],
-            close_ms,
-            float(out.sigma[0, n]),
-            bool(out.ready[0, n]),
-            int(out.segment[0, n]),
-            state,
-        )
+        states = finish_block(self.fit, out, close_ms, self._regimes) if out.row_count.any() else None
+        rows = {}
+        for symbol in bars:
+            n = places[symbol]
+            state = states[n] if states is not None and out.row_count[n] else None
+            sigma, ready, segment = float(out.sigma[0, n]), bool(out.ready[0, n]), int(out.segment[0, n])
+            rows[symbol] = StreamRow(symbol, close_ms, sigma, ready, segment, state)
+        return rows
 
     def snapshot(self) -> bytes:
         """Return everything the next close depends on, as bytes; the fit itself travels apart, its hash within."""
