@@ -16,8 +16,8 @@ from huracan.market.synthetic import martingale, wild_bars
 from huracan.trading import KernelSettings, build_cost_table, infer_instrument, resolve_settings
 from tests.parity.wild import DAY_MS, IntegerMarket
 
-COINS = ("BTC/USDT:USDT", "SHIB/USDT", "ICP/USDT", "TRX/USDT")
-"""A fine tick, a price of 1e-5, thin volume, a wide tick."""
+COINS = ("BTC/USDT:USDT", "SHIB/USDT", "ICP/USDT")
+"""A fine tick and fees in quote, a price of 1e-5, thin volume."""
 SYNTHETIC = ("thin", "wild-1")
 WARM_DAYS, TRADED_DAYS = 4, 3
 FIRST_DAY = 40

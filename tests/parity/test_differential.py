@@ -10,8 +10,8 @@ from tests.parity.cases import candle_case, wild_case
 from tests.parity.differential import Case, differences, run_case, run_kernel
 from tests.parity.histories import CONFIGURATIONS, all_history_names, history_names
 
-WILD_SEEDS = range(70)
-MORE_WILD_SEEDS = range(70, 1_070)
+WILD_SEEDS = range(50)
+MORE_WILD_SEEDS = range(50, 1_050)
 
 REASONS = tuple(reason.name.lower() for reason in ExitReason if reason is not ExitReason.NONE)
 PATHS = (

@@ -10,7 +10,7 @@ from huracan.trading import Action, KernelSettings, Lanes, Tape, legal_actions
 from tests.property.harness import NO_LIMITS, Dice, Played, play, same_runs, same_trades, start_lanes
 from tests.property.markets import wild_tape, wild_tapes, with_interval
 
-SEEDS = range(16)
+SEEDS = range(8)
 
 
 def garbage_after(tape: Tape, last: int, seed: int) -> Tape:
@@ -167,11 +167,11 @@ def shared_settings(seed: int) -> KernelSettings:
     return wild_tape(seed, length=50)[1]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_lane_does_not_see_its_neighbours(seed: int) -> None:
     """Eight markets alone, together, in another order and twice over: each lane's run is the same bit for bit."""
     settings = shared_settings(seed)
-    tapes = wild_tapes(8, settings, seed, length=300)
+    tapes = wild_tapes(8, settings, seed, length=200)
     seeds = np.arange(8) + 100 * seed
     together = play(start_lanes(tapes, settings), Dice(seeds))
     order = np.random.default_rng(seed).permutation(8)

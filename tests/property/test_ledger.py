@@ -10,7 +10,7 @@ from huracan.trading.slot import ENTRY_RESTING, ENTRY_SENT
 from tests.property.harness import Dice, Played, play, start_lanes
 from tests.property.markets import wild_tape
 
-SEEDS = range(30)
+SEEDS = range(20)
 UNITS = 100_000_000
 """1e-8 of a coin or of the quote currency per whole one."""
 
@@ -38,7 +38,7 @@ def test_nothing_is_sold_that_is_not_held() -> None:
         had = got.dust_in + got.quantity_in * tape.instrument.step_units - got.fee_base
         assert (got.quantity_out * tape.instrument.step_units <= had).all()
         trades += len(got)
-    assert trades > 700
+    assert trades > 450
 
 
 def test_coins_are_conserved_to_the_last_unit() -> None:
@@ -53,7 +53,7 @@ def test_coins_are_conserved_to_the_last_unit() -> None:
         assert np.array_equal(got.dust_in[1:], got.dust_out[:-1])
         assert played.slots[-1]["base"][0] == (got.dust_out[-1] if len(got) else 0)
         with_dust += int((got.dust_out > 0).sum())
-    assert with_dust > 150
+    assert with_dust > 100
 
 
 def test_cash_and_fees_are_the_sums_over_the_trades() -> None:
@@ -90,8 +90,8 @@ def test_the_stop_comes_first() -> None:
             if got.reason[i] == ExitReason.STOP_LOSS:
                 assert tape.bars[got.exit_bar[i], 3] <= got.stop[i]
                 stops += 1
-    assert stops > 150
-    assert survivors > 2_500
+    assert stops > 100
+    assert survivors > 1_500
 
 
 def test_a_bar_gives_a_maker_no_more_than_its_share() -> None:
@@ -115,7 +115,7 @@ def test_a_bar_gives_a_maker_no_more_than_its_share() -> None:
             assert quantity <= max(cap, min(before["want"], cap + before["lot"] - 1))
             assert quantity >= before["lot"]
             fills += 1
-    assert fills > 150
+    assert fills > 100
 
 
 def test_a_fill_or_kill_never_pays_above_its_cap() -> None:
@@ -126,7 +126,7 @@ def test_a_fill_or_kill_never_pays_above_its_cap() -> None:
         dearest = -(-got.value_in // got.quantity_in)
         assert (dearest <= got.ref + got.ref * settings.cap_bps // 10_000).all()
         checked += len(got)
-    assert checked > 700
+    assert checked > 450
 
 
 def test_a_bar_without_volume_fills_takers_only() -> None:
@@ -146,4 +146,4 @@ def test_a_bar_without_volume_fills_takers_only() -> None:
         ask = tape.bars[got.entry_bar, 1] - spread[got.entry_bar] // 2 + spread[got.entry_bar]
         assert (got.value_in[begun] >= got.quantity_in[begun] * ask[begun]).all()
         quiet += len(at) + int(begun.sum())
-    assert quiet > 30
+    assert quiet > 20

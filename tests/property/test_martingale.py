@@ -77,9 +77,9 @@ def test_costs_are_all_that_is_lost(bracket: str) -> None:
 @pytest.mark.parametrize("ticks_per_bar", [10, 60, 600])
 @pytest.mark.parametrize("style", ["taker", "maker"])
 def test_no_rule_earns_on_a_martingale_at_length(style: str, ticks_per_bar: int, jumps: bool, bracket: str) -> None:
-    """The same over all brackets and ten times the trades."""
+    """The same over all brackets and five times the trades."""
     settings = free_settings(ticks_per_bar, style == "maker", 0.1, BRACKETS[bracket])
-    trades = trades_on(settings, ticks_per_bar, jumps, markets=300, length=2_000)
+    trades = trades_on(settings, ticks_per_bar, jumps, markets=200, length=1_500)
     mean, error = mean_bp(trades)
     assert mean <= 3.0 * error, f"{mean:+.3f} ± {error:.3f} bp over {len(trades)} trades"
 
