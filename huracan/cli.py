@@ -14,10 +14,14 @@ __all__ = ["cli", "main"]
 
 # name -> (module of the command, its attribute, the line `--help` shows)
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "bench": ("huracan.commands.bench", "bench", "Speed, side by side with peers in one run."),
     "data": ("huracan.commands.data", "data", "Candles: download, quality, ls, synth."),
     "db": ("huracan.commands.db", "db", "The database: url, status, upgrade, stop."),
+    "demo": ("jobs.demo", "program", "The whole way: candles, training, shadow trading, report."),
     "features": ("huracan.commands.features", "features", "The 80-dimensional state: build, check."),
     "models": ("huracan.commands.models", "models", "The registry of policies: ls, show, promote, rollback."),
+    "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
+    "shadow": ("jobs.shadow", "program", "Shadow-trade a run's policies on data they have not seen."),
     "train": ("jobs.train", "program", "Search, train every fold and seed, export artefacts."),
     "verify": ("huracan.commands.verify", "verify", "Check that everything huracan needs is there and works."),
 }
