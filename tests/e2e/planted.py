@@ -27,6 +27,8 @@ PROBLEM = Ar1Problem(rho=0.98, innovation=1.0, cost=10.0)
 SLOT = 3
 """State entry that holds the predictor in its own standard deviations."""
 BEST = ar1_optimum(PROBLEM, LONG_FLAT)
+REWARD_UNITS = 100.0
+"""The tapes' constant sigma; with stops off it only scales the reward, so that values are of the order of one."""
 DAY_BARS = 1_440
 LANES_PER_TAPE = 64
 LARGEST = float(Action.ENTER_LONG_LARGE)
@@ -68,6 +70,7 @@ def kernel_settings() -> KernelSettings:
         TradingSettings(
             decision_interval_bars=1,
             stops_enabled=False,
+            distance_min_bps=1.0,
             fee_taker_ppm=round(PROBLEM.cost),
             fee_maker_ppm=round(PROBLEM.cost),
             fee_asset="quote",
@@ -100,7 +103,7 @@ def predictor_tape(seed: int, bars: int, noise_sd: float, distractors: bool, pla
         features[:] = _distractors(np.random.default_rng((seed, 1)), bars)
     if planted:
         features[:, SLOT] = market.signal / PROBLEM.sd
-    return _tape(market.candles, features, float(np.hypot(noise_sd, PROBLEM.sd)))
+    return _tape(market.candles, features)
 
 
 def _distractors(rng: np.random.Generator, bars: int) -> NDArray[np.float32]:
@@ -110,8 +113,8 @@ def _distractors(rng: np.random.Generator, bars: int) -> NDArray[np.float32]:
     return lfilter([1.0], [1.0, -PROBLEM.rho], shocks, axis=0).astype(np.float32)
 
 
-def _tape(candles: Candles, features: NDArray[np.float32], sigma_units: float) -> Tape:
-    """Return the tape of frictionless candles; sigma is the true one, and constant."""
+def _tape(candles: Candles, features: NDArray[np.float32]) -> Tape:
+    """Return the tape of frictionless candles."""
     kernel = kernel_settings()
     bars = len(candles)
     shape = MarketShape("AR1/USDT", price_decimals=7, volume_decimals=2)
@@ -140,7 +143,7 @@ def _tape(candles: Candles, features: NDArray[np.float32], sigma_units: float) -
         instrument=instrument,
         timeframe=candles.timeframe,
         bars=np.column_stack([bar_no, *prices, np.rint(candles.volume / shape.step)]).astype(np.int64),
-        sigma=np.full(bars, sigma_units * 1e-6),
+        sigma=np.full(bars, REWARD_UNITS * 1e-6),
         day=day,
         costs=costs,
         rows=np.arange(bars, dtype=np.int64),
