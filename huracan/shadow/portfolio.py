@@ -107,13 +107,14 @@ def shadow_portfolio(
     """
     account = _Account(tapes, window, kernel, risk, account_to_quote_rate)
     lanes, confidences, pace = account.lanes, Confidences(), Pace(account.lanes.num_lanes)
+    confident = policy if isinstance(policy, Confident) else None
     begun = time.perf_counter()
     while account.live.any():
         deciding = account.deciding()
         if deciding.any():
             account.write_states(deciding)
-            if isinstance(policy, Confident):
-                decision = policy.decide(lanes.obs)
+            if confident is not None:
+                decision = confident.decide(lanes.obs)
                 wanted, confidence = decision.action, decision.confidence
             else:
                 wanted, confidence = policy.act(lanes.obs), np.ones(lanes.num_lanes, np.float32)
