@@ -16,7 +16,7 @@ from huracan.errors import ConfigError, DataError
 from huracan.market import timeframe_ms
 from huracan.trading import Tape
 
-__all__ = ["EpisodePlan", "EpisodeSampler", "Window"]
+__all__ = ["EpisodeBook", "EpisodePlan", "EpisodeSampler", "Window"]
 
 TERCILES = 3
 DRAWS = 12
@@ -95,11 +95,6 @@ class EpisodeSampler:
         self._cost_scale = settings.cost_scale
         self._starts = _collect(tapes, window, shortest)
 
-    @property
-    def num_starts(self) -> int:
-        """Return the number of different first decisions."""
-        return len(self._starts.row)
-
     def plan(self, seed: int, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> EpisodePlan:
         """Return episode number `counts[i]` of slot `slots[i]` under `seed` (0 <= seed < 2**64)."""
         n = len(slots)
@@ -133,6 +128,62 @@ class EpisodeSampler:
         low, high = self._cost_scale
         plan.cost_scale[:] = low + (high - low) * uniform[:, 11]
         return plan
+
+
+class EpisodeBook:
+    """Which episode a slot plays next; plans are drawn a page of `PAGE` episodes a slot at a time, to be looked up.
+
+    Args:
+        sampler: where plans come from.
+        num_slots: N.
+    """
+
+    PAGE = 32
+
+    def __init__(self, sampler: EpisodeSampler, num_slots: int) -> None:
+        self._sampler = sampler
+        self._seed = 0
+        self._count = np.zeros(num_slots, np.int64)
+        size = num_slots * self.PAGE
+        self._page = EpisodePlan(
+            tape=np.empty(size, np.int64),
+            start=np.empty(size, np.int64),
+            stop=np.empty(size, np.int64),
+            at_end=np.empty(size, np.bool_),
+            load=np.empty((size, 4), np.float32),
+            cost_scale=np.empty(size, np.float64),
+        )
+
+    def open(self, seed: int) -> None:
+        """Begin the sequences of episodes that belong to `seed` (0 <= seed < 2**64)."""
+        self._seed = seed
+        self._count[:] = 0
+
+    def next(self, slots: NDArray[np.int64]) -> EpisodePlan:
+        """Return the next episode of each of `slots`, each named once."""
+        place = self._count[slots] % self.PAGE
+        read = slots[place == 0]
+        if len(read):
+            self._turn(read)
+        self._count[slots] += 1
+        rows, page = slots * self.PAGE + place, self._page
+        return EpisodePlan(
+            page.tape[rows],
+            page.start[rows],
+            page.stop[rows],
+            page.at_end[rows],
+            page.load[rows],
+            page.cost_scale[rows],
+        )
+
+    def _turn(self, slots: NDArray[np.int64]) -> None:
+        """Write the next page of `slots`."""
+        ahead = np.arange(self.PAGE)
+        counts = (self._count[slots][:, None] + ahead).ravel()
+        plan = self._sampler.plan(self._seed, np.repeat(slots, self.PAGE), counts)
+        rows = (slots[:, None] * self.PAGE + ahead).ravel()
+        for name in EpisodePlan.__slots__:
+            getattr(self._page, name)[rows] = getattr(plan, name)
 
 
 def _collect(tapes: Sequence[Tape], window: Window, shortest_bars: int) -> _Starts:

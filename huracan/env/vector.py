@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from huracan.config import EnvSettings
-from huracan.env.episodes import EpisodeSampler, Window
+from huracan.env.episodes import EpisodeBook, EpisodeSampler, Window
 from huracan.errors import UsageError
 from huracan.features.layout import STATE_SIZE
 from huracan.trading import Action, KernelSettings, Lanes, Limits, Tape
@@ -65,13 +65,12 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.single_action_space = ACTION_SPACE
         self.observation_space = batch_space(OBSERVATION_SPACE, self.num_envs)
         self.action_space = batch_space(ACTION_SPACE, self.num_envs)
-        self._sampler = EpisodeSampler(tapes, window, settings, kernel.decision_interval_bars, kernel.hold_bars)
+        sampler = EpisodeSampler(tapes, window, settings, kernel.decision_interval_bars, kernel.hold_bars)
+        self._book = EpisodeBook(sampler, self.num_envs)
         self._lanes = Lanes(tapes, kernel, self.num_envs, limits=limits)
         self._copy = copy
         self._seed = seed
-        self._episode_seed = 0
         self._slots = np.arange(self.num_envs)
-        self._count = np.zeros(self.num_envs, np.int64)
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._ready = False
 
@@ -96,8 +95,7 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
             seed = self._seed
         super().reset(seed=seed)
         if seed is not None or not self._ready:
-            self._episode_seed = int(self.np_random.integers(2**63))
-            self._count[:] = 0
+            self._book.open(int(self.np_random.integers(2**63)))
         self._ready = True
         self._begin(self._slots)
         self._ended[:] = False
@@ -114,23 +112,21 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         """
         if not self._ready:
             raise UsageError("step() before reset(): call reset() first")
-        actions = np.asarray(actions, np.int64)
+        actions = np.ascontiguousarray(actions, np.int64)
         if actions.shape != (self.num_envs,):
             raise UsageError(f"actions have shape {actions.shape}; give one action for each of {self.num_envs} slots")
-        if actions.min() < 0 or actions.max() >= len(Action):
+        if actions.view(np.uint64).max() >= len(Action):  # one pass: a negative action reads as a huge one
             raise UsageError(f"actions lie in [{actions.min()}, {actions.max()}]; legal are 0 to {len(Action) - 1}")
         lanes = self._lanes
         lanes.step(actions)
-        if self._ended.any():
-            again = np.flatnonzero(self._ended)
-            self._begin(again)
+        if np.count_nonzero(self._ended):
+            self._begin(np.flatnonzero(self._ended))
         np.logical_or(lanes.terminated, lanes.truncated, out=self._ended)
         return self._out(lanes.obs), self._out(lanes.reward), lanes.terminated.copy(), lanes.truncated.copy(), {}
 
     def _begin(self, slots: NDArray[np.int64]) -> None:
         """Start the next episode of each of `slots`."""
-        plan = self._sampler.plan(self._episode_seed, slots, self._count[slots])
-        self._count[slots] += 1
+        plan = self._book.next(slots)
         self._lanes.reset(slots, plan.tape, plan.start, plan.stop, plan.at_end, plan.load, plan.cost_scale)
 
     def _out(self, buffer: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from huracan.config import EnvSettings, load_settings
 from huracan.env.dataset import Dataset
 from huracan.env.episodes import Window
 from huracan.env.vector import TradingVectorEnv
+from huracan.features import Bar, FeatureStream
 from huracan.market import CandleSet, MarketShape, martingale
 from huracan.trading import Lanes
 
@@ -33,7 +34,8 @@ def warm() -> float:
     }
     dataset = Dataset.build(CandleSet("1d", symbols, "BTC/USDT", candles, ()), settings, "warm-up")
     window = Window(dataset.summary.start_ms, dataset.summary.end_ms)
-    tapes = dataset.fold_tapes(dataset.fit(window.start_ms, window.end_ms, seed=1))
+    fit = dataset.fit(window.start_ms, window.end_ms, seed=1)
+    tapes = dataset.fold_tapes(fit)
     env = TradingVectorEnv(tapes, dataset.kernel, EnvSettings(num_envs=4), window, seed=1)
     env.reset()
     for step in range(STEPS):
@@ -45,6 +47,8 @@ def warm() -> float:
     while not recording.terminated[0]:
         recording.step(np.full(1, 2))
     recording.trades()
+    stream = FeatureStream(fit)
+    stream.push({symbols[0]: Bar(1.0, 1.0, 1.0, 1.0, 1.0)}, window.end_ms)
     return time.perf_counter() - begun
 
 

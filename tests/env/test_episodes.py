@@ -5,7 +5,7 @@ import pytest
 
 from huracan.config import EnvSettings
 from huracan.env import EpisodeSampler, Window
-from huracan.env.episodes import EpisodePlan
+from huracan.env.episodes import EpisodeBook, EpisodePlan
 from huracan.errors import ConfigError, DataError
 from huracan.market import MarketShape, martingale
 from huracan.trading import Tape
@@ -105,6 +105,23 @@ def test_a_slot_plays_the_same_episodes_whatever_stands_beside_it() -> None:
     for name in ("tape", "start", "stop", "at_end", "load", "cost_scale"):
         assert np.array_equal(getattr(together, name)[40:41], getattr(alone, name))
     assert not np.array_equal(together.start, source.plan(12, np.arange(64), counts).start)
+
+
+def test_the_book_reads_the_samplers_plans_in_order() -> None:
+    """Slots that end at different times each get their episodes 0, 1, 2, ... across pages, whatever the others do."""
+    tapes = wild_tapes(KERNEL)
+    source = sampler(tapes, whole(tapes))
+    book, rng, count = EpisodeBook(source, 6), np.random.default_rng(2), np.zeros(6, np.int64)
+    book.open(17)
+    for _ in range(3 * EpisodeBook.PAGE):
+        slots = np.flatnonzero(rng.random(6) < 0.7)
+        got, expected = book.next(slots), source.plan(17, slots, count[slots])
+        count[slots] += 1
+        for name in ("tape", "start", "stop", "at_end", "load", "cost_scale"):
+            assert np.array_equal(getattr(got, name), getattr(expected, name))
+    assert count.min() > EpisodeBook.PAGE
+    book.open(18)
+    assert np.array_equal(book.next(np.arange(6)).start, source.plan(18, np.arange(6), np.zeros(6, np.int64)).start)
 
 
 def test_portfolio_load_covers_free_and_binding_limits() -> None:
