@@ -185,11 +185,11 @@ def check_ray(settings: RaySettings) -> str:
     """Return what Ray is, when it starts (or is joined) with token authentication and runs a task."""
     from huracan.learn.cluster import ray_session
 
+    if os.environ.get("RAY_AUTH_MODE") != "token" and settings.address is None and "RAY_ADDRESS" not in os.environ:
+        raise ConfigError("a local Ray instance would run without token authentication; unset RAY_AUTH_MODE")
     with ray_session(settings):
         import ray
 
-        if os.environ.get("RAY_AUTH_MODE") != "token" and settings.address is None and "RAY_ADDRESS" not in os.environ:
-            raise ConfigError("a local Ray instance runs without token authentication; unset RAY_AUTH_MODE")
         answer = ray.get(ray.remote(_worker_pid).options(num_cpus=1).remote(), timeout=60)
         if answer == os.getpid():
             raise InvariantError("a Ray task ran in the driver's own process")
@@ -200,11 +200,8 @@ def check_compiled(cache: Path) -> str:
     """Return the size of numba's cache, when it holds the compiled kernel and features of these sources."""
     names = [path.name for path in cache.rglob("*.nbi")]
     package = Path(__file__).parent
-    missing = []
-    for room in COMPILED_ROOMS:
-        stems = {path.stem for path in (package / room).rglob("*.py") if "@njit" in path.read_text(encoding="utf-8")}
-        if stems and not any(name.split(".", 1)[0] in stems for name in names):
-            missing.append(room)
+    compiled = {name.split(".", 1)[0] for name in names}
+    missing = [room for room in COMPILED_ROOMS if compiled.isdisjoint(p.stem for p in (package / room).rglob("*.py"))]
     if missing:
         raise ConfigError(f"{cache} holds no compiled code of {', '.join(missing)}; run `python -m huracan.env.warm`")
     return f"{len(names)} compiled functions in {cache}"

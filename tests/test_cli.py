@@ -1,0 +1,112 @@
+"""The program: every command is there, explains itself, and the program answers without importing the rooms."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from huracan.cli import COMMANDS, cli
+from huracan.terminal import run
+
+HEAVY = ("torch", "ray", "numba", "pandas", "sqlalchemy", "ccxt", "matplotlib", "pyarrow")
+PROMISED = (
+    "data download",
+    "data ls",
+    "data quality",
+    "data synth",
+    "db status",
+    "db stop",
+    "db upgrade",
+    "db url",
+    "features build",
+    "features check",
+    "models ls",
+    "models promote",
+    "models rollback",
+    "models show",
+    "train",
+    "verify",
+)
+COMMON = {"--config", "--set", "--json", "--debug"}
+
+
+def _find(path: str) -> click.Command:
+    found: click.Command = cli
+    for name in path.split():
+        assert isinstance(found, click.Group)
+        command = found.get_command(click.Context(found), name)
+        assert command is not None, f"there is no {path}"
+        found = command
+    return found
+
+
+@pytest.mark.parametrize("path", PROMISED)
+def test_every_promised_command_is_there_with_the_common_options(path: str) -> None:
+    """Each command exists, says in a sentence what it does, and takes --config, --set, --json and --debug."""
+    command = _find(path)
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert options >= COMMON
+    assert (command.help or "").strip().endswith((".", "3 when the gate refuses a symbol."))
+
+
+def test_the_list_of_commands_tells_the_truth() -> None:
+    """Each line of the program's help belongs to a command that can be imported, and no promised noun is missing."""
+    for name in COMMANDS:
+        assert isinstance(_find(name), click.Command)
+    assert {path.split()[0] for path in PROMISED} <= set(COMMANDS)
+
+
+def test_the_help_imports_no_room() -> None:
+    """`huracan --help` answers without loading any heavy library."""
+    program = (
+        "import sys; from huracan.cli import cli; from huracan.terminal import run; code = run(cli, ['--help']); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    for name, (_, _, line) in COMMANDS.items():
+        assert name in done.stdout
+        assert line.split()[0] in done.stdout
+
+
+def test_the_installed_program_runs() -> None:
+    """The `huracan` script prints its version, and returns 2 with one line for an unknown noun."""
+    script = Path(sys.executable).parent / "huracan"
+    assert "0.1.0" in subprocess.run([script, "--version"], capture_output=True, text=True, check=True).stdout
+    done = subprocess.run([script, "nowhere"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: No such command 'nowhere'; see `huracan --help`")
+
+
+def test_candles_are_made_listed_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`data synth`, `data ls` and `data quality` work together, and an unfit symbol is exit code 3 with its reason."""
+    folder = str(tmp_path / "candles")
+    assert (
+        run(cli, ["data", "synth", folder, "--timeframe", "1d", "--bars", "500", "--planted", "1", "--null", "1"]) == 0
+    )
+    capsys.readouterr()
+    assert run(cli, ["data", "ls", folder, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(row["symbol"], row["timeframe"], row["bars"]) for row in listed] == [
+        ("BTC/USDT", "1d", 500),
+        ("REV1/USDT", "1d", 500),
+    ]
+    assert run(cli, ["data", "quality", folder]) == 0
+    assert run(cli, ["data", "quality", folder, "--set", "quality.history_min_bars=501"]) == 3
+    shown = capsys.readouterr()
+    assert "500 bars are fewer than quality.history_min_bars 501" in shown.out
+    assert shown.err.startswith("error: 2 of 2 symbols are unfit for training: BTC/USDT, REV1/USDT")
+
+
+@pytest.mark.parametrize(
+    "words", [["data", "ls"], ["data", "quality"], ["data", "ls", "/nowhere"], ["features", "check"]]
+)
+def test_missing_candles_are_bad_input(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """No folder, or one that is not there, is exit code 2 and one line."""
+    assert run(cli, words) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert shown.count("\n") == 1

@@ -1,0 +1,190 @@
+"""`huracan verify`: each check passes on a sound installation and fails when its thing is broken."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+
+import huracan.policy
+from huracan.config import DatabaseSettings, RaySettings, Settings, load_settings
+from huracan.errors import ArtefactError, ConfigError, DatabaseError, InvariantError
+from huracan.memory import EmbeddedServer, connect, schema
+from huracan.policy import Decision, artefact
+from huracan.verify import (
+    Check,
+    check_compiled,
+    check_database,
+    check_dependencies,
+    check_home,
+    check_policy_round_trip,
+    check_python,
+    check_ray,
+    checks,
+    verify,
+)
+
+CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
+
+
+def _database(engine: Engine) -> Settings:
+    url = SecretStr(engine.url.render_as_string(hide_password=False))
+    return Settings(database=DatabaseSettings(url=url, connect_timeout_s=2))
+
+
+def test_every_check_runs_whatever_the_others_do() -> None:
+    """A refusal and a crash are findings with their line; the checks after them still run."""
+
+    def fails() -> str:
+        raise ConfigError("two\nlines")
+
+    def crashes() -> str:
+        raise ZeroDivisionError("oops")
+
+    found = verify((Check("a", fails), Check("b", crashes), Check("c", lambda: "fine")))
+    assert [(item.name, item.passed) for item in found] == [("a", False), ("b", False), ("c", True)]
+    assert [item.detail for item in found] == [
+        "two lines",
+        "ZeroDivisionError: oops; reinstall with `make setup`",
+        "fine",
+    ]
+
+
+def test_everything_promised_is_checked() -> None:
+    """A configuration that cannot be loaded is a finding of the checks that need it, not the end of them."""
+
+    def broken() -> Settings:
+        return load_settings(None, {"nothing": 1}, {})
+
+    names = [check.name for check in checks(broken)]
+    assert names == ["python", "dependencies", "configuration", "home", "database", "policy", "ray", "compiled code"]
+    needing = [check for check in checks(broken) if check.name in ("configuration", "database", "ray")]
+    assert [(item.passed, item.detail) for item in verify(tuple(needing))] == [
+        (False, "configuration (environment or command line): unknown key nothing")
+    ] * 3
+
+
+@pytest.mark.parametrize(("version", "fine"), [((3, 10), False), ((3, 11), True), ((3, 12), True), ((3, 13), False)])
+def test_python_must_be_one_we_support(version: tuple[int, int], fine: bool) -> None:
+    """3.11 and 3.12 pass, others fail."""
+    if fine:
+        assert check_python(version) == f"3.{version[1]}"
+    else:
+        with pytest.raises(ConfigError, match=r"3\.11 or 3\.12"):
+            check_python(version)
+
+
+def test_another_version_of_a_dependency_is_found(tmp_path: Path) -> None:
+    """The installed packages are the pinned ones; one pin changed, or no file of pins, fails."""
+    assert "as pinned" in check_dependencies(CONSTRAINTS)
+    changed = tmp_path / "constraints.txt"
+    pins = CONSTRAINTS.read_text().splitlines()
+    changed.write_text("\n".join("click==1.2.3" if line.startswith("click==") else line for line in pins))
+    with pytest.raises(ConfigError, match=r"click [\d.]+ instead of 1\.2\.3"):
+        check_dependencies(changed)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        check_dependencies(tmp_path / "none.txt")
+
+
+def test_a_home_that_cannot_be_written_is_found(tmp_path: Path) -> None:
+    """A folder passes, also one still to be made, and keeps no trace; a file in its place fails."""
+    assert check_home(tmp_path / "new" / "home") == str(tmp_path / "new" / "home")
+    assert list((tmp_path / "new" / "home").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="HURACAN_HOME"):
+        check_home(tmp_path / "file")
+
+
+@pytest.mark.postgres
+def test_a_database_without_all_its_tables_is_found(
+    database: Engine, database_server: EmbeddedServer, empty_database_url: str
+) -> None:
+    """A whole schema passes; a lost table, no schema, and no server fail."""
+    assert "pgvector" in check_database(_database(database))
+    database_server.create_database("verify_lost")
+    lost = connect(database_server.url("verify_lost"))
+    schema.upgrade(lost)
+    with lost.begin() as connection:
+        connection.execute(text("DROP TABLE loss_analysis"))
+    with pytest.raises(DatabaseError, match="lacks loss_analysis"):
+        check_database(_database(lost))
+    with pytest.raises(DatabaseError, match="huracan db upgrade"):
+        check_database(_database(connect(empty_database_url)))
+    with pytest.raises(DatabaseError, match="unreachable"):
+        check_database(Settings(database=DatabaseSettings(url=SecretStr("postgresql://u:p@127.0.0.1:1/d"))))
+    lost.dispose()
+
+
+@pytest.mark.postgres
+def test_a_database_without_pgvector_is_found(database_server: EmbeddedServer) -> None:
+    """When the vector type is gone, the check fails although all tables it looks for are there."""
+    database_server.create_database("verify_plain")
+    engine = connect(database_server.url("verify_plain"))
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DROP EXTENSION vector CASCADE"))
+    (outcome,) = verify((Check("database", lambda: check_database(_database(engine))),))
+    assert not outcome.passed
+    assert "vector" in outcome.detail
+    engine.dispose()
+
+
+def test_a_policy_that_changes_on_its_way_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The round trip passes and leaves nothing behind; a decision off by one bit after loading fails."""
+    assert "decides as before" in check_policy_round_trip(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    decide, calls = huracan.policy.decide, []
+
+    def drifting(nets: list, states: np.ndarray) -> Decision:
+        found = decide(nets, states)
+        calls.append(1)
+        if len(calls) == 2:
+            found.log_prob[0] = np.nextafter(found.log_prob[0], -np.inf)
+        return found
+
+    monkeypatch.setattr(huracan.policy, "decide", drifting)
+    with pytest.raises(InvariantError, match="after export and load"):
+        check_policy_round_trip(tmp_path)
+
+
+def test_a_loader_that_takes_anything_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When damaged weights load without complaint, the check fails."""
+    load, last = artefact.load_artefact, []
+
+    def trusting(folder: Path) -> artefact.Artefact:
+        with suppress(ArtefactError):
+            last.append(load(folder))
+        return last[-1]
+
+    monkeypatch.setattr(artefact, "load_artefact", trusting)
+    with pytest.raises(InvariantError, match="flipped byte was loaded"):
+        check_policy_round_trip(tmp_path)
+
+
+def test_a_cold_cache_is_found(tmp_path: Path) -> None:
+    """A cache without code of one of the rooms fails and names the command that fills it."""
+    with pytest.raises(ConfigError, match=r"features, trading; run `python -m huracan\.env\.warm`"):
+        check_compiled(tmp_path)
+    (tmp_path / "kernel.step_slot-1.py311.nbi").write_bytes(b"")
+    with pytest.raises(ConfigError, match="no compiled code of features;"):
+        check_compiled(tmp_path)
+    (tmp_path / "finish.finish_rows-1.py311.nbi").write_bytes(b"")
+    assert check_compiled(tmp_path).startswith("2 compiled functions")
+
+
+@pytest.mark.ray
+def test_ray_starts_with_its_token_and_runs_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A local instance runs a task in another process; without a token, or with one others can read, none starts."""
+    settings = RaySettings(num_cpus=2, object_store_mb=80)
+    assert "2 CPUs, a task ran in process" in check_ray(settings)
+    token = tmp_path / "token"
+    token.write_text("x" * 64)
+    token.chmod(0o644)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+    with pytest.raises(ConfigError, match="can be read by other users"):
+        check_ray(settings)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.raises(ConfigError, match="without token authentication"):
+        check_ray(settings)
