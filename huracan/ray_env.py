@@ -1,7 +1,8 @@
-"""What must stand in the environment before Ray is imported: its token authentication, with our own token file.
+"""What must stand in the environment before Ray is imported: token authentication with our own file, and loopback.
 
-Ray reads the mode once, at import. Without it a local instance would write a token that others can read; with it set
-on one side only, both sides wait for each other. Importing `huracan.learn` calls `prepare_ray_environment`.
+Ray reads both once, at import. Without the mode a local instance would write a token that others can read; with it set
+on one side only, both sides wait for each other. Without the switch for single machines a local instance listens on
+every interface, whatever address it is given. Importing `huracan.learn` calls `prepare_ray_environment`.
 """
 
 import os
@@ -13,13 +14,20 @@ from huracan.errors import ConfigError
 
 __all__ = ["prepare_ray_environment", "write_ray_token"]
 
+_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's name for "this machine may be part of a cluster"; 0 makes it use the loopback address, on Linux too."""
+
 
 def prepare_ray_environment() -> None:
-    """Choose token authentication with a token under HURACAN_HOME, unless the caller or the cluster has chosen.
+    """Choose loopback and token authentication with a token under HURACAN_HOME for instances of our own.
 
-    Nothing is chosen when `RAY_AUTH_MODE` or `RAY_ADDRESS` is set: then the cluster's owner has decided.
+    Nothing is chosen when `RAY_ADDRESS` is set, and no authentication when `RAY_AUTH_MODE` is: then the cluster's
+    owner, or the caller, has decided.
     """
-    if "RAY_AUTH_MODE" in os.environ or os.environ.get("RAY_ADDRESS"):
+    if os.environ.get("RAY_ADDRESS"):
+        return
+    os.environ.setdefault(_ONE_MACHINE, "0")
+    if "RAY_AUTH_MODE" in os.environ:
         return
     os.environ["RAY_AUTH_MODE"] = "token"
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():

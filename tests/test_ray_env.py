@@ -6,7 +6,7 @@ import pytest
 from huracan.errors import ConfigError
 from huracan.ray_env import prepare_ray_environment, write_ray_token
 
-NAMES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS")
+NAMES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
 
 
 @pytest.fixture(autouse=True)
@@ -32,14 +32,22 @@ def test_a_local_instance_gets_a_token_of_its_own(tmp_path: Path) -> None:
     assert path.read_text() == first
 
 
-@pytest.mark.parametrize(("name", "value"), [("RAY_ADDRESS", "10.0.0.1:6379"), ("RAY_AUTH_MODE", "disabled")])
-def test_the_clusters_owner_has_decided(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """Joining a cluster, or an explicit mode, changes nothing in the environment."""
-    monkeypatch.setenv(name, value)
+def test_the_clusters_owner_has_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joining a cluster changes nothing in the environment."""
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
     before = dict(os.environ)
     prepare_ray_environment()
     write_ray_token()
     assert dict(os.environ) == before
+
+
+def test_an_explicit_mode_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever switches authentication off gets no token."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    prepare_ray_environment()
+    write_ray_token()
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_token_that_others_can_read_is_refused() -> None:

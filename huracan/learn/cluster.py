@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -14,6 +15,7 @@ from huracan.ray_env import write_ray_token
 
 __all__ = ["ray_session"]
 
+CONNECT_TIMEOUT_S: Final = 5.0
 _WORKER_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
@@ -41,6 +43,7 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         if address:
+            _check_reachable(address)
             ray.init(address=address, **common)
         else:
             write_ray_token()
@@ -52,10 +55,17 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
                 _node_ip_address="127.0.0.1",
                 **common,
             )
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = f"the Ray cluster at {address}" if address else "a local Ray instance"
         raise ConfigError(f"{where} cannot be reached: {' '.join(str(error).split())}; check ray.address") from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `OSError` unless something listens at `host:port`: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
