@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from huracan.errors import InvariantError
 from huracan.memory.database import translated
 
-__all__ = ["ENTRY_STATE_SIZE", "TradeRows", "read_trades", "write_trades"]
+__all__ = ["ENTRY_STATE_SIZE", "STORED", "TradeRows", "encode_trades", "read_trades", "write_trades"]
 
 ENTRY_STATE_SIZE = 80
 EPOCH_2000_MS = 946_684_800_000  # Postgres counts time from here
@@ -139,7 +139,7 @@ def write_trades(engine: Engine, run_id: int, trades: TradeRows) -> int:
     """
     if len(trades) == 0:
         return 0
-    encoded = _encode(run_id, trades)
+    encoded = encode_trades(run_id, trades)
     with translated(engine), engine.begin() as connection:
         cursor = connection.connection.cursor()
         locks = sorted(_lock_number(run_id, block) for block in _blocks(trades))
@@ -192,7 +192,7 @@ def _copy(cursor: Any, statement: str, encoded: bytes) -> None:
     cursor.copy_expert(statement, io.BytesIO(encoded))
 
 
-def _encode(run_id: int, trades: TradeRows) -> bytes:
+def encode_trades(run_id: int, trades: TradeRows) -> bytes:
     """Return Postgres's binary COPY form: each field is its length (int32) and its bytes, all big-endian.
 
     The fields of fixed length are laid out for all rows at once; the texts of a row are looked up by their combination.

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 from sqlalchemy import make_url
 
+from huracan.config import RaySettings
 from huracan.errors import DatabaseError
 from huracan.memory.server import EmbeddedServer, in_ray_process
 
@@ -283,3 +284,15 @@ def test_the_server_outlives_the_process_that_started_it(home: Path) -> None:
     starter.communicate(timeout=30)
     time.sleep(0.2)
     assert _ask(EmbeddedServer(home).url()) == 1
+
+
+@pytest.mark.ray
+def test_a_real_ray_worker_knows_what_it_is() -> None:
+    """What Ray puts into the environment of its workers is what the refusal looks for; the driver has none of it."""
+    from huracan.learn.cluster import ray_session
+
+    with ray_session(RaySettings(num_cpus=1, object_store_mb=80)):
+        import ray
+
+        assert ray.get(ray.remote(in_ray_process).options(num_cpus=1).remote(), timeout=60)
+        assert not in_ray_process()
