@@ -310,7 +310,6 @@ class EmbeddedServer:
             _open_for_others(programs.parent, self._folder)
             user, group = self._account()
             options = {"user": user, "group": group, "extra_groups": ()}
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603 - words of this module, no shell
                 [str(programs / program), *arguments],
@@ -318,7 +317,6 @@ class EmbeddedServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                env=clean,
                 **options,
             )
             output.seek(0)

@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 
 from huracan.config import RaySettings
 from huracan.errors import DatabaseError
+from huracan.memory import server as memory_server
 from huracan.memory.server import EmbeddedServer, in_ray_process
 
 pytestmark = pytest.mark.postgres
@@ -161,6 +162,26 @@ def test_it_recovers_after_a_sigkill(home: Path) -> None:
     assert (home / "postgres" / "data" / "postmaster.pid").exists()
     assert not server.status().running
     assert _ask(server.start(), "SELECT n FROM kept") == 7
+
+
+def test_a_process_left_by_a_killed_server_is_waited_for_and_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an orphan of a killed server still lives, a start says which process; once it is gone, it works."""
+    server = EmbeddedServer(home)
+    url = server.start()
+    pid = server.status().pid
+    assert pid is not None
+    orphan = next(child for child in psutil.Process(pid).children() if "checkpointer" in child.cmdline()[0])
+    orphan.suspend()
+    os.kill(pid, signal.SIGKILL)
+    monkeypatch.setattr(memory_server, "ORPHAN_WAIT_S", 0.2)
+    try:
+        with pytest.raises(DatabaseError, match=rf"\[.*{orphan.pid}.*\] of a killed database server still use"):
+            server.start()
+    finally:
+        orphan.resume()
+    monkeypatch.setattr(memory_server, "ORPHAN_WAIT_S", 30.0)
+    assert server.start() == url
+    assert _ask(url) == 1
 
 
 def test_a_stale_pid_that_another_program_now_has_does_not_stop_it(home: Path) -> None:
