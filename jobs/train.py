@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 import huracan
 from huracan.config import Settings, home_folder
-from huracan.env.dataset import Dataset
+from huracan.env import Dataset
 from huracan.errors import ConfigError, UsageError
 from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
 from huracan.learn.cluster import ray_session

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from huracan.config import PpoSettings
-from huracan.env.dataset import Dataset
+from huracan.env import Dataset
 from huracan.errors import TrainingError
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.recipe import MarketStore, WindowRecipe

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import ray
 
 from huracan.config import PpoSettings, Settings
-from huracan.env import Window, vector_entry_point
-from huracan.env.dataset import Dataset
+from huracan.env import Dataset, Window, vector_entry_point
 from huracan.features import CATALOGUE, OPTIONAL_INPUTS, FeatureFit
 from huracan.features.layout import MEMORY_SLICE
 from huracan.learn.algorithm import AlgorithmSpec

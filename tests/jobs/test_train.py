@@ -1,0 +1,118 @@
+"""The training job from the outside: rows in Postgres, resume, refusals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from huracan.config import load_settings
+from huracan.errors import ConfigError
+from huracan.learn.campaign import read_campaign
+from huracan.memory import Registry, list_runs, read_run, read_trials
+from jobs.train import check_job, folds_of
+from tests.learn.worlds import SMALL, small_dataset
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of three synthetic coins."""
+    folder = tmp_path_factory.mktemp("train") / "candles"
+    small_dataset(folder)
+    return folder
+
+
+def test_folds_do_not_touch_their_tests(candles: Path) -> None:
+    """Training ends before the test begins, purge and embargo between them, and test windows do not overlap."""
+    dataset = small_dataset(candles)
+    folds = folds_of(dataset)
+    assert len(folds) == 2
+    for fold in folds:
+        gap_bars = (fold.test.start_ms - fold.train.end_ms) // dataset.kernel.base_ms
+        assert gap_bars == fold.purge_bars + fold.embargo_bars > dataset.kernel.hold_bars
+    assert folds[0].test.end_ms == folds[1].test.start_ms
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder", "complaint"),
+    [
+        ({}, "/data", "HURACAN_HOME"),
+        ({"HURACAN_HOME": "relative"}, "/data", "relative"),
+        ({"HURACAN_HOME": "/home"}, "/data", "HURACAN__DATABASE__URL"),
+        ({"HURACAN_HOME": "/home", "HURACAN__DATABASE__URL": "postgresql://u@h/d"}, "data", "folder data is relative"),
+    ],
+)
+def test_a_job_refuses_what_its_copy_of_the_folder_would_change(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], folder: str, complaint: str
+) -> None:
+    """Inside a submitted job home, database and data must be absolute; outside nothing is asked."""
+    for name in ("HURACAN_HOME", "HURACAN__DATABASE__URL", "RAY_JOB_CONFIG_JSON_ENV_VAR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(None, {"data.folder": folder})
+    check_job(settings)
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    with pytest.raises(ConfigError, match=complaint):
+        check_job(settings)
+
+
+def job(candles: Path, home: Path, url: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start `python -m jobs.train` as a user would."""
+    settings = SMALL | {"search.num_samples": 1, "shadow.seeds": [1], "ppo.env_steps": 4096}
+    assignments = [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "HURACAN_"))}
+    environment |= {"HURACAN_HOME": str(home), "HURACAN__DATABASE__URL": url, "HURACAN__RAY__NUM_CPUS": "2"}
+    environment["NUMBA_CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]
+    command = [sys.executable, "-m", "jobs.train", "--data", str(candles), "--json", *assignments, *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.ray
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_ctrl_c_and_resume_end_in_what_was_asked_for(candles: Path, tmp_path: Path, database: Engine) -> None:
+    """Ctrl-C in training is one line and exit 130; --resume finishes the same run; rows and artefacts agree."""
+    url = database.url.render_as_string(hide_password=False)
+    process = job(candles, tmp_path, url)
+    checkpointed = False
+    deadline = time.monotonic() + 280
+    while time.monotonic() < deadline and process.poll() is None and not checkpointed:
+        time.sleep(0.5)
+        checkpointed = bool(list(tmp_path.glob("runs/*/search.json")))
+    assert checkpointed
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert "--run-id" in err
+    (interrupted,) = list_runs(database, "train")
+    assert interrupted.status == "interrupted"
+    resumed = job(candles, tmp_path, url, "--resume")
+    out, err = resumed.communicate(timeout=280)
+    assert resumed.returncode == 0, err
+    found = read_run(database, interrupted.run_id)
+    assert found.status == "done"
+    campaign = read_campaign(tmp_path / "runs" / str(found.run_id))
+    assert len(campaign.versions) == 2
+    (trial,) = read_trials(database, found.run_id)
+    assert trial.status == "done"
+    assert trial.objective is not None
+    (model,) = Registry(database).models()
+    assert model.stage == "candidate"
+    assert model.sha256 == campaign.versions[-1].sha256
+    assert [item["sha256"] for item in json.loads(out)["versions"]] == [v.sha256 for v in campaign.versions]
+    done = job(candles, tmp_path, url, "--run-id", str(found.run_id))
+    _, err = done.communicate(timeout=120)
+    assert done.returncode == 2
+    assert "is done" in err.splitlines()[-1]

@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from huracan.env import Dataset
+from huracan.errors import TrainingError
+from huracan.learn.campaign import ALL_COINS, SearchWindow, TrainWindow, read_campaign, run_campaign
+from huracan.learn.search import Trial
+from huracan.learn.train import CurvePoint
+from huracan.policy import load_artefact
+from tests.learn.worlds import DAY_MS, small_dataset
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+class Notes:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.trials: set[str] = set()
+        self.trainings: set[tuple[int, str, int]] = set()
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Remember the trial."""
+        self.trials.add(trial.name)
+
+    def training_changed(self, fold: int, scope: str, seed: int, total_env_steps: int, point: CurvePoint) -> None:
+        """Remember the training."""
+        self.trainings.add((fold, scope, seed))
+
+
+@pytest.fixture(scope="module")
+def candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the candles of this module stand."""
+    return tmp_path_factory.mktemp("campaign") / "candles"
+
+
+def windows(dataset: Dataset) -> tuple[list[TrainWindow], SearchWindow]:
+    """Two folds, and a search inside the first."""
+    start, symbols = dataset.summary.start_ms, dataset.summary.symbols
+    folds = [TrainWindow(index, start, start + (12 + 2 * index) * DAY_MS, symbols) for index in range(2)]
+    inner = TrainWindow(0, start, start + 9 * DAY_MS, symbols)
+    return folds, SearchWindow(inner, start + 9 * DAY_MS, start + 12 * DAY_MS)
+
+
+def test_a_campaign_searches_freezes_trains_and_is_not_repeated(candles: Path, tmp_path: Path) -> None:
+    """Every fold and seed is trained with the winner's settings, ensembles are exported, a second call only reads."""
+    dataset = small_dataset(candles)
+    notes = Notes()
+    campaign = run_campaign(dataset, *windows(dataset), tmp_path / "7", notes)
+    assert len(notes.trials) == 2
+    assert notes.trainings == {(fold, ALL_COINS, seed) for fold in (0, 1) for seed in (1, 2)}
+    assert [(version.fold, version.scope) for version in campaign.versions] == [(0, ALL_COINS), (1, ALL_COINS)]
+    for version in campaign.versions:
+        loaded = load_artefact(version.artefact)
+        assert loaded.sha256 == version.sha256
+        assert loaded.card.seeds == (1, 2)
+        assert loaded.card.ppo == campaign.ppo.model_dump(mode="json")
+        assert loaded.card.train_end_ms == windows(dataset)[0][version.fold].end_ms
+    assert repr(read_campaign(tmp_path / "7")) == repr(campaign)  # NaN is not equal to itself
+    again = Notes()
+    assert repr(run_campaign(dataset, *windows(dataset), tmp_path / "7", again)) == repr(campaign)
+    assert (again.trials, again.trainings) == (set(), set())
+    (tmp_path / "7" / "search.json").write_text("{")
+    with pytest.raises(TrainingError, match="remove it to search again"):
+        run_campaign(dataset, *windows(dataset), tmp_path / "7", Notes())
+
+
+def test_one_policy_per_coin_when_configured(candles: Path, tmp_path: Path) -> None:
+    """Each coin has its own version, trained on its own bars, with the features of the whole universe."""
+    dataset = small_dataset(
+        candles,
+        **{"shadow.per_coin_policies": True, "search.num_samples": 0, "shadow.seeds": [1], "ppo.env_steps": 512},
+    )
+    folds, search_window = windows(dataset)
+    campaign = run_campaign(dataset, folds[:1], search_window, tmp_path / "8", Notes())
+    assert campaign.trials == ()
+    assert campaign.ppo == dataset.settings.ppo
+    assert tuple(version.scope for version in campaign.versions) == dataset.summary.symbols
+    assert all(load_artefact(version.artefact).card.universe == version.symbols for version in campaign.versions)
+    assert len({version.sha256 for version in campaign.versions}) == 3
+
+
+def test_an_unfinished_or_damaged_campaign_says_so(tmp_path: Path) -> None:
+    """Shadow trading must not start from half a training."""
+    with pytest.raises(TrainingError, match="not finished"):
+        read_campaign(tmp_path)
+    (tmp_path / "campaign.json").write_text(json.dumps({"ppo": {}}))
+    with pytest.raises(TrainingError, match="damaged"):
+        read_campaign(tmp_path)
