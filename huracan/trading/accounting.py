@@ -57,13 +57,13 @@ _SQRT_NEAR = math.sqrt(NEAR_BARS)
 @hot_law
 def sellable(slot: Slot, step_units: int) -> int:
     """Return the whole steps held; less than one step is dust and stays in the account."""
-    return slot.base // step_units
+    return slot.coins // step_units
 
 
 @hot_law
 def holds(slot: Slot, step_units: int) -> bool:
     """Return whether at least one whole step is held."""
-    return slot.base >= step_units
+    return slot.coins >= step_units
 
 
 @hot_law
@@ -88,10 +88,10 @@ def buy(slot: Slot, number: int, price: int, steps: int, paid_base: int, paid_qu
     if slot.quantity_in == 0:
         slot.first_fill = number
         slot.maker_fill = -1
-        slot.dust_in = slot.base
+        slot.dust_in = slot.coins
         slot.high = price
         slot.low = price
-    slot.base += steps * units - paid_base
+    slot.coins += steps * units - paid_base
     slot.cash -= price * steps
     slot.fee += paid_quote
     slot.quantity_in += steps
@@ -105,7 +105,7 @@ def buy(slot: Slot, number: int, price: int, steps: int, paid_base: int, paid_qu
 @law
 def sell(slot: Slot, price: int, steps: int, paid_quote: int, units: int) -> None:
     """Book a sold fill; arguments as `buy`."""
-    slot.base -= steps * units
+    slot.coins -= steps * units
     slot.cash += price * steps
     slot.fee += paid_quote
     slot.quantity_out += steps
@@ -142,7 +142,7 @@ def mark_bar(slot: Slot, bar: Bar) -> None:
 
 @law
 def clear_trade(slot: Slot) -> None:
-    """Forget the closed trade and every order; base, cash and fees stay."""
+    """Forget the closed trade and every order; coins, cash and fees stay."""
     clear_orders(slot)
     slot.first_fill = 0
     slot.maker_fill = 0
@@ -191,8 +191,8 @@ def equity(slot: Slot, close: int, terms: Terms, tick_step: float) -> float:
         terms: the market's terms (its step).
         tick_step: value of one tick x step, quote currency.
     """
-    coins = slot.base * float(close) / terms.step_units
-    return (slot.cash + coins) * tick_step - slot.fee * 1e-8
+    worth = slot.coins * float(close) / terms.step_units
+    return (slot.cash + worth) * tick_step - slot.fee * 1e-8
 
 
 @hot_law

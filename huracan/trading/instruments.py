@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -70,7 +71,7 @@ class Instrument:
     @property
     def min_notional_ticks_steps(self) -> int:
         """Return the least order value in ticks times steps, rounded up."""
-        return -int(-self.min_notional // self.tick_step_quote)
+        return math.ceil(Fraction(self.min_notional) / Fraction(self.tick_step_quote))
 
     def stake_ticks_steps(self, stake_quote: Decimal) -> int:
         """Return a stake in ticks times steps, rounded down."""
@@ -152,5 +153,7 @@ def _parse(values: NDArray[np.float64], unit: Decimal, what: str, name: str) -> 
     off = np.abs(scaled - whole) > 1e-3 + whole * 2.0**-42
     if off.any():
         at = int(np.argmax(off))
-        raise DataError(f"{what} {values[at]!r} in row {at} is no multiple of the {name} {unit}; correct the {name}")
+        raise DataError(
+            f"{what} {float(values[at])!r} in row {at} is no multiple of the {name} {unit}; correct the {name}"
+        )
     return whole.astype(np.int64)

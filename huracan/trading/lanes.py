@@ -52,7 +52,7 @@ class Lanes:
         tape: int64[N], the lane's market.
         heat: float64[N], loss if the lane's stop hits, working entry included, quote currency.
         gross: float64[N], value held and being bought, quote currency.
-        slots: SLOT[N], position records (`huracan.trading.slot`), int64 by name, e.g. `slots["base"]`; read only.
+        slots: SLOT[N], position records (`huracan.trading.slot`), int64 by name, e.g. `slots["coins"]`; read only.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 _ACCOUNT = (  # lives as long as the slot
-    "base",  # coins held, 1e-8
+    "coins",  # held, 1e-8
     "cash",  # received less paid, ticks x steps, fees aside
     "fee",  # fees paid in quote, 1e-8
 )
@@ -62,7 +62,7 @@ _TRADE = (  # the position since its first fill
 )
 
 SLOT = np.dtype([(name, "i8") for name in (*_ACCOUNT, *_ENTRY, *_EXIT, *_TRADE)])
-"""An idle slot has zeros everywhere but in base, cash and fee."""
+"""An idle slot has zeros everywhere but in coins, cash and fee."""
 
 Slot = Any
 """One element of an array of `SLOT`, changed in place (`slots[i]`; from Python of `slots.view(np.recarray)`)."""

@@ -292,7 +292,7 @@ def book_trade(lanes: LaneArrays, records: Records, i: int, number: int) -> None
 def result_in_risk(slot: Slot, terms: Any) -> float:
     """Return the net result of the closed trade over what it could lose at its stop, both in ticks x steps."""
     price = slot.value_out / slot.quantity_out
-    dust = (slot.base - slot.dust_in) / terms.step_units
+    dust = (slot.coins - slot.dust_in) / terms.step_units
     fee = slot.fee_quote * terms.quote_den / terms.quote_num
     net = slot.value_out - slot.value_in + dust * price - fee
     return net / (float(slot.ref - slot.stop) * slot.quantity_in)

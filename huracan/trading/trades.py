@@ -115,7 +115,7 @@ class Trades:
         step = _of_tape([float(market.instrument.step) for market in tapes], tape)
         tick = _of_tape([float(market.instrument.tick) for market in tapes], tape)
         exit_ticks = value_out / np.maximum(field["quantity_out"], 1)
-        dust = (field["base"] - field["dust_in"]) * _UNIT / step
+        dust = (field["coins"] - field["dust_in"]) * _UNIT / step
         fee = -field["fee_base"] * _UNIT / step * exit_ticks * worth - field["fee_quote"] * _UNIT
         reference = field["quantity_in"] * exit_ticks - value_in + field["spread"] + field["slippage"]
         net = (value_out - value_in) * worth + dust * exit_ticks * worth - field["fee_quote"] * _UNIT
@@ -138,7 +138,7 @@ class Trades:
             fee_base=field["fee_base"],
             fee_quote=field["fee_quote"],
             dust_in=field["dust_in"],
-            dust_out=field["base"],
+            dust_out=field["coins"],
             ref=field["ref"],
             stop=field["stop"],
             target=field["target"],

@@ -86,7 +86,7 @@ def run_kernel(case: Case) -> KernelRun:
         equity=equity,
         rewards=rewards,
         quote=START_QUOTE + int(slot["cash"]) * grid - int(slot["fee"]) * UNIT,
-        base=int(slot["base"]) * UNIT,
+        base=int(slot["coins"]) * UNIT,
     )
 
 

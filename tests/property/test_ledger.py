@@ -32,7 +32,7 @@ def test_nothing_is_sold_that_is_not_held() -> None:
     """Long only: coins never negative, at no close; every trade sells no more than it had."""
     trades = 0
     for tape, _, played in runs():
-        base = np.array(played.slots)["base"]
+        base = np.array(played.slots)["coins"]
         assert base.min() >= 0
         got = played.trades
         had = got.dust_in + got.quantity_in * tape.instrument.step_units - got.fee_base
@@ -51,7 +51,7 @@ def test_coins_are_conserved_to_the_last_unit() -> None:
         )
         assert (got.dust_out < units).all()
         assert np.array_equal(got.dust_in[1:], got.dust_out[:-1])
-        assert played.slots[-1]["base"][0] == (got.dust_out[-1] if len(got) else 0)
+        assert played.slots[-1]["coins"][0] == (got.dust_out[-1] if len(got) else 0)
         with_dust += int((got.dust_out > 0).sum())
     assert with_dust > 100
 
