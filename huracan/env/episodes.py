@@ -90,6 +90,10 @@ class EpisodeSampler:
         shortest, longest = settings.episode_bars or (4 * hold_bars, 8 * hold_bars)
         if longest < shortest:
             raise ConfigError(f"env.episode_bars: the longest episode {longest} is below the shortest {shortest}")
+        if not 0 <= settings.cost_scale[0] <= settings.cost_scale[1]:
+            raise ConfigError(
+                f"env.cost_scale {settings.cost_scale} is no range of multipliers; give (low, high), low >= 0"
+            )
         self._lengths = (max(shortest // decision_interval_bars, 1), max(longest // decision_interval_bars, 1))
         self._portfolio_frac = settings.portfolio_frac
         self._cost_scale = settings.cost_scale

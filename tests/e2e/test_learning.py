@@ -51,6 +51,7 @@ def test_two_live_dimensions_reach_095_of_the_optimum() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("seed", [2, 3])
@@ -61,6 +62,7 @@ def test_two_live_dimensions_reach_095_with_other_seeds(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -71,6 +73,7 @@ def test_eighty_live_dimensions_reach_090_of_the_optimum(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_the_plain_loop_learns_the_same() -> None:
     """A PPO that shares no code with the learner reaches 0.95 too: environment and score do not lean on the learner."""
     found = score(learn_plainly(TWO_DIMENSIONS, 1), TWO_DIMENSIONS.make(FRESH, 2, 100_000))
@@ -78,6 +81,7 @@ def test_the_plain_loop_learns_the_same() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -90,6 +94,7 @@ def test_the_null_market_gives_nothing_out_of_sample(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("seed", [1, 2, 3])

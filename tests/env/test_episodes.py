@@ -171,9 +171,11 @@ def test_a_window_without_warm_decisions_is_refused_by_name() -> None:
 
 
 def test_contradictory_settings_are_refused() -> None:
-    """An empty window, or a longest episode below the shortest, is the user's mistake."""
+    """An empty window, a longest episode below the shortest, a cost range upside down: the user's mistakes."""
     tapes = wild_tapes(KERNEL, 1)
     with pytest.raises(ConfigError, match="episode_bars"):
         sampler(tapes, whole(tapes), short_episodes(episode_bars=(50, 40)))
+    with pytest.raises(ConfigError, match="cost_scale"):
+        sampler(tapes, whole(tapes), short_episodes(cost_scale=(1.5, 1.0)))
     with pytest.raises(ConfigError, match="empty"):
         Window(10, 10)
