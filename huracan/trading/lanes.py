@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from huracan.config import RiskSettings
 from huracan.errors import InvariantError
@@ -14,7 +14,7 @@ from huracan.trading.deck import TERMS, build_deck
 from huracan.trading.settings import RULES, KernelSettings, Limits
 from huracan.trading.slot import SLOT
 from huracan.trading.stepping import LANE, LaneArrays, Records, begin_lanes, step_lanes
-from huracan.trading.tape import Tape
+from huracan.trading.tape import COST_SCALE_MAX, Tape
 from huracan.trading.trades import Trades
 
 __all__ = ["Lanes"]
@@ -121,7 +121,7 @@ class Lanes:
                 False: it is kept, `truncated`.
             load: float32[n, 4], use of the limits 72-75 by the rest of the portfolio, added to the lane's own for the
                 whole episode; None: 0.
-            cost_scale: float64[n], multiplier of fees, spread and impact; None: 1, the plain rules.
+            cost_scale: float64[n], multiplier of fees, spread and impact, 0 to 8; None: 1, the plain rules.
 
         Raises:
             InvariantError: an argument breaks one of these conditions.
@@ -146,6 +146,8 @@ class Lanes:
         arrays.lane["at_end"][which] = at_end
         arrays.lane["scale"][which] = 1.0 if cost_scale is None else cost_scale
         arrays.load[which] = 0.0 if load is None else load
+        if not (np.all(arrays.lane["scale"][which] >= 0) and np.all(arrays.lane["scale"][which] <= COST_SCALE_MAX)):
+            raise InvariantError(f"cost_scale {cost_scale} leaves [0, {COST_SCALE_MAX}], where all integers are exact")
         begin_lanes(deck, arrays, self._records, self._rules, self._limits, which)
 
     def step(
@@ -162,6 +164,9 @@ class Lanes:
                 the action, due or not; 0 does nothing.
             advance: bool[N], False leaves a lane as it is (a coin whose next bar is missing while the others go on);
                 None advances all.
+
+        Raises:
+            InvariantError: an argument has another length than N.
         """
         if self._records.on:
             self._grow_records()
@@ -171,11 +176,18 @@ class Lanes:
             self._records,
             self._rules,
             self._limits,
-            np.ascontiguousarray(actions, dtype=np.int64),
-            self._no_force if forced is None else np.ascontiguousarray(forced, dtype=np.int64),
-            self._all if advance is None else np.ascontiguousarray(advance, dtype=np.bool_),
+            self._column("actions", actions, np.int64),
+            self._no_force if forced is None else self._column("forced", forced, np.int64),
+            self._all if advance is None else self._column("advance", advance, np.bool_),
             self._every_bar,
         )
+
+    def _column(self, name: str, values: NDArray, dtype: DTypeLike) -> NDArray:
+        """Return an argument as compiled code takes it; there, a wrong length would read foreign memory."""
+        column: NDArray = np.ascontiguousarray(values, dtype=dtype)
+        if column.shape != (self.num_lanes,):
+            raise InvariantError(f"{name} have shape {column.shape}; give one entry for each of {self.num_lanes} lanes")
+        return column
 
     def _grow_records(self) -> None:
         """Make room for what one step can close: one trade a lane."""

@@ -13,14 +13,14 @@ from huracan.trading.costs import DAY_MS, CostTable
 from huracan.trading.instruments import Instrument, parse_prices, parse_volumes
 from huracan.trading.settings import KernelSettings
 
-__all__ = ["MarketColumns", "Tape", "build_tape", "decision_rows"]
+__all__ = ["COST_SCALE_MAX", "MarketColumns", "Tape", "build_tape", "decision_rows"]
 
 NUMBER, OPEN, HIGH, LOW, CLOSE, VOLUME = range(6)
 """Columns of `Tape.bars`."""
 
 _CASH_MAX = 2**52
 _THROUGH_MAX = 2**62
-_COST_SCALE_MAX = 8
+COST_SCALE_MAX = 8
 """Largest multiplier of fees for which no product can overflow."""
 
 
@@ -162,7 +162,7 @@ def _check_margins(instrument: Instrument, bars: NDArray[np.int64], settings: Ke
             f"{instrument.symbol}: 1.5 stakes are {3 * stake // 2} ticks x steps (tick {instrument.tick}, step "
             f"{instrument.step}), more than 2^52; lower trading.stake_amount"
         )
-    ratio, ppm = instrument.quote_ratio, _COST_SCALE_MAX * max(instrument.fee_maker_ppm, instrument.fee_taker_ppm)
+    ratio, ppm = instrument.quote_ratio, COST_SCALE_MAX * max(instrument.fee_maker_ppm, instrument.fee_taker_ppm)
     if ppm * ratio.numerator * 1_000_000 * ratio.denominator >= _THROUGH_MAX:
         raise DataError(
             f"{instrument.symbol}: fees on tick {instrument.tick} and step {instrument.step} leave the 62-bit range; "

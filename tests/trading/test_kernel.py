@@ -135,7 +135,7 @@ def test_a_target_needs_a_trade_through() -> None:
 
 
 def test_a_partial_target_sends_the_rest_to_market_with_the_same_reason() -> None:
-    """A fifth of 42,000 steps went through, a tenth of that fills: 840; the stop leg is gone, 159 meet the next open."""
+    """A fifth of 42,000 steps went through, a tenth of it fills: 840; the stop leg is gone, 159 meet the next open."""
     bars = [CALM, CALM, (10_100, 10_125, 10_100, 10_105, 42_000), (9_000, 9_000, 9_000, 9_000, 10)]
     lanes = script(bars[:3], [ENTER, HOLD])
     assert slot(lanes, "quantity_out", "reason", "exit_mode") == (840, ExitReason.TAKE_PROFIT, EXIT_MARKET)

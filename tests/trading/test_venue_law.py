@@ -60,7 +60,7 @@ def test_the_buyer_pays_the_larger_half_of_an_odd_spread() -> None:
 
 
 def test_impact_splits_an_order_into_two_trades_one_tick_apart() -> None:
-    """A 0.01, 1,000 steps: ceil(316.2) = 317 ticks x steps, so 317 steps slip one tick; a 0.1: 3 ticks and 163 steps."""
+    """With a = 0.01, ceil(316.2) = 317 of 1,000 steps slip one tick; with 0.1 all slip 3 ticks and 163 one more."""
     assert impact(1_000, terms_of(impact_a=0.01)) == (0, 317)
     assert impact(1_000, terms_of(impact_a=0.1)) == (3, 163)
     assert impact(1_000, terms_of(impact_a=0.0)) == (0, 0)
