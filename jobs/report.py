@@ -59,6 +59,7 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
     stages = [model.stage for model in Registry(engine).models() if model.sha256 in ids]
     facts = RunFacts(
         run_id=run_id,
+        settings_hash=found.config_hash,
         stage="champion" if "champion" in stages else "candidate",
         phases={phase.name: phase.wall_s for phase in found.phases},
         peak_memory_mb=None if peak is None else peak.own_mb,

@@ -44,6 +44,7 @@ class RunFacts:
 
     Attributes:
         run_id: its number in the database.
+        settings_hash: of the configuration it ran with.
         stage: of the judged version in the registry; all but `champion` are labelled UNPROVEN.
         phases: wall time by phase, seconds.
         peak_memory_mb: largest memory of the run's own processes together, shared pages once; None when not measured.
@@ -52,6 +53,7 @@ class RunFacts:
     """
 
     run_id: int
+    settings_hash: str
     stage: str
     phases: Mapping[str, float]
     peak_memory_mb: float | None
@@ -71,7 +73,7 @@ def build_report(
         run_id=str(facts.run_id),
         created_ms=time.time_ns() // 1_000_000,
         huracan_version=huracan.__version__,
-        settings_hash=settings.hash,
+        settings_hash=facts.settings_hash,
         data_source=facts.source,
         data_fingerprint=summary.fingerprint,
         timeframe=summary.timeframe,

@@ -1,0 +1,59 @@
+"""The whole way in one command, small: candles, search, training, shadow trading, database, report."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from huracan.market import SyntheticSpec, write_synthetic
+
+SMALL = {
+    "search": {"num_samples": 1, "seeds_per_trial": 1, "env_steps": 8_192, "grace_env_steps": 8_192},
+    "ppo": {"env_steps": 8_192},
+    "shadow": {"seeds": [1, 2], "random_policies": 3, "bootstrap_resamples": 200},
+    "walk_forward": {"folds": 2},
+}
+
+
+@pytest.mark.ray
+@pytest.mark.postgres
+@pytest.mark.timeout(600)
+def test_the_demo_leaves_a_report_and_a_candidate(tmp_path: Path) -> None:
+    """One command leaves both files and a registered candidate; `report` makes the same again."""
+    write_synthetic(tmp_path / "candles", SyntheticSpec(timeframe="1h", bars=24 * 200, planted=1, null=2), seed=7)
+    config = tmp_path / "small.yaml"
+    config.write_text(json.dumps(SMALL))
+    home = tmp_path / "home"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HURACAN__")}
+    environment |= {"HURACAN_HOME": str(home), "RAY_AUTH_TOKEN_PATH": str(home / "ray" / "token")}
+
+    def huracan(*words: str) -> str:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("huracan")), "--config", str(config), *words],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3_000:]
+        return done.stdout
+
+    try:
+        shown = json.loads(huracan("demo", "--data", "candles", "--out", "out", "--json"))
+        written = json.loads((tmp_path / "out" / "report.json").read_text())
+        assert shown == written
+        assert written["folds"] == 2
+        assert written["seeds"] == [1, 2]
+        assert written["env_steps"] >= 4 * 8_192
+        assert {phase["name"] for phase in written["phases"]} == {"data and features", "train", "shadow"}
+        assert all(phase["wall_s"] > 0 for phase in written["phases"])
+        assert written["peak_memory_mb"] > 100
+        page = (tmp_path / "out" / "report.html").read_text()
+        assert written["verdict"] in page
+        assert "UNPROVEN" in page
+        again = json.loads(huracan("report", "--run-id", written["run_id"], "--data", "candles", "--json"))
+        assert {**again, "created_ms": 0} == {**written, "created_ms": 0}
+        models = json.loads(huracan("models", "ls", "--json"))
+        assert [model["stage"] for model in models] == ["candidate"]
+    finally:
+        huracan("db", "stop")
