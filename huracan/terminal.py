@@ -203,6 +203,8 @@ def to_json(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
+    if hasattr(value, "model_dump"):  # settings
+        return to_json(value.model_dump(mode="json"))
     if hasattr(value, "tolist"):  # numpy arrays and scalars
         return to_json(value.tolist())
     raise TypeError(f"no JSON form for {type(value).__name__}")

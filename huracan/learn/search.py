@@ -154,6 +154,7 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
         tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": 1}] * (runners * plan.settings.seeds_per_trial)),
     )
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the sink shows progress; Tune's own tables would interleave with it
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune's would swallow Ctrl-C, and stay after the search
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _telling(sink, plan.settings.env_steps):
         if tune.Tuner.can_restore(str(path)):

@@ -16,7 +16,7 @@ SMALL: dict[str, Any] = {
     "ppo.train_batch_size": 512,
     "ppo.minibatch_size": 256,
     "ppo.env_steps": 1024,
-    "search.num_samples": 2,
+    "search.num_samples": 1,
     "search.seeds_per_trial": 1,
     "search.env_steps": 512,
     "search.grace_env_steps": 512,
