@@ -6,8 +6,8 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from huracan.env import ENV_ID, TradingEnv, TradingVectorEnv, Window, vector_entry_point
-from huracan.errors import ConfigError, UsageError
+from huracan.env import ENV_ID, TradingEnv, TradingVectorEnv, Window
+from huracan.errors import UsageError
 from huracan.features.layout import STATE_SIZE
 from huracan.trading import Action, legal_actions
 from tests.env.worlds import kernel_settings, short_episodes, whole, wild_tapes
@@ -184,16 +184,6 @@ def test_make_vec_builds_it_natively() -> None:
     assert isinstance(env.unwrapped, TradingVectorEnv)
     obs, _ = env.reset(seed=1)
     assert np.array_equal(obs, make(6).reset(seed=1)[0])
-
-
-def test_entry_point_takes_tapes_or_a_loader() -> None:
-    """RLlib's one dict builds the same environment from tapes and from a callable; a missing key is named."""
-    ctx = {"kernel": KERNEL, "settings": short_episodes(), "window": WINDOW, "limits": None, "num_envs": 4}
-    direct = vector_entry_point(ctx | {"tapes": TAPES, "worker": "unknown keys are RLlib's own"})
-    loaded = vector_entry_point(ctx | {"tapes": lambda: TAPES})
-    assert np.array_equal(direct.reset(seed=6)[0], loaded.reset(seed=6)[0])
-    with pytest.raises(ConfigError, match="tapes"):
-        vector_entry_point(ctx)
 
 
 def test_single_twin_is_the_vector_of_one() -> None:

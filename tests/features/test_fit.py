@@ -86,14 +86,6 @@ def test_profiles_are_medians_by_hour_of_week(fit: FeatureFit, raw: dict[str, Ra
     assert fit.profiles[1, 0 if 0 not in hours else 100] == np.median(x)
 
 
-def test_hour_of_week_starts_on_monday() -> None:
-    """Monday 2024-01-01 00:00 UTC is the end of hour 167; an hour later hour 0 has been traded."""
-    monday = 1_704_067_200_000
-    assert hour_of_week(monday) == 167
-    assert hour_of_week(monday + 3_600_000) == 0
-    assert hour_of_week(monday + 3_600_001) == 1
-
-
 def test_quantile_entries_are_uniform_on_the_training_window(fit: FeatureFit, raw: dict[str, RawFeatures]) -> None:
     """Entry 15 is spread evenly over [0, 1] in training, as a quantile must be."""
     x = train_rows(fit, raw)[:, 15]
