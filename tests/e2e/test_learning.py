@@ -4,6 +4,8 @@ Everything between market and artefact is the product's: tapes, lanes, mask, col
 The markets are planted (`tests/e2e/planted.py`), the score is taken on markets that training never saw.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,9 +58,10 @@ def test_two_live_dimensions_reach_095_of_the_optimum() -> None:
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("seed", [2, 3])
 def test_two_live_dimensions_reach_095_with_other_seeds(seed: int) -> None:
-    """The same with two more seeds."""
-    found = score(learn(TWO_DIMENSIONS, seed), TWO_DIMENSIONS.make(FRESH, 2, 100_000))
-    assert found.fraction >= 0.95
+    """Two more seeds, twice as long: at 300 k steps seed 3 stands at 0.951, too near the bound to build on."""
+    recipe = replace(TWO_DIMENSIONS, env_steps=600_000)
+    found = score(learn(recipe, seed), recipe.make(FRESH, 2, 100_000))
+    assert found.fraction - 2 * found.error / BEST.value >= 0.95
 
 
 @pytest.mark.slow
