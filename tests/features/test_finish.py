@@ -115,14 +115,14 @@ def test_the_regime_filter_goes_on_within_a_segment_and_starts_anew_with_the_nex
 
 def test_a_close_finishes_the_coins_that_have_a_row_and_leaves_the_others() -> None:
     """Of two coins one has a row: it is finished as alone; the other's output and regime filter are untouched."""
-    values = np.tile(raw_row(), (2, 2, 1))
+    values = np.stack([np.tile(raw_row() + 1.0, (2, 1)), np.tile(raw_row(), (2, 1))])
     regimes, out = np.tile(new_regime(), (2, 1)), np.zeros((2, 52), dtype=np.float32)
     finish_close(
         np.array([0, 1]),
         values,
         np.ones((2, 2, 4), dtype=np.bool_),
         np.array([MONDAY_MS]),
-        np.array([[7, 7]], dtype=np.int32),
+        np.array([[3, 7]], dtype=np.int32),
         np.ones(4, dtype=np.bool_),
         profiles(),
         GRIDS,

@@ -45,7 +45,7 @@ def test_two_bars_by_hand() -> None:
 
 
 def test_bars_without_trade_count_as_volume_and_not_as_illiquidity() -> None:
-    """A silent bar lowers the volume level to its share and leaves the illiquidity where it was; windows forget."""
+    """A silent bar lowers the volume level to its share and leaves the illiquidity where it was."""
     s, out = liquidity_init(W), np.zeros(52)
     for quote in (100.0, 0.0):
         for _ in range(W.volume):
@@ -53,7 +53,15 @@ def test_bars_without_trade_count_as_volume_and_not_as_illiquidity() -> None:
         liquidity_emit(s, 0.01, out)
         assert out[30] == pytest.approx(0.0, abs=1e-12)
     assert out[28] == pytest.approx(math.log(1e-4))  # nothing traded in the window: the floor
+
+
+def test_a_bar_older_than_the_window_is_forgotten_by_all_but_the_slow_level() -> None:
+    """A bar of six times the illiquidity, 24 bars ago, stays in the slow mean only; equal volumes have no slope."""
+    s, out = liquidity_init(W), np.zeros(52)
+    liquidity_update(s, 0.006, 100.0, 0.001)
     for _ in range(W.liquidity):
-        liquidity_update(s, 0.0, 0.0, 0.001)
+        liquidity_update(s, 0.001, 100.0, 0.001)
     liquidity_emit(s, 0.01, out)
-    assert out[[30, 36]].tolist() == [0.0, 0.0]
+    weights = (79 / 81) ** np.arange(W.liquidity + 1)
+    assert out[30] == pytest.approx(-math.log(1 + 5 * weights[-1] / weights.sum()), rel=1e-9)
+    assert out[36] == 0.0

@@ -71,6 +71,21 @@ def test_every_coin_meets_the_leader_of_the_same_close() -> None:
     assert block.available[:, 0, IN_LEADER].all()
 
 
+@pytest.mark.parametrize(("missing", "there"), [((11,), True), ((10, 11), False)])
+def test_a_leader_that_is_away_longer_than_the_gap_is_not_read(missing: tuple[int, ...], there: bool) -> None:
+    """With one bar bridged the leader stands in with a flat one; from the second on its entries are 0 and said so."""
+    path = 0.001 * np.arange(12)
+    leader = [math.nan if t in missing else x for t, x in enumerate(path)]
+    block, _ = run({"A": list(2 * path), "Z": leader}, "Z", interval=12, gap=1)
+    assert block.row_count.tolist() == [1, 0]
+    assert bool(block.available[0, 0, IN_LEADER]) is there
+    assert block.values[0, 0, 42:47].any() == there
+    if there:
+        own, lead = 0.02, 0.009  # ten bars, the last of the leader's flat
+        assert block.values[0, 0, 44] == pytest.approx(2.0, rel=1e-9)
+        assert block.values[0, 0, 45] == pytest.approx((own - 2 * lead) / (0.002 * math.sqrt(10)), rel=1e-9)
+
+
 def test_ranks_and_breadth_are_those_of_the_coins_that_are_there() -> None:
     """Of three coins that rise 2, fall 1 and rise 1 the first leads; one listed too late and one away do not count."""
     t = np.arange(12) * 0.001
