@@ -32,8 +32,6 @@ __all__ = [
 _TAKE_PROFIT = 1
 _TIME_LIMIT = 3
 _POLICY_EXIT = 4
-_RISK_EXIT = 5
-_KILL_SWITCH = 6
 _EXIT = 4
 
 
@@ -128,8 +126,11 @@ def policy_exit(slot: Slot, bar: Bar, terms: Terms, rules: Rules) -> None:
 
 @law
 def outranks(reason: int, current: int) -> bool:
-    """Return whether a forced `reason` replaces `current`: kill switch over risk exit over everything else."""
-    return reason > current or current < _RISK_EXIT
+    """Return whether a forced `reason` replaces `current`: kill switch over risk exit over all that can be set.
+
+    `ExitReason` numbers them in that order.
+    """
+    return reason > current
 
 
 @law

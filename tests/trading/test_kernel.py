@@ -346,6 +346,13 @@ def test_the_end_of_the_data_sells_at_the_close_book() -> None:
     assert (lanes.terminated[0], lanes.truncated[0]) == (True, False)
 
 
+def test_the_end_of_the_data_cancels_a_working_entry() -> None:
+    """Nothing bought: the slot is idle, no trade is written."""
+    lanes = script([CALM] * 3, [ENTER, HOLD], at_end=True, **MAKER)
+    assert slot(lanes, "want", "mode", "placed") == (0, 0, 0)
+    assert len(lanes.trades()) == 0
+
+
 def test_a_truncated_episode_keeps_its_position() -> None:
     """No sale, no trade; the state still shows it."""
     lanes = script([CALM] * 3, [ENTER, HOLD])

@@ -1,7 +1,7 @@
 """Lanes: episodes, steps, records and restarts; the same whatever stands beside a lane and however it is stepped."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from huracan.errors import InvariantError
 from huracan.trading import KernelSettings, Lanes, Limits, Tape, Trades, legal_actions
-from huracan.trading.costs import DAY_MS
+from huracan.trading.costs import DAY_MS, make_cost_table
 from tests.trading.markets import CALM, lane_over, random_tape, settings_of, tape_of
 
 CONFIGS = [
@@ -301,6 +301,39 @@ def test_daily_equity_is_that_of_the_last_close_of_each_day() -> None:
         assert days.tolist() == [0, DAY_MS, 2 * DAY_MS]
         assert equity.tolist() == list(shown.values())
         assert (equity != 0).any() == (action == 2)
+
+
+def test_daily_equity_does_not_depend_on_where_decisions_fall() -> None:
+    """With k = 7 a day ends between decisions: a position, then dust alone, are marked at that day's last close."""
+    settings = settings_of(decision_interval_bars=7, hold_bars=2_000)
+    close = 10_000 + np.arange(5_000) % 50
+    bars = np.column_stack([close, close + 1, close - 1, close, np.full(5_000, 10**6)])
+    tape = tape_of(bars, settings)
+    slow, fast = lane_over(tape, settings, at_end=True), lane_over(tape, settings, at_end=True, every_bar=True)
+    marks = {}
+    while not fast.terminated[0]:
+        action = np.array([3 if fast.bar[0] < 1_000 else 4 if fast.bar[0] > 2_000 else 5])
+        if fast.due[0]:
+            slow.step(action)
+        fast.step(action)
+        marks[int(fast.bar_no[0]) // 1_440] = float(fast.equity[0])
+    assert slow.slots["coins"][0] == 501_000
+    assert slow.equity_curve(0)[1].tolist() == fast.equity_curve(0)[1].tolist() == list(marks.values())
+    assert len(set(marks.values())) == 4
+
+
+def test_each_day_has_its_own_costs() -> None:
+    """The spread doubles at midnight: the window of the first bar of the day already pays it, its close before not."""
+    settings = settings_of()
+    tape = tape_of([CALM] * 6, settings, numbers=[1_437, 1_438, 1_439, 1_440, 1_441, 1_442])
+    days = np.arange(2, dtype=np.int64) * DAY_MS
+    costs = make_cost_table("HAND/USDT", days, np.array([2, 4]), np.array([10**6, 700]), np.zeros(2))
+    lanes = lane_over(replace(tape, costs=costs), settings)
+    for action in (2, 4, 2, 5, 4):
+        lanes.step(np.array([action]))
+    trades = lanes.trades()
+    assert trades.value_in.tolist() == [1_000 * 10_001, 1_000 * 10_002]
+    assert trades.value_out.tolist() == [999 * 9_999, 999 * 9_998]
 
 
 def test_records_are_kept_only_when_asked_for() -> None:
