@@ -42,9 +42,9 @@ Timeframe = Literal["1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h"
 
 
 class Section(BaseModel):
-    """One block of settings: immutable, and an unknown key is an error."""
+    """One block of settings: immutable; an unknown key, and a number that is not finite, is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class DataSettings(Section):
@@ -304,7 +304,7 @@ def load_settings(
 
     Args:
         path: YAML file, or None for the defaults alone.
-        overrides: dotted keys from the command line, e.g. `{"ppo.lr": 1e-4}`; None values are left out.
+        overrides: dotted keys from the command line, e.g. `{"ppo.lr": 1e-4}`; None is a value like any other.
         environ: environment to read `HURACAN__SECTION__KEY` from; None reads the process's.
 
     Raises:
@@ -313,10 +313,13 @@ def load_settings(
     merged: dict[str, Any] = _read_yaml(path) if path else {}
     for name, value in sorted((os.environ if environ is None else environ).items()):
         if name.startswith("HURACAN__"):
-            _put(merged, name.removeprefix("HURACAN__").lower().split("__"), yaml.safe_load(value), name)
+            try:
+                loaded = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise ConfigError(f"environment variable {name}: the value is not YAML; quote it") from None
+            _put(merged, name.removeprefix("HURACAN__").lower().split("__"), loaded, name)
     for key, value in (overrides or {}).items():
-        if value is not None:
-            _put(merged, key.split("."), value, key)
+        _put(merged, key.split("."), value, key)
     try:
         return Settings(**merged)
     except ValidationError as error:
@@ -335,6 +338,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigError(f"configuration file {path} holds {type(loaded).__name__}, not sections of keys")
+    odd = [key for key in loaded if not isinstance(key, str)]
+    if odd:
+        raise ConfigError(f"configuration file {path}: {odd[0]!r} is no section; name one, e.g. ppo")
     return loaded
 
 
@@ -348,9 +354,13 @@ def _put(tree: dict[str, Any], keys: list[str], value: Any, name: str) -> None:
     tree[keys[-1]] = value
 
 
+_EXPECTED = {"tuple_type": "a list is needed, e.g. [a, b]", "model_type": "a section of keys is needed"}
+
+
 def _explain(error: ValidationError) -> str:
     parts = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         key = ".".join(str(part) for part in item["loc"]) or "settings"
-        parts.append("unknown key " + key if item["type"] == "extra_forbidden" else f"{key}: {item['msg']}")
+        said = _EXPECTED.get(item["type"], item["msg"])
+        parts.append("unknown key " + key if item["type"] == "extra_forbidden" else f"{key}: {said}")
     return "; ".join(parts)

@@ -166,8 +166,8 @@ def run(program: click.Command, arguments: Sequence[str] | None = None, name: st
         return error.exit_code
     except click.ClickException as error:
         return _fail(_usage(error, name), error.exit_code, debug)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; run the same command again to go on", EXIT_INTERRUPTED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(f"interrupted; {str(error) or 'run the same command again to go on'}", EXIT_INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE

@@ -42,7 +42,8 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
 
     Raises:
         DataError: shadow trading is not finished, its file is damaged, or the candles are others.
-        TrainingError: the training is not finished.
+        UsageError: the training is not finished.
+        TrainingError: a file of the training is damaged.
     """
     folder = home_folder() / "runs" / str(run_id)
     found = read_run(engine, run_id)

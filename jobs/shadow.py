@@ -33,7 +33,7 @@ from huracan.memory import (
     record_performance,
     write_trades,
 )
-from huracan.policy import Ensemble, Policy, load_artefact
+from huracan.policy import Artefact, Ensemble, Policy, load_artefact
 from huracan.shadow import (
     COIN_ACCOUNT,
     PORTFOLIO_ACCOUNT,
@@ -194,8 +194,9 @@ def shadow(
         TrainingError: workers keep dying; run again.
     """
     seeds = tuple(f"seed-{result.seed}" for result in versions[0].seeds) if versions else ()
+    trained = [(version, load_artefact(version.artefact)) for version in versions]  # faults show before Ray starts
     with ray_session(dataset.settings.ray):
-        tasks = [_start(dataset, fold, _units(dataset, fold, versions), seeds, Place(url, run_id)) for fold in folds]
+        tasks = [_start(dataset, fold, _units(dataset, fold, trained), seeds, Place(url, run_id)) for fold in folds]
         _await([ref for fold in tasks for ref in fold.refs], progress)
         outcomes = [fold.outcome(seeds) for fold in tasks]
     report = assess(outcomes, dataset.kernel, dataset.settings.shadow, run_id=run_id, policy_name=ENSEMBLE)
@@ -206,11 +207,10 @@ def shadow(
     return report
 
 
-def _units(dataset: Dataset, fold: Fold, versions: Sequence[Version]) -> list[Unit]:
-    """Load the versions of a fold and cut the tapes, with the features of their fit, to the test window."""
+def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefact]]) -> list[Unit]:
+    """Check the versions of a fold and cut the tapes, with the features of their fit, to the test window."""
     units = []
-    for version in sorted((version for version in versions if version.fold == fold.index), key=lambda v: v.scope):
-        artefact = load_artefact(version.artefact)
+    for version, artefact in sorted((pair for pair in trained if pair[0].fold == fold.index), key=lambda p: p[0].scope):
         card = artefact.card
         if card.data_fingerprint != dataset.summary.fingerprint:
             raise DataError(

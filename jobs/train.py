@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 import huracan
 from huracan.config import Settings, home_folder
 from huracan.env import Dataset
-from huracan.errors import ConfigError, UsageError
+from huracan.errors import ConfigError, DataError, UsageError
 from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
 from huracan.learn.cluster import ray_session
 from huracan.learn.progress import TensorBoardLog, TerminalProgress
@@ -98,6 +98,12 @@ def folds_of(dataset: Dataset) -> tuple[Fold, ...]:
         for tape in dataset.bare
         if tape.ready.any()
     }
+    if not histories:
+        longest = max(dataset.bare, key=len)
+        raise DataError(
+            f"{dataset.summary.source}: no symbol's history outlasts the warm-up of the features; the longest, "
+            f"{longest.symbol}, has {len(longest)} bars; give a longer history"
+        )
     return walk_forward_splits(
         histories, dataset.settings.walk_forward, bar_ms=kernel.base_ms, hold_bars=kernel.hold_bars
     )
@@ -118,6 +124,7 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
     """
     settings = dataset.settings
     folder = home_folder() / "runs" / str(run_id)
+    folder.mkdir(parents=True, exist_ok=True)  # a disk that refuses says so before Ray starts
     bar_ms = dataset.kernel.base_ms
     inner, judged = validation_split(folds[0].train, settings.search.validation_frac, folds[0].purge_bars, bar_ms)
     assert judged.end_ms <= min(fold.test.start_ms for fold in folds)
@@ -198,9 +205,11 @@ def _run(engine: Engine, dataset: Dataset, run_id: int | None, resume: bool) -> 
     with bind_run(run_id):
         try:
             yield run_id
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             finish_run(engine, run_id, "interrupted")
-            click.echo(f"run {run_id} interrupted; go on with --run-id {run_id}", err=True)
+            raise KeyboardInterrupt(f"what run {run_id} has finished is kept; go on with --run-id {run_id}") from None
+        except SystemExit:
+            finish_run(engine, run_id, "interrupted")
             raise
         except BaseException as error:
             finish_run(engine, run_id, "failed", f"{type(error).__name__}: {error}")

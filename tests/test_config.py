@@ -19,7 +19,7 @@ def test_the_nearest_source_wins(tmp_path: Path) -> None:
     """Command line beats environment beats file beats default, key by key."""
     path = _written(tmp_path, "ppo: {lr: 0.1, gamma: 0.5, lambda_: 0.6}")
     environ = {"HURACAN__PPO__LR": "0.2", "HURACAN__PPO__GAMMA": "0.7", "PATH": "x"}
-    settings = load_settings(path, {"ppo.lr": 0.3, "ppo.entropy_coeff": None}, environ)
+    settings = load_settings(path, {"ppo.lr": 0.3}, environ)
     assert (settings.ppo.lr, settings.ppo.gamma, settings.ppo.lambda_) == (0.3, 0.7, 0.6)
     assert settings.ppo.entropy_coeff == Settings().ppo.entropy_coeff
 
@@ -43,6 +43,9 @@ def test_the_environment_is_typed_by_yaml() -> None:
         ({"ppo.lr": "fast"}, "ppo.lr"),
         ({"ppo.lr": -1}, "ppo.lr"),
         ({"ppo.lr": float("nan")}, "ppo.lr"),
+        ({"ppo.lr": float("inf")}, "ppo.lr"),
+        ({"ppo.lr": None}, "ppo.lr"),
+        ({"data.symbols": "BTC/USDT"}, "data.symbols: a list is needed"),
         ({"ppo": 3}, "ppo"),
         ({"ppo.minibatch_size": 9_000}, "ppo.minibatch_size 9000 exceeds ppo.train_batch_size 8192"),
         ({"env.num_envs": 10_000}, "env.num_envs 10000 exceeds"),
@@ -58,8 +61,22 @@ def test_a_bad_value_is_one_line_that_names_it(overrides: dict[str, object], nam
     assert "\n" not in str(caught.value)
 
 
+def test_nothing_given_on_the_command_line_resets_an_optional_setting(tmp_path: Path) -> None:
+    """`--set trading.hold_bars=null` goes back to "from the timeframe", whatever the file says."""
+    path = _written(tmp_path, "trading: {hold_bars: 7}")
+    assert load_settings(path, {"trading.hold_bars": None}, {}).trading.hold_bars is None
+
+
+def test_a_variable_that_is_not_yaml_is_named() -> None:
+    """A broken value in the environment is refused by the variable's name, on one line."""
+    with pytest.raises(ConfigError, match=r"HURACAN__PPO__LR: the value is not YAML"):
+        load_settings(None, None, {"HURACAN__PPO__LR": "["})
+
+
 @pytest.mark.parametrize(
-    "text", ["ppo: [", "- a list", "just text", "\x00"], ids=["not yaml", "a list", "a text", "a control character"]
+    "text",
+    ["ppo: [", "- a list", "just text", "\x00", "1: 2"],
+    ids=["not yaml", "a list", "a text", "a control character", "a number for a section"],
 )
 def test_a_bad_file_is_one_line_that_names_it(tmp_path: Path, text: str) -> None:
     """A file that is not YAML, or not sections of keys, is refused by its path."""

@@ -53,6 +53,7 @@ def _program(raised: BaseException | None = None) -> click.Group:
         (DatabaseError("two\nlines at x://u:hunter2@h"), 1, "error: two lines at x://u:***@h\n"),
         (HuracanError("bad"), 1, "error: bad\n"),
         (KeyboardInterrupt(), 130, "error: interrupted; run the same command again to go on\n"),
+        (KeyboardInterrupt("go on with --run-id 7"), 130, "error: interrupted; go on with --run-id 7\n"),
         (click.Abort(), 130, "error: interrupted; run the same command again to go on\n"),
         (click.exceptions.Exit(1), 1, ""),
         (FileNotFoundError(errno.ENOENT, "No such file", "/x"), 1, "error: No such file /x; check the path"),

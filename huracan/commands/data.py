@@ -55,14 +55,17 @@ def quality(terminal: Terminal, folder: Path | None) -> None:
     terminal.show(verdicts, lambda: terminal.table("quality", columns, rows))
     refused = [verdict.report.symbol for verdict in verdicts if not verdict.accepted]
     if refused:
-        raise RefusedError(f"{len(refused)} of {len(verdicts)} symbols are unfit for training: {', '.join(refused)}")
+        raise RefusedError(
+            f"{_folder(terminal, folder)}: {len(refused)} of {len(verdicts)} symbols are unfit for training: "
+            f"{', '.join(refused)}; mend the data or change the settings that the verdicts name"
+        )
 
 
 @command(data, "synth")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True)
 @click.option("--timeframe", default="1m", show_default=True)
-@click.option("--bars", type=click.IntRange(min=1), help="Length of every history.")
+@click.option("--bars", type=click.IntRange(min=2), help="Length of every history.")
 @click.option("--planted", type=click.IntRange(min=0), help="Coins with an edge.")
 @click.option("--null", type=click.IntRange(min=0), help="Coins without one.")
 def synth(

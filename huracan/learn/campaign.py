@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 
 from huracan.config import PpoSettings
 from huracan.env import Dataset
-from huracan.errors import TrainingError
-from huracan.learn.checkpoint import write_atomically
+from huracan.errors import TrainingError, UsageError
+from huracan.learn.checkpoint import first_line, write_atomically
 from huracan.learn.recipe import MarketStore, WindowRecipe
 from huracan.learn.remote import train_many
 from huracan.learn.search import SearchPlan, Trial, search
@@ -146,7 +146,8 @@ def read_campaign(folder: Path) -> Campaign:
     """Return the finished campaign in `folder`.
 
     Raises:
-        TrainingError: there is none, or its file is damaged.
+        UsageError: there is none: the training is not finished.
+        TrainingError: a file of it is damaged.
     """
     path = folder / _CAMPAIGN_NAME
     try:
@@ -163,9 +164,11 @@ def read_campaign(folder: Path) -> Campaign:
             PpoSettings(**document["ppo"]), tuple(_trial(item) for item in document["trials"]), tuple(versions)
         )
     except FileNotFoundError:
-        raise TrainingError(f"{path} is missing: the training is not finished; resume it") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is damaged ({error}); resume the training to write it again") from None
+        raise UsageError(f"{path} is missing: the training is not finished; resume it") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TrainingError(
+            f"{path} is damaged ({first_line(error)}); resume the training, or train a new run when it is done"
+        ) from None
 
 
 def _frozen(
@@ -180,8 +183,8 @@ def _frozen(
         try:
             document = json.loads(path.read_bytes())
             return PpoSettings(**document["ppo"]), tuple(_trial(item) for item in document["trials"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(f"{path} is damaged ({error}); remove it to search again") from None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise TrainingError(f"{path} is damaged ({first_line(error)}); remove it to search again") from None
     train = window.train
     recipe = store.window(train.start_ms, train.end_ms, train.symbols, settings.search.seed)
     spec = recipe.spec(settings.ppo, settings.shadow.seeds[0], settings.search.env_steps)

@@ -12,7 +12,7 @@ import safetensors.numpy
 from huracan.errors import ArtefactError, TrainingError
 from huracan.learn.learner import LearnerState
 
-__all__ = ["load_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = ["first_line", "load_checkpoint", "save_checkpoint", "write_atomically"]
 
 _PARAMETER, _MOMENT, _SHUFFLE, _META = "parameter/", "moment/", "shuffle", "huracan"
 
@@ -31,9 +31,11 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(staging, path)
-    except OSError as error:
+    except BaseException as error:
         staging.unlink(missing_ok=True)
-        raise TrainingError(f"{path} cannot be written: {error.strerror}; free space, then resume the run") from None
+        if isinstance(error, OSError):
+            raise TrainingError(f"{path} cannot be written: {error.strerror}; free space, then go on") from None
+        raise
 
 
 def save_checkpoint(path: Path, spec_sha256: str, state: LearnerState, extra: dict[str, Any]) -> None:
@@ -80,9 +82,18 @@ def load_checkpoint(path: Path, spec_sha256: str) -> tuple[LearnerState, dict[st
             int(meta["env_steps"]),
             tensors[_SHUFFLE],
         )
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise ArtefactError(f"{path} is not a usable checkpoint ({error}); remove it to train from the start") from None
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+        raise ArtefactError(
+            f"{path} is not a usable checkpoint ({first_line(error)}); remove it to train from the start"
+        ) from None
     return state, meta["extra"]
+
+
+def first_line(error: BaseException) -> str:
+    """Return what a parser complained of in one line: a missing key by its name, a validator's list by its head."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _with_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import torch
 
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec, build_algorithm, learner_state, restore_learner, trained_net
-from huracan.learn.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from huracan.learn.checkpoint import first_line, load_checkpoint, save_checkpoint, write_atomically
 from huracan.policy import PolicyNet
 from huracan.policy.artefact import export_artefact
 from huracan.policy.card import PolicyCard
@@ -318,8 +318,10 @@ def read_result(folder: Path) -> TrainResult | None:
         return TrainResult(**document, curve=curve, artefact=artefact)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path} is damaged ({error}); remove its folder to train this seed again") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise TrainingError(
+            f"{path} is damaged ({first_line(error)}); remove its folder to train this seed again"
+        ) from None
 
 
 def spec_sha256(spec: AlgorithmSpec) -> str:

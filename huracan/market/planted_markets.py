@@ -221,8 +221,10 @@ def write_synthetic(folder: Path, spec: SyntheticSpec, seed: int) -> tuple[Marke
         What was planted, sorted by symbol.
 
     Raises:
-        DataError: the folder cannot be written, or the timeframe is unknown.
+        DataError: the folder cannot be written, the timeframe is unknown, or the spec asks for no market.
     """
+    if spec.planted + spec.null == 0:
+        raise DataError(f"{folder}: planted and null are both 0, which is no market; ask for at least one coin")
     truths = []
     for index in range(spec.planted + spec.null):
         symbol = _symbol(index, spec.planted)

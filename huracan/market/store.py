@@ -47,6 +47,9 @@ def read_rows(path: Path) -> Rows:
     """
     with _opened(path) as file:
         schema = file.schema_arrow
+        twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+        if twice:
+            raise DataError(f"{path}: column {', '.join(twice)} is there more than once; keep one of each name")
         missing = [name for name in ("timestamp", *REQUIRED_COLUMNS) if name not in schema.names]
         if missing:
             raise DataError(
@@ -214,11 +217,12 @@ def open_folder(path: Path, timeframe: str | None = None) -> CandleFolder:
         DataError: there is no such folder, no file in it, a file is unreadable or badly named, or timeframes differ.
     """
     if not path.is_dir():
-        raise DataError(f"{path}: there is no such folder; give the folder that holds the Parquet files")
+        fault = "is a file, not a folder" if path.exists() else "there is no such folder"
+        raise DataError(f"{path}: {fault}; give the folder that holds the Parquet files")
     if timeframe is not None:
         timeframe_ms(timeframe)
     stores = [name for name in TIMEFRAMES if (path / name).is_dir()]
-    files = {stem_to_symbol(file.stem): file for file in _parquet_files(path)}
+    files = {_symbol_of(file): file for file in _parquet_files(path)}
     if not files and stores:
         if timeframe is None and len(stores) > 1:
             raise DataError(f"{path}: holds the timeframes {', '.join(stores)}; give one of these folders")
@@ -243,8 +247,10 @@ def read_times(path: Path) -> NDArray[np.int64]:
         DataError: the file cannot be read, holds no row, or has no usable `timestamp`.
     """
     with _opened(path) as file:
-        if "timestamp" not in file.schema_arrow.names:
-            raise DataError(f"{path}: column timestamp is missing; name the open time of each bar timestamp")
+        found = file.schema_arrow.names.count("timestamp")
+        if found != 1:
+            count = "missing" if found == 0 else "there more than once"
+            raise DataError(f"{path}: column timestamp is {count}; name the open time of each bar timestamp")
         table = file.read(columns=["timestamp"])
     if table.num_rows == 0:
         raise DataError(f"{path}: the file holds no rows; download it again or remove it")

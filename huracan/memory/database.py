@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 DRIVER = "postgresql+psycopg2"
-UNREACHABLE = re.compile("connection|connect to server|translate host name|timeout expired")
+UNREACHABLE = re.compile("connection|connect to server|translate host name|timeout expired|invalid port")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from huracan.errors import DataError
+from huracan.market import atomic_file
 from huracan.report.figures import costs_figure, equity_figure, exits_figure, learning_figure, trades_figure
 from huracan.report.model import ReportData
 
@@ -24,15 +23,11 @@ def write_report(data: ReportData, folder: Path) -> tuple[Path, Path]:
     Raises:
         DataError: the folder cannot be written (no permission, no space).
     """
-    html_path, json_path = folder / "report.html", folder / "report.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in ((html_path, render_html(data)), (json_path, render_json(data))):
-            partial = path.with_suffix(path.suffix + ".partial")
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-    except OSError as error:
-        raise DataError(f"report cannot be written to {folder}: {error.strerror}; free space or choose --out") from None
+    texts = {folder / "report.html": render_html(data), folder / "report.json": render_json(data)}
+    for path, text in texts.items():
+        with atomic_file(path) as file:
+            file.write(text.encode("utf-8"))
+    html_path, json_path = texts
     return html_path, json_path
 
 

@@ -134,6 +134,11 @@ def walk_forward_splits(
     start_day, end_day = _calendar(histories)
     history_days = end_day - start_day
     test_days, train_days = _lengths(history_days, settings)
+    if train_days <= 0:
+        raise DataError(
+            f"walk-forward: {settings.folds} test windows of {test_days} days leave nothing of {history_days} usable "
+            "days to train on; give a longer history or lower walk_forward.folds or test_days"
+        )
     purge = hold_bars + execution_delay_bars + 1
     embargo = settings.embargo_bars
     if embargo is None:

@@ -122,9 +122,11 @@ def _common_divisor(values: NDArray[np.float64], decimals_max: int, slack: float
     if not len(values):
         return Decimal(1)
     for decimals in range(decimals_max + 1):
-        scaled = values * 10.0**decimals
-        whole = np.rint(scaled)
-        if np.all(np.abs(scaled - whole) <= whole * slack) and whole.max() < _EXACT_MAX:
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd prices overflow, and an infinity fits no tick
+            scaled = values * 10.0**decimals
+            whole = np.rint(scaled)
+            fits = np.all(np.abs(scaled - whole) <= whole * slack)
+        if fits and whole.max() < _EXACT_MAX:
             return Decimal(int(np.gcd.reduce(np.unique(whole.astype(np.int64))))).scaleb(-decimals)
     return None
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from huracan.config import DataSettings
 from huracan.errors import DataError
-from huracan.market import Candles, CandleStore, Rows, candles_from_rows, read_metadata, timeframe_ms
+from huracan.market import Candles, CandleStore, Rows, candles_from_rows, read_metadata, symbol_to_stem, timeframe_ms
 from huracan.venue.public import PAGE_BARS, Listing, PublicVenue
 
 __all__ = ["DownloadSummary", "Progress", "SymbolDownload", "download"]
@@ -89,6 +89,8 @@ def download(
         raise DataError(f"the range from {start_ms} to {end_ms} ms is empty; let the start lie before the end")
     if not symbols:
         raise DataError("no symbol to download; name at least one, e.g. BTC/USDT")
+    for symbol in symbols:
+        symbol_to_stem(symbol)  # refused before the first request
     store = CandleStore(folder)
     opened = venue or PublicVenue(settings.exchange, settings.exchange_url)
     before = opened.requests

@@ -220,7 +220,10 @@ class PublicVenue:
             if f'"code":{_UNKNOWN_SYMBOL}' in text.replace(" ", ""):
                 raise DataError(f"{what}: the symbol is unknown ({text}); write it as ccxt does") from None
             raise VenueError(f"{what}: HTTP {status}: {text}") from None
-        return text if status is None else f"HTTP {status}: {text}", True
+        if status is None:  # ccxt says what it asked for, its cause says what went wrong
+            cause = " ".join(str(error.__cause__ or error.__context__ or "").split())[-120:]
+            return f"no reply ({cause or text})", True
+        return f"HTTP {status}: {text}", True
 
     def _wait_for_budget(self, budget: WeightBudget, weight: int) -> None:
         while wait_ms := budget.reserve(weight, self._clock.now_ms()):

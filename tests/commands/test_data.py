@@ -26,7 +26,7 @@ def test_candles_are_made_listed_and_judged(tmp_path: Path, capsys: pytest.Captu
     assert run(cli, ["data", "quality", folder, "--set", "quality.history_min_bars=501"]) == 3
     shown = capsys.readouterr()
     assert "500 bars are fewer than quality.history_min_bars 501" in shown.out
-    assert shown.err.startswith("error: 2 of 2 symbols are unfit for training: BTC/USDT, REV1/USDT")
+    assert shown.err.startswith(f"error: {folder}: 2 of 2 symbols are unfit for training: BTC/USDT, REV1/USDT")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from huracan.env import Dataset
-from huracan.errors import TrainingError
+from huracan.errors import TrainingError, UsageError
 from huracan.learn.campaign import ALL_COINS, SearchWindow, TrainWindow, read_campaign, run_campaign
 from huracan.learn.search import Trial
 from huracan.learn.train import CurvePoint
@@ -84,7 +84,7 @@ def test_one_policy_per_coin_when_configured(candles: Path, tmp_path: Path) -> N
 
 def test_an_unfinished_or_damaged_campaign_says_so(tmp_path: Path) -> None:
     """Shadow trading must not start from half a training."""
-    with pytest.raises(TrainingError, match="not finished"):
+    with pytest.raises(UsageError, match="not finished"):
         read_campaign(tmp_path)
     (tmp_path / "campaign.json").write_text(json.dumps({"ppo": {}}))
     with pytest.raises(TrainingError, match="damaged"):

@@ -177,7 +177,7 @@ class TestFolder:
         """No folder, a file instead of it, and a folder without candles are one line each."""
         with pytest.raises(DataError, match="no such folder"):
             open_folder(tmp_path / "nowhere")
-        with pytest.raises(DataError, match="no such folder"):
+        with pytest.raises(DataError, match="is a file, not a folder"):
             open_folder(write(tmp_path / "x" / "ADA-USDT.parquet", columns()))
         (tmp_path / "empty").mkdir()
         with pytest.raises(DataError, match=r"holds no \.parquet file"):
