@@ -4,7 +4,9 @@ A candidate is trained with several seeds side by side. Its objective is what th
 costs, on a validation window inside the training data: never the training return, never a bar of a test window.
 """
 
+import logging
 import os
+import pickle
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,6 +22,7 @@ from ray.tune.search.optuna import OptunaSearch
 from huracan.config import PpoSettings, SearchSettings
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
+from huracan.learn.checkpoint import first_line
 from huracan.learn.train import Trainer
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
@@ -143,7 +146,7 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
         sink: told about every change of a trial.
 
     Raises:
-        TrainingError: no candidate reached its full length.
+        TrainingError: no candidate reached its full length, or what Tune keeps in `folder` cannot be written or read.
     """
     if plan.settings.num_samples == 0:
         raise TrainingError("search.num_samples is 0: there is nothing to search")
@@ -156,19 +159,17 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the sink shows progress; Tune's own tables would interleave with it
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune's would swallow Ctrl-C, and stay after the search
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _telling(sink, plan.settings.env_steps):
-        if tune.Tuner.can_restore(str(path)):
-            tuner = tune.Tuner.restore(
-                str(path),
-                trainable,
-                resume_unfinished=True,
-                restart_errored=True,
-                param_space=search_space(plan.spec.ppo),
-            )
-        else:
-            tuner = _new_tuner(trainable, plan, path)
-        grid = tuner.fit()
-    trials = tuple(_trial_of_result(result, plan) for result in grid)
+    for name in ("ray.tune", "ray.train"):  # Tune logs the traceback of whatever fails; the reason is raised below
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with _telling(sink, plan.settings.env_steps):
+            grid = _tuner(trainable, plan, path).fit()
+        trials = tuple(_trial_of_result(result, plan) for result in grid)
+    except (OSError, EOFError, ValueError, pickle.PickleError, tune.TuneError) as error:
+        raise TrainingError(
+            f"the search in {path} cannot go on ({first_line(error)}); free space, then resume the run, or remove that "
+            "folder to search anew"
+        ) from error
     ranked = sorted(trials, key=lambda trial: -_objective(trial))
     whole = [trial for trial in ranked if trial.score is not None and not trial.stopped_early]
     if not whole:
@@ -223,7 +224,16 @@ def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str,
     }
 
 
-def _new_tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
+def _tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
+    """Return the tuner that goes on with the search in `path`, or begins it."""
+    if tune.Tuner.can_restore(str(path)):
+        return tune.Tuner.restore(
+            str(path),
+            trainable,
+            resume_unfinished=True,
+            restart_errored=True,
+            param_space=search_space(plan.spec.ppo),
+        )
     settings = plan.settings
     space = search_space(plan.spec.ppo)
     first = {name: value for name, value in given_params(plan.spec.ppo).items() if name in space}

@@ -1,4 +1,4 @@
-"""Ctrl-C as a terminal sends it, to the whole process group: one line, exit 130, and the same run goes on."""
+"""Ctrl-C as a terminal sends it, to the whole process group: one line, exit 130, and the run goes on to its end."""
 
 import json
 import os

@@ -99,3 +99,12 @@ def test_the_space_holds_whatever_is_configured() -> None:
     assert 0.9 in space["ppo.gamma"].categories
     assert 0.3 in space["ppo.weight_decay"].categories
     assert "ppo.entropy_coeff" not in space
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle"])
+def test_a_search_whose_state_is_damaged_says_so(content: bytes, tmp_path: Path) -> None:
+    """What a full disk left of Tune's own files is one line that names the folder, not a traceback of a pickle."""
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "tuner.pkl").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"search cannot go on .*remove that folder"):
+        search(plan(), tmp_path, Notes())
