@@ -6,6 +6,7 @@ HuracanError                  1
 │   ├── DataError             2   candles are missing, unreadable or unfit
 │   └── ArtefactError         2   a policy artefact fails one of its checks
 ├── DatabaseError             1   Postgres cannot be reached, or its schema is not ours
+├── FencedError               1   another executor holds the account's lease
 ├── VenueError                1   an exchange did not answer as its protocol says
 ├── TrainingError             1   training cannot go on (non-finite loss, no runner left)
 ├── RefusedError              3   a gate or a risk rule said no
@@ -20,6 +21,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DatabaseError",
+    "FencedError",
     "HuracanError",
     "InvariantError",
     "RefusedError",
@@ -55,6 +57,10 @@ class ArtefactError(UsageError):
 
 class DatabaseError(HuracanError):
     """Postgres cannot be reached, or its schema is not the one this version needs."""
+
+
+class FencedError(HuracanError):
+    """Another executor has acquired the account's lease: stop at once, send nothing, write nothing."""
 
 
 class VenueError(HuracanError):

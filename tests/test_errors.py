@@ -13,6 +13,7 @@ FAMILY = {
     "DataError": (2, errors.UsageError),
     "ArtefactError": (2, errors.UsageError),
     "DatabaseError": (1, errors.HuracanError),
+    "FencedError": (1, errors.HuracanError),
     "VenueError": (1, errors.HuracanError),
     "TrainingError": (1, errors.HuracanError),
     "RefusedError": (3, errors.HuracanError),
