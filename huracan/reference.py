@@ -35,11 +35,26 @@ def settings_table() -> str:
         model = section.annotation
         assert isinstance(model, type), section_name
         assert issubclass(model, BaseModel), section_name
-        for name, field in model.model_fields.items():
-            kind = _type_name(field.annotation) + _bounds(field)
-            cells = (f"`{section_name}.{name}`", kind, _default(field.default), field.description or "")
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines += _rows(section_name, model)
     return "\n".join(lines) + "\n"
+
+
+def _rows(prefix: str, model: type[BaseModel]) -> list[str]:
+    """Return a section's rows; a list of sections is followed by the keys of one of them, `section.list[].key`."""
+    lines = []
+    for name, field in model.model_fields.items():
+        kind = _type_name(field.annotation) + _bounds(field)
+        default = "needed" if field.is_required() else _default(field.default)
+        cells = (f"`{prefix}.{name}`", kind, default, field.description or "")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        for part in get_args(field.annotation):
+            if _is_section(part):
+                lines += _rows(f"{prefix}.{name}[]", part)
+    return lines
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def document_with_table(document: str) -> str:
@@ -69,6 +84,8 @@ def _type_name(annotation: Any) -> str:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join("none" if part is type(None) else _type_name(part) for part in arguments)
+    if _is_section(annotation):
+        return "sections"
     if origin is tuple:
         if arguments[-1] is Ellipsis:
             return f"list of {_type_name(arguments[0])}"

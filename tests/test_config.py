@@ -51,6 +51,11 @@ def test_the_environment_is_typed_by_yaml() -> None:
         ({"env.num_envs": 10_000}, "env.num_envs 10000 exceeds"),
         ({"data.timeframe": "7m"}, "data.timeframe"),
         ({"ppo": 3, "ppo.lr": 1}, "ppo is a value, not a section"),
+        ({"risk.protections": [{"method": "CooldownPeriod", "trade_limit": 2}]}, "CooldownPeriod has no parameter"),
+        ({"risk.protections": [{"method": "MaxDrawdown", "only_per_pair": True}]}, "MaxDrawdown has no parameter"),
+        ({"risk.protections": [{"method": "Cooldown"}]}, "risk.protections.0.method"),
+        ({"risk.breaker_triggers": ["luck"]}, "risk.breaker_triggers.0"),
+        ({"execution.recv_window_ms": 60_001}, "execution.recv_window_ms"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_it(overrides: dict[str, object], named: str) -> None:

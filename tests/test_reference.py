@@ -39,6 +39,7 @@ def test_every_setting_is_in_the_table_with_a_meaning() -> None:
         for name in field.annotation.model_fields:  # type: ignore[union-attr]
             assert f"| `{section}.{name}` |" in table
     assert "|  |" not in table
+    assert "| `risk.protections[].method` |" in table
 
 
 def test_a_document_without_the_markers_is_refused() -> None:
