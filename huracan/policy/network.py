@@ -5,7 +5,7 @@ Normaliser and mask are part of the module, so that learner, shadow and serving 
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from huracan.features.layout import (
     S_SIZE_FRAC,
     STATE_SIZE,
 )
+from huracan.policy.rows import ILLEGAL_LOGIT, NUM_ACTIONS
 
 __all__ = [
     "ILLEGAL_LOGIT",
@@ -38,9 +39,6 @@ __all__ = [
     "use_one_thread",
 ]
 
-NUM_ACTIONS: Final = 6
-ILLEGAL_LOGIT: Final = -1e9
-"""Finite, so that probability and gradient are exactly 0 and no NaN can arise; its probability underflows to 0."""
 MASK_ENTRIES: Final = (
     S_IS_LONG,
     S_IS_SHORT,
@@ -189,6 +187,17 @@ class PolicyNet(nn.Module):
         """Return float32[N, 80], scaled and clipped, entries that training lacked set to 0."""
         known = torch.where(self.available, states, 0.0)
         return torch.clamp((known - self.center) / self.scale, -self.clip, self.clip)
+
+    @property
+    def scaling(self) -> tuple[npt.NDArray[Any], ...]:
+        """Return (center, scale, clip float32[80], available bool[80]) as arrays, what `normalise` applies."""
+        return self.center.numpy(), self.scale.numpy(), self.clip.numpy(), self.available.numpy()
+
+    @property
+    def head_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (weight float32[7, H], bias float32[7]): the rows of the six logits, then the value's."""
+        weight = torch.cat((self.policy_head.weight, self.value_head.weight))
+        return weight, torch.cat((self.policy_head.bias, self.value_head.bias))
 
     def heads(self, normalised: torch.Tensor, legal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (masked logits float32[N, 6], value float32[N]) of states that went through `normalise`.

@@ -171,7 +171,7 @@ def _chance_row(chance: ChanceSummary, rate: float, days: int) -> ResultRow:
     curve = np.cumsum(chance.daily)
     drawdown = float(np.max(np.maximum.accumulate(np.concatenate([[0.0], curve])) - np.concatenate([[0.0], curve])))
     return ResultRow(
-        name=f"random (mean of {chance.copies})",
+        name=f"random, {chance.copies} copies (interval over copies)",
         trades=round(chance.trades_mean),
         net=rate * chance.pnl_total_mean,
         net_per_day=Estimate(

@@ -50,6 +50,7 @@ MARKET = np.dtype(
         ("tick_step", "f8"),
         ("capital", "f8"),
         ("first_bar", "i8"),
+        ("end_bar", "i8"),
         ("first_row", "i8"),
         ("end_row", "i8"),
         ("first_day", "i8"),
@@ -95,7 +96,8 @@ def build_deck(tapes: Sequence[Tape], settings: KernelSettings) -> Deck:
         _fill_bars(bars[first_bar[i] : first_bar[i + 1]], tape, int(first_day[i]))
         _fill_days(days[first_day[i] : first_day[i + 1]], tape)
         _fill_market(markets[i], tape, settings)
-        markets[i]["first_bar"], markets[i]["first_day"] = first_bar[i], first_day[i]
+        markets[i]["first_bar"], markets[i]["end_bar"] = first_bar[i], first_bar[i + 1]
+        markets[i]["first_day"] = first_day[i]
         markets[i]["first_row"], markets[i]["end_row"] = first_row[i], first_row[i + 1]
     rows = np.concatenate([*(tape.rows + first_bar[i] for i, tape in enumerate(tapes)), [_NEVER]])
     single = len(tapes) == 1 and tapes[0].features.flags.writeable and tapes[0].features.flags.c_contiguous

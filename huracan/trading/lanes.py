@@ -13,7 +13,7 @@ from huracan.trading.account import ACCOUNT_SIZE
 from huracan.trading.deck import TERMS, build_deck
 from huracan.trading.settings import RULES, KernelSettings, Limits
 from huracan.trading.slot import SLOT
-from huracan.trading.stepping import LANE, LaneArrays, Records, begin_lanes, step_lanes
+from huracan.trading.stepping import LANE, LaneArrays, Records, begin_lanes, place_lanes, step_lanes
 from huracan.trading.tape import COST_SCALE_MAX, Tape
 from huracan.trading.trades import Trades
 
@@ -127,28 +127,32 @@ class Lanes:
             InvariantError: an argument breaks one of these conditions.
         """
         arrays, deck = self._arrays, self._deck
-        which = np.ascontiguousarray(lanes, dtype=np.int64)
-        for lane, market, first, last in zip(which, tape, start, stop, strict=True):
-            row = int(np.searchsorted(self._tapes[market].rows, first))
-            if row == len(self._tapes[market].rows) or self._tapes[market].rows[row] != first:
-                raise InvariantError(f"{self._tapes[market].symbol}: no decision is due at bar {first}, start at one")
-            if not first + 2 <= last <= len(self._tapes[market]):
-                raise InvariantError(
-                    f"{self._tapes[market].symbol}: bars {first} to {last} leave no bar to trade, or the tape "
-                    f"({len(self._tapes[market])} bars)"
-                )
-            state = arrays.lane[lane]
-            state["tape"] = market
-            state["at"] = first + deck.markets[market]["first_bar"]
-            state["stop"] = last + deck.markets[market]["first_bar"]
-            state["row"] = row + deck.markets[market]["first_row"]
-        arrays.slots[which] = np.zeros(1, SLOT)
-        arrays.lane["at_end"][which] = at_end
-        arrays.lane["scale"][which] = 1.0 if cost_scale is None else cost_scale
-        arrays.load[which] = 0.0 if load is None else load
-        if not (np.all(arrays.lane["scale"][which] >= 0) and np.all(arrays.lane["scale"][which] <= COST_SCALE_MAX)):
+        which, market, first, last = (
+            np.ascontiguousarray(column, dtype=np.int64) for column in (lanes, tape, start, stop)
+        )
+        ends = np.ascontiguousarray(at_end, dtype=np.bool_)
+        if not len(which) == len(market) == len(first) == len(last) == len(ends):
+            raise InvariantError(f"{len(which)} lanes need as many markets, starts, stops and ends")
+        if len(which) and not 0 <= which.min() <= which.max() < self.num_lanes:
+            raise InvariantError(f"lanes {which.min()} to {which.max()}: there are 0 to {self.num_lanes - 1}")
+        misplaced = place_lanes(deck, arrays, which, market, first, last, ends)
+        if misplaced >= 0:
+            raise InvariantError(self._misplaced(int(market[misplaced]), int(first[misplaced]), int(last[misplaced])))
+        scale = np.ones(len(which)) if cost_scale is None else cost_scale
+        if not (np.all(scale >= 0) and np.all(scale <= COST_SCALE_MAX)):
             raise InvariantError(f"cost_scale {cost_scale} leaves [0, {COST_SCALE_MAX}], where all integers are exact")
+        arrays.lane["scale"][which] = scale
+        arrays.load[which] = 0.0 if load is None else load
         begin_lanes(deck, arrays, self._records, self._rules, self._limits, which)
+
+    def _misplaced(self, market: int, first: int, last: int) -> str:
+        """Return why no episode runs from bar `first` to before bar `last` of a market."""
+        if not 0 <= market < len(self._tapes):
+            return f"there is no market {market}: the lanes have {len(self._tapes)} tapes"
+        tape = self._tapes[market]
+        if first not in tape.rows:
+            return f"{tape.symbol}: no decision is due at bar {first}, start at one"
+        return f"{tape.symbol}: bars {first} to {last} leave no bar to trade, or the tape ({len(tape)} bars)"
 
     def step(
         self,

@@ -18,7 +18,7 @@ from huracan.trading.settings import Limits, Rules
 from huracan.trading.slot import Slot
 from huracan.trading.trader_law import act, force_exit
 
-__all__ = ["LANE", "LaneArrays", "Records", "begin_lanes", "step_lanes"]
+__all__ = ["LANE", "LaneArrays", "Records", "begin_lanes", "place_lanes", "step_lanes"]
 
 LANE = np.dtype(
     [
@@ -84,6 +84,32 @@ class Records(NamedTuple):
     exit_no: NDArray[np.int64]
     states: NDArray[np.float32]
     daily: NDArray[np.float64]
+
+
+@njit(cache=True, error_model="numpy")
+def place_lanes(
+    deck: Deck, lanes: LaneArrays, which: Ints, tape: Ints, start: Ints, stop: Ints, at_end: NDArray[np.bool_]
+) -> int:
+    """Give each lane of `which` its market and span with an empty account; returns the first that cannot, else -1."""
+    for n in range(len(which)):
+        if not 0 <= tape[n] < len(deck.markets):
+            return n
+        lane, market = lanes.lane[which[n]], deck.markets[tape[n]]
+        at, end = start[n] + market.first_bar, stop[n] + market.first_bar
+        row = market.first_row + np.searchsorted(deck.rows[market.first_row : market.end_row], at)
+        if row == market.end_row or deck.rows[row] != at or end < at + 2 or end > market.end_bar:
+            return n
+        lane.tape = tape[n]
+        lane.at = at
+        lane.stop = end
+        lane.row = row
+        lane.at_end = at_end[n]
+        slot = lanes.slots[which[n]]
+        slot.coins = 0
+        slot.cash = 0
+        slot.fee = 0
+        clear_trade(slot)
+    return -1
 
 
 @njit(cache=True, error_model="numpy")
