@@ -43,7 +43,7 @@ class Side(StrEnum):
 
 
 class OrderKind(StrEnum):
-    """How an order meets the book; `STOP` is the lower leg of an OCO and is never sent alone."""
+    """How an order meets the book; `STOP` is the lower leg of an OCO; `OTHER` is an order not of ours."""
 
     FOK = "FOK"
     IOC = "IOC"
@@ -51,6 +51,7 @@ class OrderKind(StrEnum):
     MARKET = "MARKET"
     LIMIT = "LIMIT"
     STOP = "STOP"
+    OTHER = "OTHER"
 
 
 class VenueStatus(StrEnum):
@@ -102,6 +103,7 @@ class RejectCode(StrEnum):
     ORDER_LIMIT = "ORDER_LIMIT"
     STOP_WOULD_TRIGGER = "STOP_WOULD_TRIGGER"
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
+    PRICE_RELATION = "PRICE_RELATION"
     ORDER_REFUSED = "ORDER_REFUSED"
 
 
@@ -123,7 +125,7 @@ class OrderRequest:
         cid: client order id, 1 to 36 of a-z A-Z 0-9 - _; sent at most once.
         symbol: ccxt symbol.
         side: buy or sell.
-        kind: any but `STOP`.
+        kind: any but `STOP` and `OTHER`.
         quantity: coins, on the venue's step.
         price: quote currency, on the venue's tick; None for `MARKET` and only there.
 
@@ -141,8 +143,8 @@ class OrderRequest:
     def __post_init__(self) -> None:
         _client_id(self.cid, "cid")
         _positive(self.quantity, f"{self.cid}: quantity")
-        if self.kind is OrderKind.STOP:
-            raise InvariantError(f"{self.cid}: a stop is sent as the lower leg of an OCO only")
+        if self.kind in (OrderKind.STOP, OrderKind.OTHER):
+            raise InvariantError(f"{self.cid}: an order of kind {self.kind} is never sent alone")
         if (self.price is None) != (self.kind is OrderKind.MARKET):
             raise InvariantError(f"{self.cid}: a {self.kind} order with price {self.price}")
         if self.price is not None:
@@ -234,7 +236,7 @@ class VenueTrade:
         side: of our order.
         quantity: coins.
         price: quote currency per coin.
-        commission: fee, in `commission_asset`.
+        commission: fee, in `commission_asset`; negative for a rebate.
         commission_asset: coin, quote currency or a discount token.
         maker: our order was resting.
         time_ms: when it happened.

@@ -16,6 +16,8 @@ from huracan.errors import ConfigError, DataError, VenueError
 from huracan.logs import get_logger
 from huracan.market import Rows, timeframe_ms
 from huracan.venue.budget import WeightBudget
+from huracan.venue.classify import LIMIT_STATUSES
+from huracan.venue.client import SyncBinance, client_config, facts_of, header
 
 __all__ = ["PAGE_BARS", "Listing", "PublicVenue"]
 
@@ -50,18 +52,6 @@ class _Host:
     budget: WeightBudget
 
 
-class _Binance(ccxt.binance):
-    """ccxt's binance that remembers status and headers of the last reply; its exceptions carry only text."""
-
-    last_status: int | None = None
-    last_headers: Mapping[str, str] = {}
-
-    def on_rest_response(self, code, reason, url, method, response_headers, response_body, *rest):  # type: ignore[no-untyped-def]
-        """Note what came back, before anything is parsed."""
-        self.last_status, self.last_headers = code, response_headers
-        return super().on_rest_response(code, reason, url, method, response_headers, response_body, *rest)
-
-
 class PublicVenue:
     """Binance's public REST interface, spot and USDT-margined perpetuals.
 
@@ -74,6 +64,7 @@ class PublicVenue:
         clock: for the budget's minutes.
         sleep: waits the given seconds.
         timeout_ms: of one request.
+        budget: request weight of the spot host, shared with an account at the same address; None: its own.
 
     Raises:
         ConfigError: the exchange is not supported or the address is none.
@@ -86,6 +77,7 @@ class PublicVenue:
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
         timeout_ms: int = 10_000,
+        budget: WeightBudget | None = None,
     ) -> None:
         if exchange != "binance":
             raise ConfigError(f"data.exchange {exchange!r} is not supported for downloads; use binance")
@@ -93,13 +85,11 @@ class PublicVenue:
             raise ConfigError(f"data.exchange_url {base_url!r} is no address; write http://host:port")
         self._clock = clock or WallClock()
         self._sleep = sleep
-        config: dict[str, Any] = {"enableRateLimit": False, "timeout": timeout_ms}
-        if base_url is not None:
-            root = base_url.rstrip("/")
-            config["urls"] = {"api": {"public": f"{root}/api/v3", "fapiPublic": f"{root}/fapi/v1"}}
-        self._client = _Binance(config)
+        self._client = SyncBinance(client_config(base_url, timeout_ms=timeout_ms))
+        self._client.on_reply = self._note_reply
+        self._headers: Mapping[str, str] = {}
         self._hosts = {
-            False: _Host("publicGet", "/api/v3", 2, 20, WeightBudget(6_000)),
+            False: _Host("publicGet", "/api/v3", 2, 20, budget or WeightBudget(6_000)),
             True: _Host("fapiPublicGet", "/fapi/v1", 5, 1, WeightBudget(2_400)),
         }
         self._listings: dict[bool, dict[str, Listing]] = {}
@@ -190,7 +180,7 @@ class PublicVenue:
         reason = "no answer"
         for attempt in range(ATTEMPTS):
             self._wait_for_budget(host.budget, weight)
-            self._client.last_status, self._client.last_headers = None, {}
+            self._headers = {}
             self.requests += 1
             try:
                 body = call(dict(params))
@@ -208,16 +198,17 @@ class PublicVenue:
 
     def _judge(self, error: ccxt.BaseError, budget: WeightBudget, what: str) -> tuple[str, bool]:
         """Return why a request failed and whether to back off, or raise when asking again cannot help."""
-        status = self._client.last_status
+        facts = facts_of(error)
+        status = facts.status
         text = " ".join(str(error).split())[:200]
-        if status in (418, 429):
-            wait_s = _retry_after_s(self._client.last_headers)
+        if status in LIMIT_STATUSES:
+            wait_s = facts.retry_after_s if facts.retry_after_s is not None else _RETRY_AFTER_DEFAULT_S
             if wait_s > _RETRY_AFTER_MAX_S:
                 raise VenueError(f"{what}: {status}, banned for {wait_s:.0f} s; wait and run again to resume") from None
             budget.block(int(wait_s * 1_000), self._clock.now_ms())
             return f"HTTP {status}, asked to wait {wait_s:g} s", False
         if status is not None and 400 <= status < 500:
-            if f'"code":{_UNKNOWN_SYMBOL}' in text.replace(" ", ""):
+            if facts.code == _UNKNOWN_SYMBOL:
                 raise DataError(f"{what}: the symbol is unknown ({text}); write it as ccxt does") from None
             raise VenueError(f"{what}: HTTP {status}: {text}") from None
         if status is None:  # ccxt says what it asked for, its cause says what went wrong
@@ -229,16 +220,13 @@ class PublicVenue:
         while wait_ms := budget.reserve(weight, self._clock.now_ms()):
             self._sleep(wait_ms / 1_000)
 
+    def _note_reply(self, status: int, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
     def _note_weight(self, budget: WeightBudget) -> None:
-        used = self._client.last_headers.get("X-MBX-USED-WEIGHT-1M", "")
+        used = header(self._headers, "X-MBX-USED-WEIGHT-1M") or ""
         if used.isdigit():
             budget.observe(int(used), self._clock.now_ms())
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds of a Retry-After header; a minute when it is absent or not a number."""
-    text = headers.get("Retry-After", "")
-    return float(text) if text.isdigit() else _RETRY_AFTER_DEFAULT_S
 
 
 def _parse_klines(body: Any, bar_ms: int, start_ms: int, end_ms: int | None) -> Rows:
