@@ -2,14 +2,15 @@
 
 import json
 import math
+import random
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
 from huracan.errors import UsageError
 
-__all__ = ["ERROR_CODES", "LOST_HOW", "NO_FAULTS", "FaultKind", "Faults", "ScriptedFault", "faults_from_json"]
+__all__ = ["ERROR_CODES", "LOST_HOW", "NO_FAULTS", "FaultKind", "Faults", "ScriptedFault", "faults_from_json", "strike"]
 
 
 class FaultKind(StrEnum):
@@ -150,3 +151,28 @@ def faults_from_json(text: str, before: Faults = NO_FAULTS) -> tuple[Faults, tup
         return Faults(**merged), script
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"faults cannot be read: {error}; see huracan.paper.Faults for the names") from None
+
+
+def strike(
+    kind: FaultKind,
+    probability: float,
+    script: list[ScriptedFault],
+    rng: random.Random,
+    route: str = "",
+    account: str | None = None,
+) -> str | None:
+    """Return how a fault strikes here ("" leaves it to the caller), None when it does not; uses up a scripted one.
+
+    A scripted fault that still skips lets this one pass and comes nearer.
+    """
+    for at, fault in enumerate(script):
+        fits = fault.kind is kind and fault.route in ("", route) and fault.account in (None, account)
+        if fits and fault.skip > 0:
+            script[at] = replace(fault, skip=fault.skip - 1)
+            return None
+        if fits:
+            del script[at]
+            return fault.how
+    if probability > 0 and rng.random() < probability:
+        return ""
+    return None

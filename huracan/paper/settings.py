@@ -77,6 +77,9 @@ class PaperSettings:
         stop_slip_range_frac: kappa, slippage of a triggered stop as a share of the bar's range.
         latency, limits, faults: see there; `faults` can be replaced while running.
         stp_mode: default self-trade prevention: NONE, EXPIRE_TAKER, EXPIRE_MAKER or EXPIRE_BOTH.
+        streams: kinds of market streams that are published: kline, trade, aggTrade, bookTicker, depth.
+        book_levels: price levels of the book that can be seen, a side.
+        position_max: MAX_POSITION by base asset; absent: no such filter.
     """
 
     start_ms: int
@@ -88,3 +91,6 @@ class PaperSettings:
     limits: RateLimits = RateLimits()
     faults: Faults = NO_FAULTS
     stp_mode: str = "EXPIRE_MAKER"
+    streams: tuple[str, ...] = ("kline", "trade", "aggTrade", "bookTicker", "depth")
+    book_levels: int = 20
+    position_max: Mapping[str, Decimal] = field(default_factory=dict)
