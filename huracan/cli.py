@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("jobs.demo", "program", "The whole way: candles, training, shadow trading, report."),
     "features": ("huracan.commands.features", "features", "The 80-dimensional state: build, check."),
     "models": ("huracan.commands.models", "models", "The registry of policies: ls, show, promote, rollback."),
+    "paper-exchange": ("huracan.commands.paper", "paper_exchange", "A Binance-like exchange over candles."),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
     "shadow": ("jobs.shadow", "program", "Shadow-trade a run's policies on data they have not seen."),
     "train": ("jobs.train", "program", "Search, train every fold and seed, export artefacts."),
