@@ -30,6 +30,12 @@ class Window:
         if self.end_ms <= self.start_ms:
             raise ConfigError(f"window [{self.start_ms}, {self.end_ms}) ms is empty; end must lie after start")
 
+    def bars(self, tape: Tape) -> tuple[int, int]:
+        """Return the bars [first, stop) of a tape that open in the window."""
+        open_ms = tape.bars[:, 0] * timeframe_ms(tape.timeframe)
+        first, stop = np.searchsorted(open_ms, (self.start_ms, self.end_ms))
+        return int(first), int(stop)
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodePlan:
@@ -224,8 +230,7 @@ def _starts_of(
     tape: Tape, window: Window, shortest_bars: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]:
     """Return the tape's starts as three groups of rising volatility (one or two may be empty), or [] without starts."""
-    open_ms = tape.bars[:, 0] * timeframe_ms(tape.timeframe)
-    begin, end = (int(np.searchsorted(open_ms, at)) for at in (window.start_ms, window.end_ms))
+    begin, end = window.bars(tape)
     rows = tape.rows
     row = np.flatnonzero((rows >= begin) & (rows < end) & tape.ready[rows])
     breaks = np.append(np.flatnonzero(np.diff(tape.segment)) + 1, len(tape.bars))

@@ -65,6 +65,7 @@ class TradingVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray
         self.single_action_space = ACTION_SPACE
         self.observation_space = batch_space(OBSERVATION_SPACE, self.num_envs)
         self.action_space = batch_space(ACTION_SPACE, self.num_envs)
+        tapes = [tape.between(*window.bars(tape)) for tape in tapes]  # lanes copy what they are given
         sampler = EpisodeSampler(tapes, window, settings, kernel.decision_interval_bars, kernel.hold_bars)
         self._book = EpisodeBook(sampler, self.num_envs)
         self._lanes = Lanes(tapes, kernel, self.num_envs, limits=limits)

@@ -68,7 +68,7 @@ class TradingValidation:
         Raises:
             DataError: no coin has a decision in the window.
         """
-        tapes = list(self.tapes())
+        tapes = [tape.between(*self._span(tape)) for tape in self.tapes()]
         plan = [(index, *found) for index, tape in enumerate(tapes) if (found := self._bars(tape)) is not None]
         if not plan:
             raise DataError(
@@ -88,13 +88,18 @@ class TradingValidation:
             equity += _carried(day_ms // DAY_MS - first_day, value, len(equity))
         return daily_score(np.diff(equity, prepend=0.0), len(lanes.trades()))
 
+    def _span(self, tape: Tape) -> tuple[int, int]:
+        """Return the bars [first, stop) of the window."""
+        open_ms = tape.bars[:, 0] * self.kernel.base_ms
+        first, stop = np.searchsorted(open_ms, (self.start_ms, self.end_ms))
+        return int(first), int(stop)
+
     def _bars(self, tape: Tape) -> tuple[int, int] | None:
         """Return (first decision's bar, end bar) of a market inside the window, None if it has no room for a trade."""
-        base_ms = self.kernel.base_ms
-        first, stop = np.searchsorted(tape.bars[:, 0] * base_ms, (self.start_ms, self.end_ms))
+        first, stop = self._span(tape)
         rows = tape.rows[(tape.rows >= first) & (tape.rows < stop - 1)]
         rows = rows[tape.ready[rows]]
-        return (int(rows[0]), int(stop)) if rows.size else None
+        return (int(rows[0]), stop) if rows.size else None
 
 
 def daily_score(daily_quote: npt.NDArray[np.float64], trades: int) -> ValidationScore:

@@ -51,24 +51,10 @@ def stretches(tapes: Sequence[Tape], window: Window, base_ms: int) -> tuple[Stre
 
 
 def cut_tape(tape: Tape, window: Window, base_ms: int) -> Tape:
-    """Return the part of a tape that shadow trading of a window reads: what travels to a worker.
-
-    It begins one decision before the window, so that state 79 of the first decision still counts missing bars.
-    """
-    first, stop = _with_eve(window, base_ms).bar_range(tape.bars[:, 0] * base_ms)
-    row_first, row_stop = (int(place) for place in np.searchsorted(tape.rows, (first, stop)))
-    row_first = max(0, row_first - 1)
-    first = int(tape.rows[row_first]) if row_first < tape.rows.size else first
-    return replace(
-        tape,
-        bars=tape.bars[first:stop].copy(),
-        sigma=tape.sigma[first:stop].copy(),
-        day=tape.day[first:stop].copy(),
-        rows=tape.rows[row_first:row_stop] - first,
-        features=tape.features[row_first:row_stop].copy(),
-        ready=tape.ready[first:stop].copy(),
-        segment=tape.segment[first:stop].copy(),
-    )
+    """Return the part of a tape that shadow trading of a window reads, copied: what travels to a worker."""
+    cut = tape.between(*_with_eve(window, base_ms).bar_range(tape.bars[:, 0] * base_ms))
+    own = {name: getattr(cut, name).copy() for name in ("bars", "sigma", "day", "features", "ready", "segment")}
+    return replace(cut, **own)
 
 
 def open_lanes(

@@ -145,7 +145,7 @@ def _fill_market(market: Any, tape: Tape, settings: KernelSettings) -> None:
 def _missing_bars(tape: Tape) -> NDArray[np.float32]:
     """Return float32[M]: bars missing on the market clock between each decision and the one before."""
     number = tape.bars[:, NUMBER]
-    missing = (number - number[0]) - np.arange(len(number))
+    missing = (number - number[:1]) - np.arange(len(number))
     return np.diff(missing[tape.rows], prepend=0).astype(np.float32)
 
 

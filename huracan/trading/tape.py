@@ -81,6 +81,25 @@ class Tape:
     def __len__(self) -> int:
         return len(self.bars)
 
+    def between(self, first: int, stop: int) -> "Tape":
+        """Return bars [first, stop) as views of this tape's arrays, nothing copied; empty where there is no such bar.
+
+        It begins one decision earlier, so that state 79 of the first decision still counts missing bars.
+        """
+        row_first, row_stop = (int(place) for place in np.searchsorted(self.rows, (first, stop)))
+        row_first = max(0, row_first - 1)
+        first = int(self.rows[row_first]) if row_first < self.rows.size else first
+        return replace(
+            self,
+            bars=self.bars[first:stop],
+            sigma=self.sigma[first:stop],
+            day=self.day[first:stop],
+            rows=self.rows[row_first:row_stop] - first,
+            features=self.features[row_first:row_stop],
+            ready=self.ready[first:stop],
+            segment=self.segment[first:stop],
+        )
+
     def with_features(self, features: NDArray[np.float32]) -> "Tape":
         """Return the tape with other state entries 0-61.
 

@@ -116,3 +116,17 @@ def test_integers_out_of_range_are_refused() -> None:
     huge = replace(candles, volume=candles.volume * 1e8)
     with pytest.raises(DataError, match="leaves the 62-bit range"):
         tape_from(huge, settings_of(stake_amount=100.0), instrument=fine, costs=costs)
+
+
+def test_a_part_of_a_tape_is_a_view_that_begins_one_decision_early() -> None:
+    """Bars, decisions and features belong together as before; nothing is copied; a span without bars is empty."""
+    settings = settings_of(decision_interval_bars=15)
+    tape = tape_from(walk(), settings)
+    part = tape.between(100, 400)
+    before = int(tape.rows[tape.rows < 100][-1])
+    assert len(part) == 400 - before
+    assert np.shares_memory(part.bars, tape.bars)
+    assert part.bars[0, 0] == tape.bars[before, 0]
+    assert (part.rows + before).tolist() == tape.rows[(tape.rows >= before) & (tape.rows < 400)].tolist()
+    assert len(part.features) == len(part.rows)
+    assert len(tape.between(len(tape), len(tape) + 5).rows) <= 1
