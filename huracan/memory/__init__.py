@@ -10,6 +10,7 @@ from huracan.memory.database import (
     database_status,
     database_url,
     open_database,
+    translated,
     upgrade_database,
 )
 from huracan.memory.performance import Performance, read_performance, record_performance
@@ -27,7 +28,7 @@ from huracan.memory.runs import (
     run,
 )
 from huracan.memory.server import EmbeddedServer, ServerStatus
-from huracan.memory.trades import TradeRows, read_trades, write_trades
+from huracan.memory.trades import TradeRows, append_trades, join_trades, read_trades, select_trades, write_trades
 from huracan.memory.trials import Trial, count_trials, read_trials, record_trial
 
 __all__ = [
@@ -42,11 +43,13 @@ __all__ = [
     "ServerStatus",
     "TradeRows",
     "Trial",
+    "append_trades",
     "connect",
     "count_trials",
     "database_status",
     "database_url",
     "finish_run",
+    "join_trades",
     "list_runs",
     "open_database",
     "open_run",
@@ -61,6 +64,8 @@ __all__ = [
     "resume_run",
     "run",
     "schema",
+    "select_trades",
+    "translated",
     "upgrade_database",
     "write_trades",
 ]

@@ -7,6 +7,7 @@ again makes the table hold exactly the new block: rows that are equal stay (with
 import hashlib
 import io
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -17,7 +18,17 @@ from sqlalchemy import Engine
 from huracan.errors import InvariantError
 from huracan.memory.database import translated
 
-__all__ = ["ENTRY_STATE_SIZE", "STORED", "TradeRows", "encode_trades", "read_trades", "write_trades"]
+__all__ = [
+    "ENTRY_STATE_SIZE",
+    "STORED",
+    "TradeRows",
+    "append_trades",
+    "encode_trades",
+    "join_trades",
+    "read_trades",
+    "select_trades",
+    "write_trades",
+]
 
 ENTRY_STATE_SIZE = 80
 EPOCH_2000_MS = 946_684_800_000  # Postgres counts time from here
@@ -107,6 +118,11 @@ class TradeRows:
         """Return the number of trades."""
         return len(self.policy)
 
+    def rows(self, numbers: Sequence[int]) -> "TradeRows":
+        """Return the rows of these numbers, in their order."""
+        chosen = np.asarray(numbers, dtype=np.int64)
+        return TradeRows(**{column.name: getattr(self, column.name)[chosen] for column in fields(self)})
+
 
 # Column -> (struct code of its binary form, big-endian); text and enum columns vary in length and stand last.
 FIXED: dict[str, str] = {
@@ -175,17 +191,36 @@ def read_trades(
     """
     given = {"policy": policy, "account": account, "symbol": symbol, "fold": fold, "mode": mode}
     wanted = {name: value for name, value in given.items() if value is not None}
-    names = (*FIXED, "entry_state", *VARYING)
-    shown = [f"(extract(epoch FROM {name}) * 1000)::bigint" if name.endswith("_time") else name for name in names]
     where = " AND ".join(["run_id = %(run_id)s", *(f"{name} = %({name})s" for name in wanted)])
     order = ", ".join(f'{name} COLLATE "C"' if name in ("policy", "account", "symbol") else name for name in KEY)
-    query = f"SELECT {', '.join(shown)} FROM trade_memory WHERE {where} ORDER BY {order}"  # noqa: S608 - constant names
     with translated(engine), engine.connect() as connection:
-        cursor = connection.connection.cursor()
-        cursor.execute(query, {"run_id": run_id, **wanted})
-        rows = cursor.fetchall()
+        return select_trades(
+            connection.connection.cursor(), f"WHERE {where} ORDER BY {order}", {"run_id": run_id, **wanted}
+        )
+
+
+def select_trades(cursor: Any, clause: str, values: Mapping[str, object]) -> TradeRows:
+    """Return the trades that a constant SQL clause selects, on a psycopg2 cursor of the caller's transaction."""
+    names = (*FIXED, "entry_state", *VARYING)
+    shown = [f"(extract(epoch FROM {name}) * 1000)::bigint" if name.endswith("_time") else name for name in names]
+    cursor.execute(f"SELECT {', '.join(shown)} FROM trade_memory {clause}", values)  # noqa: S608 - constant names
+    rows = cursor.fetchall()
     columns = dict(zip(names, zip(*rows, strict=True) if rows else ((),) * len(names), strict=True))
     return TradeRows(**{name: _column(name, values) for name, values in columns.items()})
+
+
+def append_trades(cursor: Any, run_id: int, trades: TradeRows) -> None:
+    """Add trades that are not there yet, on a psycopg2 cursor of the caller's transaction; one that is fails it."""
+    columns = ", ".join(STORED)
+    _copy(cursor, f"COPY trade_memory ({columns}) FROM STDIN (FORMAT binary)", encode_trades(run_id, trades))
+
+
+def join_trades(parts: Sequence[TradeRows]) -> TradeRows:
+    """Return the trades of all parts as one, in their order; none of none."""
+    columns = {}
+    for name in (*FIXED, "entry_state", *VARYING):
+        columns[name] = np.concatenate([_column(name, ()), *(getattr(part, name) for part in parts)])
+    return TradeRows(**columns)
 
 
 def _copy(cursor: Any, statement: str, encoded: bytes) -> None:
