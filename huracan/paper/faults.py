@@ -142,12 +142,9 @@ def faults_from_json(text: str, before: Faults = NO_FAULTS) -> tuple[Faults, tup
         given = json.loads(text)
         script = tuple(ScriptedFault(**{**item, "kind": FaultKind(item["kind"])}) for item in given.pop("script", ()))
         merged: dict[str, Any] = {**asdict(before), **given}
-        for item in fields(Faults):
-            kind, value = type(item.default), merged[item.name]
-            if kind is tuple:
-                merged[item.name] = tuple(str(name) for name in value)
-            else:
-                merged[item.name] = kind(value)
+        for name, default in asdict(NO_FAULTS).items():
+            value = merged[name]
+            merged[name] = tuple(str(item) for item in value) if isinstance(default, tuple) else type(default)(value)
         return Faults(**merged), script
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"faults cannot be read: {error}; see huracan.paper.Faults for the names") from None

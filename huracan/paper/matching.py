@@ -30,6 +30,7 @@ __all__ = [
     "book_levels",
     "commission",
     "least_lot",
+    "level_changes",
     "make_terms",
     "maker_fill",
     "stop_parts",
@@ -106,8 +107,7 @@ def takeable(side: Side, limit: int, begin: int, quantity: int, terms: Terms) ->
 def maker_fill(side: Side, limit: int, rest: int, lot: int, used: int, bar: Bar, terms: Terms) -> int:
     """Return how much of a resting order fills in a bar, steps.
 
-    Args:
-        used: what earlier orders of the account and side, with better prices, have taken of this bar's share.
+    `used` is what the account's other orders of the side, with better prices, have taken of this bar's share.
     """
     through = through_buy(limit, bar) if side is Side.BUY else through_sell(limit, bar)
     taken = ceil_div(used, terms.share_den, terms.share_num)

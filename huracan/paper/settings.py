@@ -78,6 +78,7 @@ class PaperSettings:
         latency, limits, faults: see there; `faults` can be replaced while running.
         stp_mode: default self-trade prevention: NONE, EXPIRE_TAKER, EXPIRE_MAKER or EXPIRE_BOTH.
         streams: kinds of market streams that are published: kline, trade, aggTrade, bookTicker, depth.
+        intervals: timeframes of published candles beside that of the bars.
         book_levels: price levels of the book that can be seen, a side.
         position_max: MAX_POSITION by base asset; absent: no such filter.
     """
@@ -92,5 +93,6 @@ class PaperSettings:
     faults: Faults = NO_FAULTS
     stp_mode: str = "EXPIRE_MAKER"
     streams: tuple[str, ...] = ("kline", "trade", "aggTrade", "bookTicker", "depth")
+    intervals: tuple[str, ...] = ()
     book_levels: int = 20
     position_max: Mapping[str, Decimal] = field(default_factory=dict)
