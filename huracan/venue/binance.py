@@ -409,7 +409,7 @@ class BinanceVenue:
         if status in LIMIT_STATUSES:
             text = header(headers, "Retry-After") or ""
             wait_s = float(text) if text.isdecimal() else _RETRY_AFTER_DEFAULT_S
-            self._budget.block(int(wait_s * 1_000), now_ms)
+            self._budget.block(int(wait_s * 1_000) + 1, now_ms)  # our clock tells whole ms, rounded down
 
     def _venue_now_ms(self) -> int:
         return self._clock.now_ms() - self.skew_ms

@@ -1,12 +1,15 @@
 """The shared weight budget."""
 
+import asyncio
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huracan.venue import WeightBudget
+from huracan.errors import InvariantError
+from huracan.venue import AsyncGate, WeightBudget
+from tests.venue.virtual import LoopClock, VirtualLoop
 
 MINUTE = 60_000
 
@@ -79,3 +82,94 @@ def test_threads_share_one_budget():
     for thread in threads:
         thread.join()
     assert sum(granted) == 300
+
+
+def test_urgent_requests_reach_further():
+    """What ordinary requests must leave is there for urgent ones, and has an end too."""
+    budget = WeightBudget(100, 0.5, 0.9)
+    assert budget.reserve(50, 0) == 0
+    assert budget.reserve(1, 0) > 0
+    assert budget.reserve(40, 0, urgent=True) == 0
+    assert budget.reserve(1, 0, urgent=True) > 0
+    budget.block(5, MINUTE)
+    assert budget.reserve(1, MINUTE, urgent=True) == 5, "a block holds for all"
+
+
+def _gated(steps):
+    async def whole():
+        budget = WeightBudget(10, 1.0)
+        return await steps(budget, AsyncGate(budget, LoopClock()), asyncio.get_running_loop().time)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(whole())
+
+
+def test_the_gate_waits_for_the_budget():
+    """What fits passes at once; what does not waits for the next minute."""
+
+    async def steps(budget, gate, now_s):
+        waits = [await gate.enter(8, 90_000), await gate.enter(8, 90_000)]
+        return waits, now_s()
+
+    assert _gated(steps) == ([0, 0], 60.0)
+
+
+def test_the_gate_gives_up_in_time():
+    """When the wait would pass the patience, nothing is spent, nothing is waited, and the wait is told."""
+
+    async def steps(budget, gate, now_s):
+        await gate.enter(8, 0)
+        return await gate.enter(8, 59_999), now_s(), await gate.enter(2, 0)
+
+    assert _gated(steps) == (60_000, 0.0, 0)
+
+
+def test_urgent_requests_pass_first():
+    """After a block, cancels that waited pass before reads that waited longer."""
+
+    async def steps(budget, gate, now_s):
+        budget.block(5_000, LoopClock().now_ms())
+        passed = []
+
+        async def one(name, urgent):
+            await gate.enter(1, 10_000, urgent)
+            passed.append(name)
+
+        async with asyncio.TaskGroup() as group:
+            for name in ("read 1", "read 2", "cancel 1", "read 3", "cancel 2"):
+                group.create_task(one(name, name.startswith("cancel")))
+        return passed, now_s()
+
+    passed, now_s = _gated(steps)
+    assert passed[:2] == ["cancel 1", "cancel 2"]
+    assert sorted(passed[2:]) == ["read 1", "read 2", "read 3"]
+    assert now_s == 5.0
+
+
+def test_an_urgent_request_that_gives_up_lets_the_others_go_on():
+    """A cancel that is refused, or cancelled itself, does not hold reads for ever."""
+
+    async def steps(budget, gate, now_s):
+        budget.block(5_000, LoopClock().now_ms())
+        read = asyncio.ensure_future(gate.enter(1, 10_000))
+        stopped = asyncio.ensure_future(gate.enter(1, 10_000, urgent=True))
+        refused = await gate.enter(1, 1_000, urgent=True)
+        stopped.cancel()
+        return refused, await read
+
+    assert _gated(steps) == (5_000, 0)
+
+
+def test_a_clock_that_stands_still_is_a_defect():
+    """If time does not pass while waiting, the gate stops instead of waiting for ever."""
+
+    class Still:
+        def now_ms(self):
+            return 0
+
+    async def steps(budget, gate, now_s):
+        budget.block(1, 0)
+        with pytest.raises(InvariantError, match="stands still"):
+            await AsyncGate(budget, Still()).enter(1, 10)
+
+    _gated(steps)
