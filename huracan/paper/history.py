@@ -1,6 +1,7 @@
 """What the market has shown: candles in any timeframe and prints, from closed bars and what the forming one printed."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,54 +99,71 @@ class History:
             before = price
         return shown
 
-    def prints(self, symbol: str, first_row: int) -> list[Print]:
-        """Return the public prints from a row on up to now."""
-        state = self._core.state.markets[symbol]
-        shown = [item for row in range(max(0, first_row), state.row) for item in self.bar_prints(symbol, row)]
+    def prints_from(self, symbol: str, first_row: int, count: int) -> list[Print]:
+        """Return the public prints from a row on up to now, about `count` at most (whole bars)."""
+        state, now = self._core.state.markets[symbol], self._core.state.clock.now_ms
+        shown: list[Print] = []
+        for row in range(max(0, first_row), state.row):
+            shown += self.bar_prints(symbol, row)
+            if len(shown) >= count:
+                return shown
         if state.prints:
-            now = self._core.state.clock.now_ms
             shown += [item for item in self.bar_prints(symbol, state.row) if item.time_ms <= now]
         return shown
 
     def newest_prints(self, symbol: str, count: int) -> list[Print]:
         """Return the last prints, at most `count`; quiet bars are looked through back to ten times that many."""
         row = self._core.state.markets[symbol].row
-        return self.prints(symbol, row - max(10, 10 * count // PRINTS_PER_BAR))[-count:]
+        bars = max(10, 10 * count // PRINTS_PER_BAR)
+        return self.prints_from(symbol, row - bars, bars * PRINTS_PER_BAR)[-count:]
 
     # ---- candles ------------------------------------------------------------------------------------------------
 
     def klines(self, symbol: str, length_ms: int, start_ms: int | None, end_ms: int | None, limit: int) -> list[Kline]:
         """Return candles that open in [start, end], at most `limit`: the first ones after `start`, else the last."""
-        rows = self._visible(symbol)
-        opens = rows[:, _NUMBER] * self._core.base_ms
-        first = 0 if start_ms is None else int(opens.searchsorted(-(-start_ms // length_ms) * length_ms))
-        end = len(rows) if end_ms is None else int(opens.searchsorted((end_ms // length_ms + 1) * length_ms))
+        state, base, per_kline = self._core.state.markets[symbol], self._core.base_ms, length_ms // self._core.base_ms
+        numbers = self._core.markets[symbol].bars[: state.row + bool(state.prints), _NUMBER]
+        first, end = 0, len(numbers)
+        if start_ms is not None:
+            first = int(numbers.searchsorted(-(-start_ms // length_ms) * length_ms // base))
+        if end_ms is not None:
+            end = int(numbers.searchsorted((end_ms // length_ms + 1) * length_ms // base))
+        if start_ms is not None:
+            end = min(end, first + limit * per_kline)
+        else:
+            first = max(first, end - limit * per_kline)
         if end <= first:
             return []
-        group = opens[first:end] // length_ms
-        begins = np.flatnonzero(np.diff(group, prepend=-1)) + first
-        edges = np.append(begins, end)
-        edges = edges[: limit + 1] if start_ms is not None else edges[-(limit + 1) :]
-        return [self._kline(symbol, rows, int(a), int(b), length_ms) for a, b in zip(edges, edges[1:], strict=False)]
+        rows = self._rows(symbol, first, end)
+        group = rows[:, _NUMBER] * base // length_ms
+        edges = np.append(np.flatnonzero(np.diff(group, prepend=-1)), len(group)).tolist()
+        edges = (
+            edges[: limit + 1] if start_ms is not None else self._whole(symbol, first, length_ms, edges)[-limit - 1 :]
+        )
+        return [self._kline(symbol, rows[a:b], first + a, length_ms) for a, b in pairwise(edges)]
 
-    def _visible(self, symbol: str) -> NDArray[np.int64]:
-        """Return the bars that closed, and the forming one as far as it was printed."""
+    def _whole(self, symbol: str, first: int, length_ms: int, edges: list[int]) -> list[int]:
+        """Return the edges without the first candle when it began before the rows at hand."""
+        numbers, per_kline = self._core.markets[symbol].bars[:, _NUMBER], length_ms // self._core.base_ms
+        cut = first > 0 and int(numbers[first - 1]) // per_kline == int(numbers[first]) // per_kline
+        return edges[1:] if cut and len(edges) > 2 else edges
+
+    def _rows(self, symbol: str, first: int, end: int) -> NDArray[np.int64]:
+        """Return bars [first, end), the forming one only as far as it was printed."""
         market, state = self._core.markets[symbol], self._core.state.markets[symbol]
-        closed = market.bars[: state.row]
-        if not state.prints:
-            return closed
-        sizes = self._forming_volume(symbol)
-        number = int(market.bars[state.row, _NUMBER])
-        seen = state.prints
-        forming = np.array([[number, seen[0], max(seen), min(seen), seen[-1], sizes]], np.int64)
-        return np.concatenate([closed, forming])
+        if end <= state.row:
+            return market.bars[first:end]
+        seen, number = state.prints, int(market.bars[state.row, _NUMBER])
+        size = self._forming_volume(symbol)
+        forming = np.array([[number, seen[0], max(seen), min(seen), seen[-1], size]], np.int64)
+        return np.concatenate([market.bars[first : state.row], forming])
 
     def _forming_volume(self, symbol: str) -> int:
         state, now = self._core.state.markets[symbol], self._core.state.clock.now_ms
         return sum(item.quantity for item in self.bar_prints(symbol, state.row) if item.time_ms <= now)
 
-    def _kline(self, symbol: str, rows: NDArray[np.int64], first: int, end: int, length_ms: int) -> Kline:
-        market, part = self._core.markets[symbol], rows[first:end]
+    def _kline(self, symbol: str, part: NDArray[np.int64], first: int, length_ms: int) -> Kline:
+        market, end = self._core.markets[symbol], first + len(part)
         extras = self._columns(symbol)
         whole = part[:, _VOLUME].astype(np.float64)
         source = market.bars[first:end, _VOLUME]

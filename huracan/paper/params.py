@@ -47,6 +47,11 @@ class Params:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
 
+    @property
+    def raw(self) -> Mapping[str, str]:
+        """Return the parameters as they came."""
+        return self._values
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
