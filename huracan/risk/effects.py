@@ -1,4 +1,4 @@
-"""What risk wants done, as values: the engine is the desk that does it, `perform` is the only wire between them."""
+"""What risk wants done, as values: the engine does it, `perform` is the only wire between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,17 @@ from huracan.risk.day import DayBook
 from huracan.risk.state import Author, HaltPolicy, StateChange, StateRefused, StateRow, TradingState, transition
 from huracan.trading import ExitReason
 
-__all__ = ["CancelOrders", "CancelScope", "Desk", "Effect", "Flatten", "SetState", "day_effects", "kill", "perform"]
+__all__ = [
+    "CancelOrders",
+    "CancelScope",
+    "Effect",
+    "Flatten",
+    "Performer",
+    "SetState",
+    "day_effects",
+    "kill",
+    "perform",
+]
 
 
 class CancelScope(StrEnum):
@@ -43,8 +53,8 @@ class Flatten:
 Effect = SetState | CancelOrders | Flatten
 
 
-class Desk(Protocol):
-    """Whoever carries effects out."""
+class Performer(Protocol):
+    """Whoever carries effects out: the engine."""
 
     async def set_state(self, row: StateRow) -> None:
         """Store the row and obey it before anything else is sent."""
@@ -59,16 +69,16 @@ class Desk(Protocol):
         ...
 
 
-async def perform(effects: Sequence[Effect], desk: Desk) -> None:
-    """Have the desk carry out each effect, in order: the state first, so that nothing new is sent meanwhile."""
+async def perform(effects: Sequence[Effect], performer: Performer) -> None:
+    """Have the performer carry out each effect, in order: the state first, so that nothing new is sent meanwhile."""
     for effect in effects:
         match effect:
             case SetState(row):
-                await desk.set_state(row)
+                await performer.set_state(row)
             case CancelOrders(scope):
-                await desk.cancel_orders(scope)
+                await performer.cancel_orders(scope)
             case Flatten(reason):
-                await desk.flatten(reason)
+                await performer.flatten(reason)
             case _:
                 assert_never(effect)
 

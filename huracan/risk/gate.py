@@ -217,7 +217,7 @@ def _unknown_position(view: RiskView) -> Denied | None:
 def _locked(view: RiskView, intent: OrderIntent) -> Denied | None:
     assert view.locks is not None
     lock = view.locks.blocking(intent.symbol, view.now_ms)
-    return None if lock is None else Denied(DenialCode.LOCKED, view.now_ms, lock.until_ms, lock.reason)
+    return None if lock is None else Denied(DenialCode.LOCKED, view.now_ms, lock.ends, lock.reason)
 
 
 def _closed(coin: CoinView) -> Denied | None:

@@ -1,5 +1,6 @@
 """Locks: rows that keep entries out of one coin, or of all, until a time, with a reason; made by rule or by hand."""
 
+import math
 from dataclasses import dataclass, replace
 
 __all__ = ["EVERY_SYMBOL", "LockBook", "PairLock"]
@@ -14,7 +15,7 @@ class PairLock:
     Attributes:
         symbol: ccxt symbol, or `*` for every one.
         since_ms: when it was made.
-        until_ms: entries are denied before this.
+        until_ms: entries are denied before this; None: until a person lifts it.
         source: the protection, or the person, that made it.
         reason: why, one line, with the figures.
         removed_by: who ended it early; None while it stands. The row stays, so that the rule does not make it again.
@@ -22,10 +23,15 @@ class PairLock:
 
     symbol: str
     since_ms: int
-    until_ms: int
+    until_ms: int | None
     source: str
     reason: str
     removed_by: str | None = None
+
+    @property
+    def ends(self) -> float:
+        """Return when it ends, infinity when it ends by hand alone."""
+        return math.inf if self.until_ms is None else self.until_ms
 
     @property
     def lock_id(self) -> str:
@@ -34,7 +40,7 @@ class PairLock:
 
     def active(self, now_ms: int) -> bool:
         """Return True while it keeps entries out."""
-        return self.removed_by is None and now_ms < self.until_ms
+        return self.removed_by is None and now_ms < self.ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,11 @@ class LockBook:
     def blocking(self, symbol: str, now_ms: int) -> PairLock | None:
         """Return the lock that keeps entries out of `symbol` the longest, None when there is none."""
         found = [lock for lock in self.rows if lock.symbol in (symbol, EVERY_SYMBOL) and lock.active(now_ms)]
-        return max(found, key=lambda lock: (lock.until_ms, lock.lock_id), default=None)
+        return max(found, key=lambda lock: (lock.ends, lock.lock_id), default=None)
 
     def active(self, now_ms: int) -> tuple[PairLock, ...]:
         """Return the locks that stand, in the order of their end."""
-        return tuple(
-            sorted((row for row in self.rows if row.active(now_ms)), key=lambda row: (row.until_ms, row.symbol))
-        )
+        return tuple(sorted((row for row in self.rows if row.active(now_ms)), key=lambda row: (row.ends, row.symbol)))
 
     def added(self, *locks: PairLock) -> "LockBook":
         """Return the book with `locks`, save those already there (removed ones too) or outlasted by one that stands.
@@ -63,7 +67,7 @@ class LockBook:
         for lock in locks:
             outlasted = any(
                 row.lock_id == lock.lock_id
-                or (row.symbol == lock.symbol and row.removed_by is None and row.until_ms >= lock.until_ms)
+                or (row.symbol == lock.symbol and row.removed_by is None and row.ends >= lock.ends)
                 for row in rows
             )
             if not outlasted:
@@ -80,7 +84,7 @@ class LockBook:
 
     def pruned(self, now_ms: int) -> "LockBook":
         """Return the book without what has expired."""
-        return LockBook(tuple(row for row in self.rows if now_ms < row.until_ms))
+        return LockBook(tuple(row for row in self.rows if now_ms < row.ends))
 
     def changed_since(self, before: "LockBook") -> tuple[PairLock, ...]:
         """Return the rows to store: those that are new, or were lifted, since `before`."""

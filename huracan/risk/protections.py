@@ -6,7 +6,7 @@ follows the exit's, which is freqtrade's end rounded up to the next candle.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from huracan.config import ProtectionSettings
@@ -40,20 +40,27 @@ _Found = tuple[Sequence[ClosedTrade], str]
 
 
 def protect(
-    protections: Sequence[ProtectionSettings], trades: Sequence[ClosedTrade], now_ms: int, base_ms: int
+    protections: Sequence[ProtectionSettings],
+    trades: Sequence[ClosedTrade],
+    closed: Collection[str],
+    now_ms: int,
+    base_ms: int,
 ) -> tuple[PairLock, ...]:
-    """Return every lock that the closed trades ask for at `now_ms`, in the order of the settings and of the symbols.
+    """Return every lock asked for at a close where trades ended, in the order of the settings and of the symbols.
 
     Args:
         protections: as configured.
         trades: closed trades, at least those within the longest lookback.
+        closed: symbols whose trade ended in the bar just closed. As in freqtrade they alone are looked at, and all
+            together; so a lock that a person lifted is not made again by a trade of another coin.
         now_ms: market clock, ms UTC.
         base_ms: length of a base bar.
     """
-    symbols = sorted({trade.symbol for trade in trades})
+    if not closed:
+        return ()
     locks = []
     for protection in protections:
-        for symbol in (EVERY_SYMBOL, *symbols):
+        for symbol in (EVERY_SYMBOL, *sorted(closed)):
             if symbol not in _scope(protection, symbol):
                 continue
             seen = [trade for trade in trades if symbol in (EVERY_SYMBOL, trade.symbol)]

@@ -70,14 +70,14 @@ class StateRow:
     Attributes:
         state: what the account may do.
         policy: of the halt; None unless HALTED.
-        author: who brought it here.
+        author: name of who brought it here.
         reason: why, one line.
         at_ms: when, ms UTC, on the wall clock.
     """
 
     state: TradingState
     policy: HaltPolicy | None
-    author: Author
+    author: str
     reason: str
     at_ms: int
 
@@ -141,7 +141,7 @@ def transition(
     if after is row.state and not author.person:
         return row
     halted = policy if after is TradingState.HALTED else None
-    return StateRow(after, halted, author, " ".join(reason.split()), at_ms)
+    return StateRow(after, halted, author.name, " ".join(reason.split()), at_ms)
 
 
 def permits(row: StateRow, kind: CommandKind) -> bool:

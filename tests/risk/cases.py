@@ -9,7 +9,8 @@ from decimal import Decimal as D
 from types import ModuleType
 from typing import Any
 
-from huracan.risk import (
+from huracan.risk import gate, limits, shape
+from huracan.risk.live import (
     Author,
     CoinView,
     DenialCode,
@@ -25,9 +26,6 @@ from huracan.risk import (
     RiskView,
     StateRow,
     TradingState,
-    gate,
-    limits,
-    shape,
 )
 from huracan.venue.orders import MarketFilters, Side
 
@@ -66,7 +64,7 @@ COIN = CoinView(filters=FILTERS, price=D(100), price_ms=NOW, fee_frac=D("0.001")
 HELD = replace(
     COIN, filters=replace(FILTERS, symbol="B/USDT"), price=D(200), position=D(10), stop=D(190)
 )  # 2,000 at market, 100 at risk
-ACTIVE = StateRow(TradingState.ACTIVE, None, PERSON, "start", NOW)
+ACTIVE = StateRow(TradingState.ACTIVE, None, "ann", "start", NOW)
 VIEW = RiskView(
     now_ms=NOW,
     rate_ms=NOW,
@@ -153,12 +151,12 @@ def _rules() -> Iterator[Case]:
     selling = replace(VIEW, reservations=ReservationBook((reservation("oco", side=Side.SELL),)))
     yield case("held, but being sold already", "OVERSOLD", selling, SELL)
     for policy in HaltPolicy:
-        halted = StateRow(TradingState.HALTED, policy, PERSON, "fire", NOW)
+        halted = StateRow(TradingState.HALTED, policy, "ann", "fire", NOW)
         yield case(f"a buy under a halt, {policy}", "HALTED", replace(VIEW, state=halted))
-    hold = StateRow(TradingState.HALTED, HaltPolicy.HOLD, PERSON, "fire", NOW)
+    hold = StateRow(TradingState.HALTED, HaltPolicy.HOLD, "ann", "fire", NOW)
     yield case("a sale under a halt that holds", "HALTED", replace(VIEW, state=hold), SELL)
     yield case("a halt whose policy was lost", "HALTED", replace(VIEW, state=replace(hold, policy=None)), SELL)
-    reducing = StateRow(TradingState.REDUCING, None, PERSON, "care", NOW)
+    reducing = StateRow(TradingState.REDUCING, None, "ann", "care", NOW)
     yield case("a buy while reducing", "REDUCING", replace(VIEW, state=reducing))
     yield case(
         "more of what is held while reducing", "REDUCING", with_coin(replace(VIEW, state=reducing), position=D(1))

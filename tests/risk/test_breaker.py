@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from huracan.config import BreakerTrigger, RiskSettings
-from huracan.risk import (
+from huracan.risk.breaker import BREAKER, Fact, trigger_table
+from huracan.risk.live import (
     AccountResult,
     Author,
     BalanceCheck,
@@ -31,7 +32,6 @@ from huracan.risk import (
     respond,
     transition,
 )
-from huracan.risk.breaker import BREAKER, Fact, trigger_table
 from huracan.trading import ExitReason
 from huracan.venue.orders import Accepted, RejectCode, Rejected, Unknown
 from tests.risk.test_effects import ACTIVE, PERSON, Account
@@ -141,7 +141,7 @@ def test_cancel_takes_entries_back_and_keeps_the_protection() -> None:
     account = _after(TRIP, HaltPolicy.CANCEL)
     assert (account.row.state, account.row.policy) == (TradingState.HALTED, HaltPolicy.CANCEL)
     assert (set(account.orders), account.position) == ({"bracket", "maker exit"}, 10)
-    assert (account.row.author, account.row.reason) == (BREAKER, "breaker: unknown_outcomes 3, limit 3 timeout")
+    assert (account.row.author, account.row.reason) == (BREAKER.name, "breaker: unknown_outcomes 3, limit 3 timeout")
 
 
 def test_flatten_sells_everything() -> None:
@@ -176,7 +176,7 @@ def test_a_throttled_venue_leads_to_reducing(policy: HaltPolicy) -> None:
 @pytest.mark.parametrize("trip", [TRIP, Trip("throttled", 1, 1)])
 def test_a_trip_leaves_a_persons_halt_alone(trip: Trip) -> None:
     """Halted by hand with hold: a later trip neither cancels nor sells."""
-    halted = StateRow(TradingState.HALTED, HaltPolicy.HOLD, PERSON, "mine", 2)
+    halted = StateRow(TradingState.HALTED, HaltPolicy.HOLD, "ann", "mine", 2)
     assert respond(trip, halted, HaltPolicy.FLATTEN, 5) == ()
 
 

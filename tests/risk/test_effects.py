@@ -1,10 +1,10 @@
-"""Effects: what risk decides reaches the desk, in order and whole; the kill switch leaves no entry behind."""
+"""Effects: what risk decides is performed, in order and whole; the kill switch leaves no entry behind."""
 
 import asyncio
 
 import pytest
 
-from huracan.risk import (
+from huracan.risk.live import (
     Author,
     CancelOrders,
     CancelScope,
@@ -26,11 +26,11 @@ from huracan.risk import (
 from huracan.trading import ExitReason
 
 PERSON = Author("ann", person=True)
-ACTIVE = StateRow(TradingState.ACTIVE, None, PERSON, "start", 1)
+ACTIVE = StateRow(TradingState.ACTIVE, None, "ann", "start", 1)
 
 
 class Account:
-    """A desk over three orders and a position, which does what it is told and nothing else."""
+    """A performer over three orders and a position, which does what it is told and nothing else."""
 
     def __init__(self) -> None:
         self.row = ACTIVE
@@ -80,7 +80,7 @@ def test_the_kill_switch_sells_when_that_is_its_policy() -> None:
 
 def test_the_kill_switch_cancels_again_when_it_is_repeated() -> None:
     """An order that was on its way at the first halt is cancelled by the second."""
-    halted = StateRow(TradingState.HALTED, HaltPolicy.CANCEL, PERSON, "fire", 2)
+    halted = StateRow(TradingState.HALTED, HaltPolicy.CANCEL, "ann", "fire", 2)
     assert _done(kill(halted, HaltPolicy.CANCEL, PERSON, "still", 5)).orders == {}
 
 
@@ -92,7 +92,7 @@ def test_the_kill_switch_needs_a_reason() -> None:
 @pytest.mark.parametrize(
     ("effect", "untouched"),
     [
-        (SetState(StateRow(TradingState.REDUCING, None, PERSON, "r", 2)), ("orders", "position")),
+        (SetState(StateRow(TradingState.REDUCING, None, "ann", "r", 2)), ("orders", "position")),
         (CancelOrders(CancelScope.ENTRIES), ("row", "position")),
         (CancelOrders(CancelScope.ALL), ("row", "position")),
         (Flatten(ExitReason.RISK_EXIT), ("row", "orders")),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan.config import RiskSettings
-from huracan.risk import (
+from huracan.risk.live import (
     AccountView,
     Approval,
     Approved,
@@ -45,7 +45,6 @@ from tests.risk.cases import (
     LIMITS,
     MONEY,
     NOW,
-    PERSON,
     SELL,
     SITES,
     VIEW,
@@ -156,9 +155,9 @@ _GARBAGE = st.sampled_from([None, D("NaN"), math.nan, -1, 1e18, "x"])
     state=st.sampled_from(
         [
             ACTIVE,
-            StateRow(TradingState.REDUCING, None, PERSON, "r", NOW),
-            StateRow(TradingState.HALTED, HaltPolicy.CANCEL, PERSON, "h", NOW),
-            StateRow(TradingState.HALTED, HaltPolicy.FLATTEN, PERSON, "h", NOW),
+            StateRow(TradingState.REDUCING, None, "ann", "r", NOW),
+            StateRow(TradingState.HALTED, HaltPolicy.CANCEL, "ann", "h", NOW),
+            StateRow(TradingState.HALTED, HaltPolicy.FLATTEN, "ann", "h", NOW),
         ]
     ),
 )
@@ -279,7 +278,7 @@ def test_while_reducing_nothing_grows_and_nothing_turns(
     side: Side, quantity: int, held: int, selling: int, symbol: str
 ) -> None:
     """|after| <= |before| and no change of sign, counting the sales that are at work."""
-    state = StateRow(TradingState.REDUCING, None, PERSON, "care", NOW)
+    state = StateRow(TradingState.REDUCING, None, "ann", "care", NOW)
     rows = (reservation("s", symbol, Side.SELL, quantity=D(selling)),) if selling else ()
     view = with_coin(replace(VIEW, state=state, reservations=ReservationBook(rows)), symbol, position=D(held))
     intent = OrderIntent("q", symbol, side, D(quantity), D(210), D(90) if side is Side.BUY else None)

@@ -1,6 +1,6 @@
 """Locks: they bind until their end, say why, are made once, and stay lifted once a person lifts them."""
 
-from huracan.risk import EVERY_SYMBOL, LockBook, PairLock
+from huracan.risk.live import EVERY_SYMBOL, LockBook, PairLock
 
 A = PairLock("A/USDT", 0, 1_000, "CooldownPeriod", "sold")
 ALL = PairLock(EVERY_SYMBOL, 0, 500, "MaxDrawdown", "fell")
@@ -32,6 +32,16 @@ def test_the_same_rule_on_the_same_trades_makes_one_lock() -> None:
     assert book.added(shorter) == book
     assert book.added(longer).rows == (A, longer)
     assert book.added(ALL).rows == (A, ALL)
+
+
+def test_a_lock_without_an_end_waits_for_a_person() -> None:
+    """A coin that an alarm halted stays locked, outlasts every other lock, and is never dropped."""
+    alarm = PairLock("A/USDT", 0, None, "ledger", "overfill")
+    book = LockBook().added(alarm, A)
+    assert book.rows == (alarm,)
+    assert LockBook((A, alarm)).blocking("A/USDT", 10**15) == alarm
+    assert book.pruned(10**15) == book
+    assert book.removed("A/USDT", "ann", 10).blocking("A/USDT", 10) is None
 
 
 def test_a_lifted_lock_stays_lifted() -> None:

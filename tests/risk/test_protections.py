@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan.config import ProtectionSettings
-from huracan.risk import ClosedTrade, LockBook, PairLock, protect
+from huracan.risk.live import ClosedTrade, LockBook, PairLock, protect
 from huracan.trading import ExitReason
 
 BAR = 60_000
@@ -24,7 +24,8 @@ def _stop(symbol: str, bar: int, profit: float = -0.01) -> ClosedTrade:
 
 def _locks(protection: ProtectionSettings, trades: list[ClosedTrade], bars_closed: int) -> dict[str, int]:
     """Return symbol -> number of the first bar after the lock, judged at the close of bar `bars_closed - 1`."""
-    locks = protect([protection], trades, bars_closed * BAR, BAR)
+    symbols = {trade.symbol for trade in trades}
+    locks = protect([protection], trades, symbols, bars_closed * BAR, BAR)
     assert all(lock.since_ms == bars_closed * BAR and lock.source == protection.method for lock in locks)
     assert all(lock.until_ms % BAR == 0 for lock in locks)
     return {lock.symbol: lock.until_ms // BAR for lock in locks}
@@ -108,13 +109,23 @@ def test_a_result_that_is_no_number_locks(method: str) -> None:
 def test_nothing_closed_locks_nothing() -> None:
     """Without trades no protection has an opinion."""
     methods = ("StoplossGuard", "MaxDrawdown", "CooldownPeriod", "LowProfitPairs")
-    assert protect([ProtectionSettings(method=method) for method in methods], [], BAR, BAR) == ()
+    assert protect([ProtectionSettings(method=method) for method in methods], [], {"A"}, BAR, BAR) == ()
+
+
+def test_only_coins_whose_trade_just_ended_are_looked_at() -> None:
+    """B's trade ends: A, whose lock a person may have lifted, is not locked again; all together are looked at."""
+    low = ProtectionSettings(method="LowProfitPairs")
+    guard = ProtectionSettings(method="StoplossGuard", trade_limit=2)
+    trades = [_stop("A", 1), _stop("B", 2)]
+    locks = protect([low, guard], trades, {"B"}, 3 * BAR, BAR)
+    assert [(lock.source, lock.symbol) for lock in locks] == [("LowProfitPairs", "B"), ("StoplossGuard", "*")]
+    assert protect([low, guard], trades, (), 3 * BAR, BAR) == ()
 
 
 def test_a_lock_explains_itself() -> None:
     """The reason names the protection, the figures and the duration."""
     guard = ProtectionSettings(method="StoplossGuard", trade_limit=1, stop_duration_candles=5, only_per_pair=True)
-    (lock,) = protect([guard], [_stop("A", 1)], 2 * BAR, BAR)
+    (lock,) = protect([guard], [_stop("A", 1)], ["A"], 2 * BAR, BAR)
     assert isinstance(lock, PairLock)
     assert lock.reason == "StoplossGuard: 1 stop-losses, limit 1, within 60 candles, locked for 5 candles"
 
@@ -145,7 +156,7 @@ def test_where_in_the_bar_an_exit_was_filled_changes_nothing(
     shuffled = sorted(late, key=lambda trade: (trade.reason, -trade.exit_ms))
 
     def ends(trades: list[ClosedTrade]) -> list[tuple[str, str, int]]:
-        return [(lock.source, lock.symbol, lock.until_ms) for lock in protect(protections, trades, 41 * BAR, BAR)]
+        return [(lock.source, lock.symbol, lock.until_ms) for lock in protect(protections, trades, "AB", 41 * BAR, BAR)]
 
     assert ends(early) == ends(late) == ends(shuffled)
 
@@ -157,5 +168,5 @@ def test_judging_at_every_close_makes_each_lock_once() -> None:
     book = LockBook()
     for closed in range(1, 21):
         done = [trade for trade in trades if trade.exit_ms < closed * BAR]
-        book = book.added(*protect([cooldown], done, closed * BAR, BAR))
+        book = book.added(*protect([cooldown], done, "A", closed * BAR, BAR))
     assert [(row.since_ms // BAR, row.until_ms // BAR) for row in book.rows] == [(6, 9), (13, 16)]

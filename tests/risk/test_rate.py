@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan.config import RiskSettings
-from huracan.risk import OrderRate
+from huracan.risk.live import OrderRate
 
 
 def test_the_window_slides() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from huracan.errors import InvariantError
-from huracan.risk import Reservation, ReservationBook
+from huracan.risk.live import Reservation, ReservationBook
 from huracan.venue.orders import Side
 from tests.risk.cases import reservation
 

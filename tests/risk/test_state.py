@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huracan.risk import (
+from huracan.risk.live import (
     Author,
     CommandKind,
     HaltPolicy,
@@ -25,7 +25,7 @@ LOOSENESS = {TradingState.ACTIVE: 2, TradingState.REDUCING: 1, TradingState.HALT
 
 
 def _row(state: TradingState, policy: HaltPolicy = HaltPolicy.HOLD) -> StateRow:
-    return StateRow(state, policy if state is TradingState.HALTED else None, PERSON, "before", 1)
+    return StateRow(state, policy if state is TradingState.HALTED else None, "ann", "before", 1)
 
 
 @pytest.mark.parametrize(("state", "change"), list(product(TradingState, StateChange)))
@@ -50,7 +50,7 @@ def test_a_person_gets_what_is_asked_for(state: TradingState, change: StateChang
     }[change]
     after = transition(_row(state), change, PERSON, " two\nlines ", 2, HaltPolicy.FLATTEN)
     policy = HaltPolicy.FLATTEN if wanted is TradingState.HALTED else None
-    assert after == StateRow(wanted, policy, PERSON, "two lines", 2)
+    assert after == StateRow(wanted, policy, "ann", "two lines", 2)
 
 
 def test_the_first_halt_stands_against_a_machine() -> None:
@@ -79,8 +79,8 @@ def test_each_state_permits_what_it_says() -> None:
 def test_a_row_that_makes_no_sense_permits_nothing() -> None:
     """HALTED without a policy, or ACTIVE with one, was damaged: nothing is sent."""
     for row in (
-        StateRow(TradingState.HALTED, None, PERSON, "r", 1),
-        StateRow(TradingState.ACTIVE, HaltPolicy.CANCEL, PERSON, "r", 1),
+        StateRow(TradingState.HALTED, None, "ann", "r", 1),
+        StateRow(TradingState.ACTIVE, HaltPolicy.CANCEL, "ann", "r", 1),
     ):
         assert not any(permits(row, kind) for kind in CommandKind)
 

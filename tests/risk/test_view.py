@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from huracan.risk import Approval, ReservationBook, RiskGate, account_view
+from huracan.risk.live import Approval, ReservationBook, RiskGate, account_view
 from huracan.risk.view import is_sell, known, measured, needed_prices, symbol_notional, usable
 from huracan.venue.orders import Side
 from tests.risk.cases import BUY, LIMITS, NOW, SELL, VIEW, reservation, with_coin
