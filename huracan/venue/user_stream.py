@@ -5,7 +5,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-import ccxt
 import ccxt.pro
 
 from huracan.logs import get_logger
@@ -32,11 +31,11 @@ class _ProBinance(WireMixin, ccxt.pro.binance):
         self._on_event = on_event
 
     def handle_message(self, client: Any, message: Any) -> None:
-        """Take account events out of the stream; the rest is ccxt's."""
-        event = message.get("event", message) if isinstance(message, dict) else {}
+        """Take account events out of the stream; ccxt gets the replies to requests, and nothing that could trip it."""
+        event = message.get("event", message) if isinstance(message, dict) else None
         if isinstance(event, dict) and event.get("e") in _OURS:
             self._on_event(event)
-        else:
+        elif isinstance(event, dict) and event.get("id") is not None:
             super().handle_message(client, message)
 
 
@@ -99,7 +98,7 @@ class UserStream:
                 failures = 0
                 await self._until_lost(client)
                 reason = "closed"
-            except (ccxt.BaseError, OSError, TimeoutError) as error:
+            except Exception as error:  # ccxt raises all sorts of things; whatever it was, a new connection follows
                 reason = type(error).__name__
             finally:
                 await client.close()
