@@ -192,6 +192,8 @@ def _unknown(view: RiskView, coin: CoinView) -> Denied | None:
             return _not_known(name)
     if not measured(coin.price_ms) or not usable(coin.price):
         return _not_known("price")
+    if coin.booked is not True:
+        return _not_known("fills of the last bar, or an order's outcome")
     return _unknown_position(view)
 
 
@@ -202,7 +204,7 @@ def _unknown_position(view: RiskView) -> Denied | None:
         fee = known(coin.fee_frac) and 0 <= coin.fee_frac < 1
         held = known(coin.position) and coin.position >= 0
         stop = coin.stop is None or (known(coin.stop) and coin.stop >= 0)
-        if not (coin.booked is True and fee and held and stop):
+        if not (fee and held and stop):
             return _not_known(f"position of {symbol}")
     for row in view.reservations.rows:
         figures = (row.quantity, row.filled, row.price, row.fee_frac)

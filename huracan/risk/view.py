@@ -73,7 +73,8 @@ class CoinView:
         fee_frac: taker fee as a share of the value.
         position: coins held that can be sold, in whole steps as in the kernel, >= 0.
         stop: the position's protective stop; None: without one everything held counts as at risk.
-        booked: every fill up to the last close is in the ledger, and no order's outcome is unknown.
+        booked: every fill up to the last close is in the ledger, and no order's outcome is unknown. Asked of the coin
+            that is to be bought; what another coin's orders may have done is covered by their reservations.
     """
 
     filters: MarketFilters

@@ -129,6 +129,17 @@ def test_a_coin_that_is_neither_held_nor_bought_needs_no_price() -> None:
     assert isinstance(GATE.check(flat, BUY), Approval)
 
 
+def test_an_order_of_unknown_fate_blocks_its_own_coin_and_counts_for_the_others() -> None:
+    """B's order may have been filled: A may be bought as far as B's reservation leaves room, B not at all."""
+    lost = ReservationBook((reservation("r", quantity=D(10), at_ms=NOW - 60_000),))
+    view = with_coin(replace(VIEW, reservations=lost), "B/USDT", booked=False)
+    assert isinstance(GATE.check(view, BUY), Approval)
+    assert account_view(view).gross == 4_000.0
+    denied = GATE.check(view, OrderIntent("i3", "B/USDT", Side.BUY, D(1), D(201), D(190)))
+    assert isinstance(denied, Denied)
+    assert denied.code is DenialCode.STATE_UNKNOWN
+
+
 def test_an_exit_takes_over_the_coins_of_the_bracket_that_it_replaces() -> None:
     """The bracket holds all coins: a second sale is denied, one that replaces it passes."""
     view = replace(VIEW, reservations=ReservationBook((reservation("oco", side=Side.SELL, quantity=D(10)),)))
