@@ -15,10 +15,11 @@ import hmac
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -131,9 +132,11 @@ class PaperServer:
         self.hub.cut_all()
         await self._runner.cleanup()
 
-    @asynccontextmanager
-    async def carry_out(self, request: Request) -> AsyncIterator[Reply]:
-        """Carry out a request with its latencies; the block sends the reply, or spoils it."""
+    async def carry_out(self, request: Request) -> Reply:
+        """Carry out a request with its latencies and return the reply, which is the caller's to send or to spoil.
+
+        It counts as open until then: whoever has read a reply may acknowledge a lock-step stage.
+        """
         wait_ms = self._exchange.begin(request)
         try:
             if wait_ms > 0:
@@ -141,18 +144,29 @@ class PaperServer:
             reply = self._handle(request)
             if reply.delay_ms > 0:
                 await asyncio.sleep(reply.delay_ms / 1_000)
-            yield reply
         finally:
             self._exchange.end(request)
+        return reply
+
+    def check(self, params: Mapping[str, Any]) -> str | Reply:
+        """Check a signed subscription to a user stream; return the account's name, or the refusal."""
+        with self._guarded():
+            return self._exchange.subscribe(params)
 
     def _handle(self, request: Request) -> Reply:
-        try:
+        with self._guarded():
             reply = self._exchange.handle(request)
             self.hub.publish()
-        except Exception as error:  # a defect of the exchange: whoever waits in `wait_failed` ends the process
+        return reply
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Report a defect of the exchange to whoever waits in `wait_failed`, who ends the process."""
+        try:
+            yield
+        except Exception as error:
             self._fail(error)
             raise
-        return reply
 
     def _fail(self, error: BaseException) -> None:
         if self._failed is not None and not self._failed.done():
@@ -178,13 +192,13 @@ class PaperServer:
     # REST
 
     async def _rest(self, request: web.Request) -> web.StreamResponse:
-        async with self.carry_out(await _read(request)) as reply:
-            if reply.drop is None:
-                return _response(reply)
-            if reply.drop is DropHow.TRUNCATED:
-                return await _send_half(request, reply)
-            if reply.drop is DropHow.RESET:
-                return _reset(request)
+        reply = await self.carry_out(await _read(request))
+        if reply.drop is None:
+            return _response(reply)
+        if reply.drop is DropHow.TRUNCATED:
+            return await _send_half(request, reply)
+        if reply.drop is DropHow.RESET:
+            return _reset(request)
         return await self._keep_silent(request)
 
     async def _keep_silent(self, request: web.Request) -> web.StreamResponse:
@@ -215,7 +229,7 @@ class PaperServer:
         if not _upgrades(request):
             return _not_a_socket()
         connection = Connection(self._settings.sockets)
-        api = WebSocketApi(self._exchange, connection, request.remote or "", self.carry_out)
+        api = WebSocketApi(connection, request.remote or "", self.carry_out, self.check)
         response = await self._serve(request, connection, api.hear)
         await api.finish()
         return response
@@ -262,7 +276,7 @@ class PaperServer:
         if not self._may(request):
             return _unauthorised()
         if self._save is None:
-            return web.json_response({"msg": "no file for the state; start with --state FILE"}, status=409)
+            return web.json_response({"error": "no file for the state; start with --state FILE"}, status=409)
         return web.json_response({"saved": str(self._save())})
 
     async def _disconnect(self, request: web.Request) -> web.StreamResponse:
@@ -276,7 +290,7 @@ class PaperServer:
             return web.json_response({"ended": self.hub.terminate_user_streams(self._exchange.now_ms)})
         if which == "all":
             return web.json_response({"ended": self.hub.cut_all()})
-        return web.json_response({"msg": 'give {"streams": "user"} or {"streams": "all"}'}, status=400)
+        return web.json_response({"error": 'give {"streams": "user"} or {"streams": "all"}'}, status=400)
 
 
 async def _read(request: web.Request) -> Request:
@@ -328,7 +342,7 @@ def _not_a_socket() -> web.Response:
 
 
 def _unauthorised() -> web.Response:
-    message = {"msg": "wrong or no admin token; send Authorization: Bearer TOKEN, it stands in the keys' file"}
+    message = {"error": "wrong or no admin token; send Authorization: Bearer TOKEN, it stands in the keys' file"}
     return web.json_response(message, status=401)
 
 

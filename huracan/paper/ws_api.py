@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from huracan.paper.exchange import PaperExchange
 from huracan.paper.sockets import Connection
 from huracan.paper.wire import DropHow, Reply, Request
 
@@ -45,25 +43,28 @@ IN_FLIGHT_MAX = 200
 SUBSCRIPTIONS_MAX = 100
 """User streams of one connection."""
 
-Ask = Callable[[Request], AbstractAsyncContextManager[Reply]]
+Ask = Callable[[Request], Awaitable[Reply]]
 """Carries out a request with its latencies (`PaperServer.carry_out`)."""
+
+Check = Callable[[Mapping[str, Any]], str | Reply]
+"""Checks a signed subscription (`PaperServer.check`)."""
 
 
 class WebSocketApi:
     """One connection to the WebSocket API.
 
     Args:
-        exchange: checks signatures of user streams.
         connection: answers and user events are queued there.
         client: address whose request weight is counted.
         ask: carries out a request.
+        check: checks a signed subscription; returns the account's name, or the refusal.
     """
 
-    def __init__(self, exchange: PaperExchange, connection: Connection, client: str, ask: Ask) -> None:
-        self._exchange = exchange
+    def __init__(self, connection: Connection, client: str, ask: Ask, check: Check) -> None:
         self._connection = connection
         self._client = client
         self._ask = ask
+        self._check = check
         self._tasks: set[asyncio.Task[None]] = set()
 
     def hear(self, text: str) -> None:
@@ -95,16 +96,14 @@ class WebSocketApi:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _forward(self, number: Any, method: str, params: dict[str, Any]) -> None:
-        async with self._ask(as_request(method, params, self._client)) as reply:
-            if reply.drop is DropHow.TIMEOUT:
-                return
-            if reply.drop is not None:
-                self._connection.cut()
-                return
+        reply = await self._ask(as_request(method, params, self._client))
+        if reply.drop is None:
             self._connection.send(_answer(number, reply))
+        elif reply.drop is not DropHow.TIMEOUT:
+            self._connection.cut()
 
     def _subscribe(self, number: Any, params: dict[str, Any]) -> None:
-        found = self._exchange.subscribe(params)
+        found = self._check(params)
         if isinstance(found, Reply):
             self._connection.send(_answer(number, found))
             return

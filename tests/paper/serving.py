@@ -1,12 +1,20 @@
 """Exchanges over small made-up markets, and servers of them inside a test's own event loop or in a thread."""
 
 import asyncio
+import hashlib
+import hmac
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from aiohttp import ClientSession, ClientWebSocketResponse
+from yarl import URL
 
 from huracan.clock import WallClock
 from huracan.config import TradingSettings
@@ -18,7 +26,6 @@ from huracan.trading import build_cost_table, infer_instrument, resolve_settings
 SYMBOLS = ("ADA/USDT", "BTC/USDT")
 BARS = 3_000
 TOKEN = "token-of-the-administrator"
-KEY, SECRET = "key-of-main", "secret-of-main"
 
 
 @cache
@@ -45,10 +52,15 @@ def start_ms() -> int:
     return market("BTC/USDT").open_ms(BARS // 2)
 
 
-def exchange(lockstep: bool = False, names: tuple[str, ...] = ("main",), **rules: object) -> PaperExchange:
+def exchange(
+    lockstep: bool = False,
+    names: tuple[str, ...] = ("main",),
+    kind: type[PaperExchange] = PaperExchange,
+    **rules: object,
+) -> PaperExchange:
     """Return an exchange that opens in the middle of the candles."""
     settings = PaperSettings(start_ms=start_ms(), lockstep=lockstep, **rules)
-    return PaperExchange(settings, [market(symbol) for symbol in SYMBOLS], [account(n) for n in names], 7, WallClock())
+    return kind(settings, [market(symbol) for symbol in SYMBOLS], [account(name) for name in names], 7, WallClock())
 
 
 def write_store(root: Path) -> Path:
@@ -85,3 +97,48 @@ def serving_in_a_thread(served: PaperExchange, **settings: object) -> Iterator[P
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+def signed(params: dict[str, Any], name: str = "main") -> str:
+    """Return the query of a signed request of an account, made now."""
+    query = urlencode({**params, "timestamp": time.time_ns() // 1_000_000})
+    return f"{query}&signature={sign(query, name)}"
+
+
+def sign(payload: str, name: str = "main") -> str:
+    """Return the signature of an account."""
+    return hmac.new(f"secret-of-{name}".encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+async def ask(
+    session: ClientSession, server: PaperServer, verb: str, path: str, name: str = "main", **params: Any
+) -> tuple[int, Any]:
+    """Send a signed request and return status and body."""
+    address = f"{server.url}{path}?{signed(params, name)}"
+    async with session.request(verb, URL(address, encoded=True), headers={"X-MBX-APIKEY": f"key-of-{name}"}) as reply:
+        return reply.status, await reply.json()
+
+
+async def place(session: ClientSession, server: PaperServer, **params: Any) -> dict[str, Any]:
+    """Place an order for `main`, and see to it that it was accepted."""
+    status, body = await ask(session, server, "POST", "/api/v3/order", **params)
+    assert status == 200, body
+    return body
+
+
+def call(method: str, number: int, name: str = "main", **params: Any) -> dict[str, Any]:
+    """Return a signed message of the WebSocket API."""
+    whole = {**params, "apiKey": f"key-of-{name}", "timestamp": time.time_ns() // 1_000_000}
+    payload = "&".join(f"{key}={value}" for key, value in sorted(whole.items()))
+    return {"id": number, "method": method, "params": {**whole, "signature": sign(payload, name)}}
+
+
+@asynccontextmanager
+async def user_stream(
+    session: ClientSession, server: PaperServer, name: str = "main"
+) -> AsyncIterator[ClientWebSocketResponse]:
+    """Connect to the WebSocket API and subscribe to an account's events."""
+    async with session.ws_connect(f"{server.url}/ws-api/v3") as client:
+        await client.send_json(call("userDataStream.subscribe.signature", 1, name))
+        assert await client.receive_json(timeout=10) == {"id": 1, "status": 200, "result": {"subscriptionId": 0}}
+        yield client
