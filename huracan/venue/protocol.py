@@ -21,9 +21,9 @@ __all__ = ["TradingVenue", "UserEvents"]
 class TradingVenue(Protocol):
     """One account at one venue.
 
-    Commands (`submit`, `submit_oco`, `cancel`, `cancel_oco`) send at most one request, never raise for what the venue
-    or the network does, and return an `Outcome`. Reads are repeated a bounded number of times and raise `VenueError`
-    when no proper answer came.
+    Commands (`submit`, `submit_oco`, `cancel`, `cancel_oco`) never raise for what the venue or the network does and
+    return an `Outcome`; a POST leaves at most once, whatever happens (a DELETE may be repeated, which is harmless).
+    Reads are repeated a bounded number of times and raise `VenueError` when no proper answer came.
     """
 
     @property
