@@ -16,7 +16,7 @@ from torch import nn
 
 from huracan.errors import InvariantError
 from huracan.features.layout import LAYOUT, STATE_SIZE
-from huracan.policy.network import PolicyNet, use_one_thread
+from huracan.policy.network import PolicyNet, Tanh, use_one_thread
 from huracan.policy.rows import NUM_ACTIONS, add_log_probs, choose, finite, mark_legal, scale_rows
 
 __all__ = ["BLOCK_ROWS", "Decision", "decide"]
@@ -89,14 +89,13 @@ def decide(nets: Sequence[PolicyNet], states: npt.NDArray[np.float32]) -> Decisi
 def _network_pass(net: PolicyNet, block: torch.Tensor) -> npt.NDArray[np.float32]:
     """Return float32[B, 7], six logits without a mask and the value, of one block of scaled states.
 
-    The layers of `PolicyNet.heads`, each in place and both heads in one product; numpy's tanh is the faster one on a
-    few rows.
+    The layers of `PolicyNet.heads`, tanh in place.
     """
     hidden = block
     for layer in net.trunk:
         if isinstance(layer, nn.Linear):
             hidden = torch.addmm(layer.bias, hidden, layer.weight.t())
-        elif isinstance(layer, nn.Tanh):
+        elif isinstance(layer, Tanh):
             array = hidden.numpy()
             np.tanh(array, out=array)
         else:

@@ -5,7 +5,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -71,6 +71,14 @@ class Verdict:
     met: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A room whose measurement raised."""
+
+    room: str
+    error: str
+
+
 def judge(measurement: Measurement) -> Verdict:
     """Compare with targets.yaml; a missing peer is a miss, a figure without target is not met."""
     rule = yaml.safe_load(TARGETS.read_text())[measurement.name]
@@ -86,8 +94,8 @@ def judge(measurement: Measurement) -> Verdict:
     return Verdict(measurement, ", ".join(parts), bool(met))
 
 
-def publish(measurements: list[Measurement], out: Path) -> bool:
-    """Print the table, write the JSON; return whether every target was met."""
+def publish(measurements: list[Measurement], out: Path, failures: Sequence[Failure] = ()) -> bool:
+    """Print the table, write the JSON; return whether every target was met. A failed room is a row without a value."""
     verdicts = [judge(measurement) for measurement in measurements]
     table = Table(title="huracan bench (median of repeats)")
     for column in ("figure", "value", "unit", "ratios", "target", "met", "spread", "repeats"):
@@ -99,8 +107,11 @@ def publish(measurements: list[Measurement], out: Path) -> bool:
             m.name, f"{m.value:,.3g}" if m.value < 100 else f"{m.value:,.0f}", m.unit, ratios, verdict.target,
             "yes" if verdict.met else "NO", f"{100 * m.spread:.0f} %", str(m.repeats),
         )  # fmt: skip
+    for failure in failures:
+        table.add_row(failure.room, "-", "", "failed", failure.error[:60], "NO", "-", "-")
     Console(width=180).print(table)
     rows = [{**asdict(v.measurement), "target": v.target, "met": v.met} for v in verdicts]
+    rows += [{"name": failure.room, "value": None, "met": False, "note": failure.error} for failure in failures]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    return all(verdict.met for verdict in verdicts)
+    return not failures and all(verdict.met for verdict in verdicts)

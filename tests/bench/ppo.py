@@ -19,12 +19,12 @@ from ray.tune.registry import register_env
 from stable_baselines3 import PPO as Sb3Ppo
 from stable_baselines3.common.vec_env import VecEnv
 
-from huracan.config import EnvSettings, PpoSettings, RaySettings
+from huracan.config import EnvSettings, PpoSettings, RaySettings, RiskSettings
 from huracan.env import ACTION_SPACE, OBSERVATION_SPACE, TradingVectorEnv, vector_entry_point
 from huracan.learn import AlgorithmSpec, EnvSource, Trainer
 from huracan.learn.cluster import ray_session
 from huracan.policy import NetworkSpec, Normaliser
-from huracan.trading import legal_actions
+from huracan.trading import Limits, legal_actions
 from tests.bench.harness import Measurement, repeat
 from tests.bench.markets import BenchMarket, bench_market
 from tests.e2e import ppo_reference
@@ -84,6 +84,7 @@ def _huracan(market: BenchMarket) -> Contestant:
         "kernel": market.kernel,
         "settings": EnvSettings(num_envs=NUM_ENVS),
         "window": market.window,
+        "limits": Limits.of(RiskSettings()),
     }
     spec = AlgorithmSpec(
         source=EnvSource(vector_entry_point, context, NUM_ENVS, "bench"),

@@ -19,6 +19,7 @@ from huracan.features.layout import (
     STATE_SIZE,
 )
 from huracan.policy import NetworkSpec, Normaliser, PolicyNet, legal_mask, specimen_states
+from huracan.policy.network import Tanh
 from huracan.trading import legal_actions
 from tests.policy.recipes import random_normaliser
 
@@ -132,3 +133,15 @@ def test_impossible_networks_are_refused(spec: dict) -> None:
     """Widths must be positive and the activation known."""
     with pytest.raises(InvariantError):
         NetworkSpec(**spec)
+
+
+def test_the_vector_tanh_is_tanh_and_so_is_its_derivative() -> None:
+    """Value and gradient agree with torch's to a few units in the last place, at the extremes too."""
+    x = torch.cat([torch.linspace(-12, 12, 4_001), torch.tensor([0.0, -0.0, 1e-30, 88.0, -88.0, 1e30])])
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    Tanh()(ours).square().sum().backward()
+    torch.tanh(theirs).square().sum().backward()
+    assert torch.allclose(Tanh()(x), torch.tanh(x), rtol=4e-7, atol=0)
+    assert ours.grad is not None
+    assert theirs.grad is not None
+    assert torch.allclose(ours.grad, theirs.grad, rtol=1e-5, atol=2e-6)
