@@ -1,8 +1,9 @@
 """The front door of what judges a live account: the gate and everything around it.
 
 `RiskGate.check(view, intent)` judges an order; `protect`, `Breaker`, `kill` and `day_effects` decide what must happen
-by itself, and `perform` has it done. Apart from `huracan.risk`, because these names speak the venue's types: the many
-processes of portfolio shadow need not load an exchange library for their limits.
+by itself, and `perform` has it done; `RiskKeeper` holds all of it for a running account. Apart from `huracan.risk`,
+because these names speak the venue's types: the many processes of portfolio shadow need not load an exchange library
+for their limits.
 """
 
 from huracan.risk.breaker import (
@@ -30,6 +31,7 @@ from huracan.risk.effects import (
     perform,
 )
 from huracan.risk.gate import GateLimits, RiskGate
+from huracan.risk.keeper import RiskKeeper
 from huracan.risk.limits import AccountView, Approved, EntryIntent, RiskLimits, check_entry, must_flatten, reserve
 from huracan.risk.locks import EVERY_SYMBOL, LockBook, PairLock
 from huracan.risk.protections import ClosedTrade, protect
@@ -82,6 +84,7 @@ __all__ = [
     "Reservation",
     "ReservationBook",
     "RiskGate",
+    "RiskKeeper",
     "RiskLimits",
     "RiskView",
     "SetState",
