@@ -421,6 +421,7 @@ def load_settings(
     path: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    base: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Merge defaults, the YAML file, the environment and the command line into one frozen `Settings`.
 
@@ -428,11 +429,12 @@ def load_settings(
         path: YAML file, or None for the defaults alone.
         overrides: dotted keys from the command line, e.g. `{"ppo.lr": 1e-4}`; None is a value like any other.
         environ: environment to read `HURACAN__SECTION__KEY` from; None reads the process's.
+        base: `Settings.public()` of a run, to stand below the file: what is not said anew stays as the run had it.
 
     Raises:
         ConfigError: the file cannot be read, a key is unknown or a value does not fit; one line names each.
     """
-    merged: dict[str, Any] = _read_yaml(path) if path else {}
+    merged: dict[str, Any] = _overlay(base or {}, _read_yaml(path) if path else {})
     for name, value in sorted((os.environ if environ is None else environ).items()):
         if name.startswith("HURACAN__"):
             try:
@@ -464,6 +466,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if odd:
         raise ConfigError(f"configuration file {path}: {odd[0]!r} is no section; name one, e.g. ppo")
     return loaded
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `below` with every key of `above` in its place, section by section."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = below.get(key)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        merged[key] = _overlay(under, value) if both and under is not None else value
+    return merged
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any, name: str) -> None:

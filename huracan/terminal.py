@@ -68,6 +68,21 @@ class Terminal:
             self._settings = load_settings(self.config_path, {**self.assignments, **given})
         return self._settings
 
+    def settings_of(self, config_json: str, **overrides: Any) -> Any:
+        """Return a run's own `Settings`, changed by what the file, the environment and the options say anew.
+
+        Args:
+            config_json: the run's configuration as its row holds it.
+            **overrides: as for `settings`.
+
+        Raises:
+            ConfigError: the configuration is not usable.
+        """
+        from huracan.config import load_settings
+
+        given = {name.replace("__", "."): value for name, value in overrides.items() if value is not None}
+        return load_settings(self.config_path, {**self.assignments, **given}, base=json.loads(config_json))
+
     def show(self, result: object, text: Callable[[], None] | str) -> None:
         """Write a command's result: JSON of `result` with `--json`, otherwise `text`, a string or what prints it."""
         if self.as_json:

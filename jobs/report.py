@@ -23,7 +23,7 @@ from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.shadow import ShadowReport
 from huracan.terminal import Terminal, run, standalone
-from jobs.shadow import REPORT_NAME
+from jobs.shadow import REPORT_NAME, trained_run
 from jobs.usage import PeakMemory
 
 __all__ = ["main", "make_report", "program", "save_usage"]
@@ -88,14 +88,15 @@ def _source(dataset: Dataset) -> str:
 
 
 @standalone("report")
-@click.option("--run-id", type=int, required=True, help="Run that was trained and shadow-traded.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--run-id", type=int, help="Run that was trained and shadow-traded; default: the newest.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: the run's.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/report"), show_default=True)
-def program(terminal: Terminal, run_id: int, data: Path | None, out: Path) -> None:
+def program(terminal: Terminal, run_id: int | None, data: Path | None, out: Path) -> None:
     """Write report.html and report.json of a run that was shadow-traded."""
-    settings = terminal.settings(data__folder=None if data is None else str(data))
-    engine = open_database(settings.database)
-    report = make_report(settings, Dataset.load(settings), engine, run_id)
+    engine = open_database(terminal.settings().database)
+    found = trained_run(engine, run_id)
+    settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
+    report = make_report(settings, Dataset.load(settings), engine, found.run_id)
     html, _ = write_report(report, out)
     terminal.show(asdict(report), f"{report.verdict}. {report.verdict_reason}\nreport: {html}")
 

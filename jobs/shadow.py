@@ -14,19 +14,22 @@ from pathlib import Path
 import click
 import ray
 from pydantic import SecretStr
+from sqlalchemy import Engine
 
 from huracan.baselines import BASELINES
 from huracan.config import Settings, home_folder
 from huracan.env.dataset import Dataset
-from huracan.errors import DataError, HuracanError, TrainingError
+from huracan.errors import DataError, HuracanError, TrainingError, UsageError
 from huracan.features import FeatureFit
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
 from huracan.logs import bind_run
 from huracan.memory import (
+    Run,
     connect,
     database_url,
+    list_runs,
     open_database,
     phase,
     read_run,
@@ -57,6 +60,7 @@ from huracan.shadow import (
 )
 from huracan.terminal import Terminal, run, standalone
 from huracan.trading import KernelSettings, Limits, Tape
+from jobs.train import KIND as TRAIN
 from jobs.train import check_job, folds_of
 
 __all__ = ["ENSEMBLE", "Place", "Rules", "main", "program", "shadow"]
@@ -281,27 +285,41 @@ def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:
 
 
 @standalone("shadow")
-@click.option("--run-id", type=int, required=True, help="Finished training run.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
-def program(terminal: Terminal, run_id: int, data: Path | None) -> None:
-    """Shadow-trade the policies of a training run on data they have not seen."""
-    settings = terminal.settings(data__folder=None if data is None else str(data))
+@click.option("--run-id", type=int, help="Finished training run; default: the newest.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: the run's.")
+def program(terminal: Terminal, run_id: int | None, data: Path | None) -> None:
+    """Shadow-trade the policies of a training run on data they have not seen, with the run's settings."""
+    engine = open_database(terminal.settings().database)
+    found = trained_run(engine, run_id)
+    settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
     check_job(settings)
-    url = database_url(settings.database)
-    engine = open_database(settings.database)
-    trained_on = read_run(engine, run_id).data_fingerprint
-    folder = home_folder() / "runs" / str(run_id)
+    folder = home_folder() / "runs" / str(found.run_id)
     campaign = read_campaign(folder)
     dataset = Dataset.load(settings)
-    if dataset.summary.fingerprint != trained_on:
+    if dataset.summary.fingerprint != found.data_fingerprint:
         raise DataError(
-            f"run {run_id} was trained on other candles ({trained_on[:12]}) than these "
+            f"run {found.run_id} was trained on other candles ({found.data_fingerprint[:12]}) than these "
             f"({dataset.summary.fingerprint[:12]}); give its folder and settings"
         )
-    with bind_run(run_id), phase(engine, run_id, "shadow"):
-        report = shadow(dataset, folds_of(dataset), campaign.versions, url=url, run_id=run_id, progress=_say)
+    url = database_url(settings.database)
+    with bind_run(found.run_id), phase(engine, found.run_id, "shadow"):
+        report = shadow(dataset, folds_of(dataset), campaign.versions, url=url, run_id=found.run_id, progress=_say)
     write_atomically(folder / REPORT_NAME, json.dumps(to_json(report), allow_nan=False).encode())
     terminal.show(report, lambda: _table(terminal, report))
+
+
+def trained_run(engine: Engine, run_id: int | None) -> Run:
+    """Return the run asked for, or the newest whose training is finished.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    if run_id is not None:
+        return read_run(engine, run_id)
+    for found in list_runs(engine):
+        if found.kind in (TRAIN, "demo") and found.status == "done":
+            return found
+    raise UsageError("no training is finished; run `huracan train` first")
 
 
 def main() -> None:

@@ -309,7 +309,8 @@ def test_a_variable_of_the_environment_is_named(program: Program, monkeypatch: p
     ("words", "expected"),
     [
         (["trian"], "No such command 'trian'"),
-        (["shadow"], "--run-id"),
+        (["shadow"], "no training is finished"),
+        (["report"], "no training is finished"),
         (["shadow", "--run-id", "x"], "'x' is not a valid integer"),
         (["data", "synth", "out", "--timeframe", "7m"], "'7m' is unknown"),
         (["data", "synth", "out", "--planted", "0", "--null", "0"], "no market"),
