@@ -16,7 +16,7 @@ from huracan.terminal import Terminal, command
 
 if TYPE_CHECKING:
     from huracan.config import Settings
-    from huracan.paper import PaperAccount, PaperExchange, PaperSettings
+    from huracan.paper import PaperAccount, PaperExchange, PaperSettings, RateLimits
     from huracan.paper.keys import Keys
     from huracan.paper.load import LoadedMarkets
     from huracan.paper.server import PaperServer
@@ -43,6 +43,8 @@ def _program() -> None:
     "--balance", "balances", multiple=True, metavar="ASSET=AMOUNT", help="Of each account; default: the paper wallet."
 )
 @click.option("--fee-asset", help="Asset that pays commissions while there is enough of it, e.g. BNB.")
+@click.option("--weight-limit", type=click.IntRange(min=1), help="Request weight per address and minute.")
+@click.option("--order-limit", type=click.IntRange(min=1), help="Unfilled orders per account and 10 s; a day: x 2,000.")
 @click.option("--faults", "faults_path", type=click.Path(path_type=Path), help="JSON file of faults from the start on.")
 @click.option("--keys", "keys_path", type=click.Path(path_type=Path), help="Default: paper/keys.json in the home.")
 @click.option("--state", "state_path", type=click.Path(path_type=Path), help="File to go on from, saved at the end.")
@@ -59,6 +61,8 @@ def paper_exchange(
     accounts: tuple[str, ...],
     balances: tuple[str, ...],
     fee_asset: str | None,
+    weight_limit: int | None,
+    order_limit: int | None,
     faults_path: Path | None,
     keys_path: Path | None,
     state_path: Path | None,
@@ -84,7 +88,8 @@ def paper_exchange(
         raise ConfigError("no folder of candles; give --data, or set data.folder")
     loaded = load_markets(Path(folder), settings, symbols)
     start_ms = default_start_ms(loaded, None if start is None else parse_ms(start))
-    rules = _rules(settings, loaded, start_ms, lockstep, faults_path)
+    limits = _limits(weight_limit, order_limit)
+    rules = _rules(settings, loaded, start_ms, lockstep, limits, faults_path)
     amounts = _balances(balances, settings, loaded)
     keys_path = keys_path or home_folder() / "paper" / "keys.json"
     keys = open_keys(keys_path, accounts)
@@ -114,8 +119,25 @@ def paper_exchange(
     click.echo(f"paper exchange closed, {ending}", err=True)
 
 
+def _limits(weight_limit: int | None, order_limit: int | None) -> "RateLimits":
+    from huracan.paper import RateLimits
+
+    usual = RateLimits()
+    orders = usual.orders_10s if order_limit is None else order_limit
+    return RateLimits(
+        weight_1m=usual.weight_1m if weight_limit is None else weight_limit,
+        orders_10s=orders,
+        orders_1d=orders * (usual.orders_1d // usual.orders_10s),
+    )
+
+
 def _rules(
-    settings: "Settings", loaded: "LoadedMarkets", start_ms: int, lockstep: bool, faults_path: Path | None
+    settings: "Settings",
+    loaded: "LoadedMarkets",
+    start_ms: int,
+    lockstep: bool,
+    limits: "RateLimits",
+    faults_path: Path | None,
 ) -> "PaperSettings":
     from huracan.errors import UsageError
     from huracan.paper import NO_FAULTS, Latency, PaperSettings
@@ -139,6 +161,7 @@ def _rules(
         share_den=loaded.kernel.share_den,
         stop_slip_range_frac=loaded.kernel.stop_slip_range_frac,
         latency=Latency(**delays),
+        limits=limits,
         faults=faults,
     )
 

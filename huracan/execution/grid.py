@@ -43,6 +43,11 @@ class Grid:
             step_units=instrument.step_units,
         )
 
+    @property
+    def assets(self) -> tuple[str, str]:
+        """Return base and quote."""
+        return self.base, self.quote
+
     def ticks(self, price: Decimal) -> int:
         """Return a price in ticks.
 

@@ -57,7 +57,7 @@ ENTRIES: Final = frozenset({Action.ENTER_LONG_SMALL, Action.ENTER_LONG_NORMAL, A
 SENDS_PER_BAR: Final = 8
 """Sells (brackets, market exits) and repeated entries that may be sent between two closes; more wait for the next."""
 _REFUSED_EXIT_SENDS: Final = 3  # so that a refused market exit is tried three times a bar
-_RETIRED_MAX: Final = 64
+_RETIRED_MAX: Final = 256
 _ORDERED: Final = (ENTRY_SENT, ENTRY_RESTING, ENTRY_TAKER, ENTRY_FALLBACK)
 
 

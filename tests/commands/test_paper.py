@@ -124,6 +124,24 @@ def test_its_state_outlives_it(tmp_path: Path, folder: Path) -> None:
         assert ended(process, signal.SIGTERM)[0] == 0
 
 
+def test_limits_and_faults_are_given_at_the_start(tmp_path: Path, folder: Path) -> None:
+    """Two orders per 10 s and no third; a market that is halted from the beginning."""
+    (tmp_path / "faults.json").write_text('{"halted": ["ADAUSDT"]}')
+    words = ["--data", str(folder), "--lockstep", "--order-limit", "2", "--weight-limit", "100"]
+    with started(tmp_path, *words, "--faults", str(tmp_path / "faults.json")) as (_, facts):
+        exchange = client(facts)
+        markets = exchange.load_markets()
+        assert {symbol: known["active"] for symbol, known in markets.items()} == {"ADA/USDT": False, "BTC/USDT": True}
+        limits = exchange.public_get_exchangeinfo()["rateLimits"]
+        told = {(one["rateLimitType"], one["interval"]): one["limit"] for one in limits}
+        assert told["REQUEST_WEIGHT", "MINUTE"] == 100
+        assert (told["ORDERS", "SECOND"], told["ORDERS", "DAY"]) == (2, 4_000)
+        for _ in range(2):
+            exchange.create_order("BTC/USDT", "limit", "buy", "1", "50")
+        with pytest.raises(ccxt.DDoSProtection):
+            exchange.create_order("BTC/USDT", "limit", "buy", "1", "50")
+
+
 def test_candles_are_downloaded_from_it(tmp_path: Path, folder: Path) -> None:
     """`data download` over HTTP gives the candles back, bit for bit, up to the market's time and none beyond."""
     with started(tmp_path, "--data", str(folder), "--lockstep", "--start", START) as (_, facts):
@@ -135,8 +153,9 @@ def test_candles_are_downloaded_from_it(tmp_path: Path, folder: Path) -> None:
         known = candles("BTC/USDT").between(0, facts["now_ms"])
         assert facts["now_ms"] == 1_735_779_600_000
         assert np.array_equal(got.timestamp, known.timestamp)
-        for name in ("open", "high", "low", "close", "volume"):
+        for name in ("open", "high", "low", "close", "volume", "trades", "taker_buy_volume"):
             assert np.array_equal(getattr(got, name), getattr(known, name)), name
+        assert np.abs(got.quote_volume - known.quote_volume).max() <= 1e-8  # eight decimals on the wire
 
 
 def test_people_get_a_sentence(tmp_path: Path, folder: Path) -> None:

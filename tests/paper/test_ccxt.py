@@ -411,3 +411,50 @@ def test_orders_over_the_websocket_api() -> None:
             await pro.create_order_ws(SYMBOL, "limit", "buy", 1_000_000, 50)
 
     moving(talk)
+
+
+def test_an_order_after_the_window_waits_for_the_next_open() -> None:
+    """In free run a market order sent in mid-bar is NEW, holds its money, and fills at the open of the next bar."""
+
+    async def talk(market: Moving) -> None:
+        pro, known = market.ccxt, candles(SYMBOL)
+        market.move(2)
+        late = await pro.create_order(SYMBOL, "market", "buy", "1")
+        assert (late["status"], late["filled"]) == ("open", 0.0)
+        market.move(4)
+        filled = await pro.fetch_order(late["id"], SYMBOL)
+        assert (filled["status"], filled["filled"]) == ("closed", 1.0)
+        bar = int(np.searchsorted(known.timestamp, market.served.now_ms, side="right")) - 1
+        spread = spread_ticks(bar)
+        assert 0 < filled["average"] - known.open[bar] <= (spread + 2) * float(tick())
+
+    moving(talk)
+
+
+def spread_ticks(bar: int) -> int:
+    """Return the spread of a bar's day, ticks."""
+    return int(market(SYMBOL).costs.spread[market(SYMBOL).day(bar)])
+
+
+@pytest.mark.parametrize("how", ["cut", "terminated"])
+def test_streams_that_end_are_taken_up_again(how: str) -> None:
+    """A cut connection is an error for who waits, `eventStreamTerminated` is not; the next call hears again."""
+
+    async def talk(market: Moving) -> None:
+        pro = market.ccxt
+        watching = asyncio.ensure_future(pro.watch_orders(SYMBOL))
+        await asyncio.sleep(0.2)
+        if how == "cut":
+            assert market.server.hub.cut_all() >= 1
+            with pytest.raises(ccxt.NetworkError):
+                await asyncio.wait_for(watching, 10)
+        else:
+            assert market.server.hub.terminate_user_streams(market.served.now_ms) == 1
+            await asyncio.sleep(0.2)
+            assert not watching.done()  # ccxt does not tell who waits
+        again = asyncio.ensure_future(pro.watch_orders(SYMBOL))
+        await asyncio.sleep(0.3)
+        await pro.create_order(SYMBOL, "limit", "buy", "1", "50", {"clientOrderId": f"after-{how}"})
+        assert (await asyncio.wait_for(again, 10))[-1]["clientOrderId"] == f"after-{how}"
+
+    moving(talk)

@@ -78,6 +78,25 @@ def test_silence_has_an_end() -> None:
     assert served.orders("main") == []
 
 
+def test_a_client_that_waits_in_silence_does_not_hold_up_the_end() -> None:
+    """Stopping cuts it off after `stop_s`."""
+    served = exchange(lockstep=True)
+
+    async def scenario() -> float:
+        loop = asyncio.get_running_loop()
+        async with ClientSession() as session:
+            async with serving(served, stop_s=0.2) as server:
+                served.script(ScriptedFault(FaultKind.REQUEST_LOST, ROUTE, how="TIMEOUT"))
+                waiting = asyncio.create_task(place(session, server, **ORDER))
+                await asyncio.sleep(0.2)
+                began = loop.time()
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await asyncio.wait_for(waiting, 10)
+            return loop.time() - began
+
+    assert asyncio.run(scenario()) < 5
+
+
 @pytest.mark.parametrize(
     ("how", "error"),
     [("RESET", aiohttp.ClientOSError), ("TRUNCATED", aiohttp.ClientPayloadError), ("EMPTY", json.JSONDecodeError)],

@@ -7,7 +7,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huracan.config import RiskSettings
@@ -152,6 +152,7 @@ def test_an_exit_takes_over_the_coins_of_the_bracket_that_it_replaces() -> None:
 _GARBAGE = st.sampled_from([None, D("NaN"), math.nan, -1, 1e18, "x"])
 
 
+@settings(deadline=None)
 @given(
     junk=st.fixed_dictionaries(
         {
@@ -247,6 +248,7 @@ def _tightened(limits: GateLimits, fracs: dict[str, float]) -> GateLimits:
     return replace(limits, money=replace(limits.money, **less(limits.money)), **less(limits))
 
 
+@settings(deadline=None)
 @given(view=VIEWS, intent=BUYS, fracs=FRACS, locked=st.booleans(), slots=st.integers(1, 4))
 def test_tightening_never_turns_a_denial_into_an_approval(
     view: RiskView, intent: OrderIntent, fracs: dict[str, float], locked: bool, slots: int
@@ -260,6 +262,7 @@ def test_tightening_never_turns_a_denial_into_an_approval(
     assert isinstance(RiskGate(_tightened(LIMITS, fracs)).check(tighter, intent), Denied)
 
 
+@settings(deadline=None)
 @given(view=VIEWS, intents=st.lists(BUYS, max_size=12))
 def test_approvals_of_one_decision_never_pass_a_limit_together(view: RiskView, intents: list[OrderIntent]) -> None:
     """Whatever is asked in whatever order: the account after all approvals keeps every limit it kept before."""
@@ -278,6 +281,7 @@ def test_approvals_of_one_decision_never_pass_a_limit_together(view: RiskView, i
         assert account.free_cash >= -1e-9
 
 
+@settings(deadline=None)
 @given(
     side=st.sampled_from(list(Side)),
     quantity=st.integers(1, 30),
@@ -299,6 +303,7 @@ def test_while_reducing_nothing_grows_and_nothing_turns(
         assert 0 <= after <= before
 
 
+@settings(deadline=None)
 @given(
     entries=st.lists(st.tuples(st.integers(1, 30_000), st.integers(60, 99)), min_size=1, max_size=8),
     limits=st.builds(

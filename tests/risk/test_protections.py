@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huracan.config import ProtectionSettings
@@ -130,6 +130,7 @@ def test_a_lock_explains_itself() -> None:
     assert lock.reason == "StoplossGuard: 1 stop-losses, limit 1, within 60 candles, locked for 5 candles"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -1,6 +1,6 @@
 """The order rate: never more entries within any window than the limit, and no memory beyond it."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huracan.config import RiskSettings
@@ -18,6 +18,7 @@ def test_the_window_slides() -> None:
     assert (rate.used(999), rate.used(1_000), rate.used(1_800)) == (3, 2, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), max_size=80), st.integers(1, 5), st.integers(1, 400))
 def test_entries_within_any_window_stay_below_the_limit(pauses: list[int], limit: int, window_ms: int) -> None:
     """Whoever asks before each send never passes the limit, wherever a window is laid."""

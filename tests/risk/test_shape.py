@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal as D
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huracan.risk import DenialCode
@@ -11,6 +11,7 @@ from huracan.risk.shape import check_shape
 from tests.risk.cases import BUY, COIN, FILTERS, SELL
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9_000_000), st.integers(1, 99_999_999), st.integers(1, 10))
 def test_only_multiples_of_tick_and_step_are_on_the_grid(steps: int, ticks: int, finer: int) -> None:
     """N steps at m ticks pass; a tenth of a step or tick more does not, however many digits the number has."""

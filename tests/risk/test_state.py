@@ -4,7 +4,7 @@ from decimal import Decimal as D
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huracan.risk.live import (
@@ -85,6 +85,7 @@ def test_a_row_that_makes_no_sense_permits_nothing() -> None:
         assert not any(permits(row, kind) for kind in CommandKind)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(StateChange), st.booleans(), st.sampled_from(HaltPolicy), st.booleans()), max_size=30
@@ -106,6 +107,7 @@ def test_after_a_halt_no_entry_leaves_until_a_person_resumes(
             assert permits(row, CommandKind.ENTRY) is not stopped
 
 
+@settings(deadline=None)
 @given(st.integers(-50, 50), st.integers(-120, 120))
 def test_reducing_makes_a_position_smaller_and_never_turns_it(before: int, change: int) -> None:
     """|after| <= |before| and no change of sign, for long and short; from flat nothing opens."""
