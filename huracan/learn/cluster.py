@@ -1,9 +1,10 @@
 """Starting Ray for one command, or joining the cluster that is there."""
 
+import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -17,6 +18,7 @@ __all__ = ["ray_session"]
 
 CONNECT_TIMEOUT_S: Final = 5.0
 _WORKER_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+_HANDED_ON: Final = ("HURACAN_HOME", "NUMBA_CACHE_DIR")
 
 
 @contextmanager
@@ -33,9 +35,8 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
         yield
         return
     address = settings.address or os.environ.get("RAY_ADDRESS")
-    environment = {name: os.environ[name] for name in ("HURACAN_HOME", "NUMBA_CACHE_DIR") if name in os.environ}
     common = {
-        "runtime_env": {"env_vars": _WORKER_ENVIRONMENT | environment},
+        "runtime_env": {"env_vars": _worker_environment(os.environ)},
         "log_to_driver": False,
         "logging_level": logging.ERROR,
         "configure_logging": True,
@@ -62,6 +63,14 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that workers need and a submitted job does not give them: Ray refuses to be told twice."""
+    wanted = _WORKER_ENVIRONMENT | {name: environ[name] for name in _HANDED_ON if name in environ}
+    job = json.loads(environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
+    given = (job.get("runtime_env") or {}).get("env_vars") or {}
+    return {name: value for name, value in wanted.items() if name not in given}
 
 
 def _check_reachable(address: str) -> None:

@@ -123,7 +123,7 @@ def test_a_job_is_submitted_stopped_and_resumed(page: Page) -> None:
     deadline = time.monotonic() + STOP_AFTER_S
     while not list(page.home.glob("runs/*/fold-0/all/seed-1/checkpoint.safetensors")):
         assert time.monotonic() < deadline, page.run(lines[stop - 1], check=False)
-        assert "FAILED" not in page.run("ray job status first"), page.run(lines[stop - 1], check=False)
+        assert "failed" not in page.run("ray job status first"), page.run(lines[stop - 1], check=False)
         time.sleep(0.3)
     assert "seed 1" in page.run(lines[stop - 1])
     page.run(lines[stop])

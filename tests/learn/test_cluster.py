@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 import ray
 
 from huracan.config import RaySettings
-from huracan.learn.cluster import ray_session
+from huracan.learn.cluster import _worker_environment, ray_session
 
 
 @pytest.mark.ray
@@ -53,3 +54,14 @@ def test_a_cluster_that_does_not_answer_is_one_clear_line() -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
     assert "refused: the Ray cluster at 127.0.0.1:1 cannot be reached" in done.stdout, done.stderr
     assert done.stdout.count("\n") == 1
+
+
+def test_workers_are_told_once_what_a_job_tells_them() -> None:
+    """Ray refuses a variable that both the job and its driver give: the driver leaves out what the job has."""
+    job = json.dumps({"runtime_env": {"env_vars": {"HURACAN_HOME": "/home/x", "OTHER": "1"}}})
+    environ = {"HURACAN_HOME": "/home/x", "NUMBA_CACHE_DIR": "/cache"}
+    alone = _worker_environment(environ)
+    inside = _worker_environment(environ | {"RAY_JOB_CONFIG_JSON_ENV_VAR": job})
+    assert alone["HURACAN_HOME"] == "/home/x"
+    assert set(alone) - set(inside) == {"HURACAN_HOME"}
+    assert inside["NUMBA_CACHE_DIR"] == "/cache"
