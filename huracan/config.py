@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from huracan.errors import ConfigError
 
 __all__ = [
+    "CREDENTIAL_VARIABLES",
     "DataSettings",
     "DatabaseSettings",
     "EnvSettings",
@@ -38,6 +39,9 @@ __all__ = [
     "home_folder",
     "load_settings",
 ]
+
+CREDENTIAL_VARIABLES = ("HURACAN__VENUE__API_KEY", "HURACAN__VENUE__SECRET")
+"""Read by `huracan.venue.load_credentials` alone: keys are no settings, so that they are in no file, hash or report."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -436,7 +440,7 @@ def load_settings(
     """
     merged: dict[str, Any] = _overlay(base or {}, _read_yaml(path) if path else {})
     for name, value in sorted((os.environ if environ is None else environ).items()):
-        if name.startswith("HURACAN__"):
+        if name.startswith("HURACAN__") and name not in CREDENTIAL_VARIABLES:
             try:
                 loaded = yaml.safe_load(value)
             except yaml.YAMLError:

@@ -141,3 +141,15 @@ def test_the_shipped_files_load(name: str) -> None:
     """Each starting configuration is valid and differs from the defaults."""
     settings = load_settings(Path(__file__).parents[1] / "configs" / name, None, {})
     assert settings != Settings()
+
+
+def test_the_venues_keys_are_no_settings() -> None:
+    """Key and secret in the environment are left to the venue: not refused as unknown, not read, in no hash."""
+    environ = {"HURACAN__VENUE__API_KEY": "{hush", "HURACAN__VENUE__SECRET": "hush"}
+    settings = load_settings(None, None, environ)
+    assert settings.hash == load_settings(None, None, {}).hash
+    assert "hush" not in repr(settings)
+    with pytest.raises(ConfigError, match="venue"):
+        load_settings(None, None, {"HURACAN__VENUE__PASSPHRASE": "x"})
+    with pytest.raises(ConfigError, match="venue"):
+        load_settings(None, {"venue.secret": "x"}, {})

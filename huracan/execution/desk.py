@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from huracan.clock import Clock
 from huracan.errors import InvariantError, VenueError
+from huracan.execution.failpoints import Failpoint
 from huracan.execution.journal import Journal
 from huracan.execution.model import Alarm, AlarmCode, Booked, Fill, OrderFact, Record, SlotRow, Trigger
 from huracan.execution.planner import Cancel, Close, Command, Place, Planner, Role, Stage
@@ -230,6 +231,7 @@ class Desk:
             await self._not_sent(work, outcome)
         elif isinstance(outcome, Accepted):
             await self._absorb(outcome.orders, outcome.trades, opened=True)
+            self._submitter.failpoints(Failpoint.AFTER_BOOK)
             await self._fetch_lacking()
         elif isinstance(outcome, Rejected):
             await self._rejected(work, outcome)

@@ -142,6 +142,7 @@ class Engine:
         self._resolver = Resolver(settings.resolver, clock)
         self._resolving: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._questions: set[asyncio.Task[Any]] = set()
         self._background: list[asyncio.Task[Any]] = []
         self._intents: dict[str, Intent] = {}
         self._approvals: dict[str, Approval] = {}
@@ -198,14 +199,19 @@ class Engine:
         return Desk(planner, self._venue, self._journal, self._submitter, self._clock, hooks, fee_frac, cursor)
 
     async def drain(self) -> None:
-        """Take no more intents and wait until every command and question under way is answered."""
+        """Take no more intents and wait until every command under way is answered; what is unknown then stays so."""
         self._draining = True
-        await self.quiesce()
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        for question in self._questions:
+            question.cancel()
+        await asyncio.gather(*self._questions, return_exceptions=True)
+        self._raise_fault()
 
     async def quiesce(self) -> None:
         """Wait until nothing is under way: no command, no question after an order."""
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        while self._tasks or self._questions:
+            await asyncio.wait((*self._tasks, *self._questions))
             self._raise_fault()
 
     async def stop(self) -> None:
@@ -445,6 +451,8 @@ class Engine:
             return
         self._resolving.add(key)
         task = self._spawn(self._guard(self._resolver.resolve(desk, key)))
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
         task.add_done_callback(lambda _: self._resolving.discard(key))
 
     def _exposure(self, place: Place) -> tuple[Decimal, Decimal]:

@@ -174,7 +174,8 @@ class Starter:
         snapshot = await self._store.load()
         theirs = await self._venue.balances()
         assets = {asset for desk in self.desks.values() for asset in desk.planner.position.grid.assets}
-        found = balance_differences(snapshot.balances, theirs, assets | set(snapshot.balances))
+        opening = set() if snapshot.balances else set(theirs)  # whatever may pay a fee one day
+        found = balance_differences(snapshot.balances, theirs, assets | set(snapshot.balances) | opening)
         reasons = []
         if found and (accept_balances or not snapshot.balances):
             reason = "accepted at the start" if snapshot.balances else "opening balance"

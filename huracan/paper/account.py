@@ -27,11 +27,10 @@ def move(state: AccountState, asset: str, free: Decimal, locked: Decimal = Decim
     Raises:
         InvariantError: a part would be negative.
     """
-    money = state.money.setdefault(asset, Money())
+    money = state.money.get(asset, Money())
     if money.free + free < 0 or money.locked + locked < 0:
         raise InvariantError(f"{state.name}: {asset} {money} cannot move by {free}, {locked}")
-    money.free += free
-    money.locked += locked
+    state.money[asset] = Money(money.free + free, money.locked + locked)
 
 
 def lock_needed(order: Order, rest: int, market: PaperMarket, terms: Terms) -> tuple[str, Decimal]:

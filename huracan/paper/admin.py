@@ -15,6 +15,7 @@ from huracan.paper.lockstep import AckOutcome, LockStage
 from huracan.paper.params import Params
 from huracan.paper.payloads import account_position, money_text
 from huracan.paper.private import PrivateRoutes
+from huracan.paper.state import Money
 
 __all__ = ["AdminRoutes"]
 
@@ -116,11 +117,13 @@ class AdminRoutes:
         """Add to the free balance of an account, or with a minus take from it, and tell its user stream.
 
         Raises:
-            UsageError: there is no such account, or the amount is no finite number of at most eight decimals.
+            UsageError: there is no such account, the amount is no number of at most eight decimals, or not free.
         """
         value, state = Decimal(amount), self._core.account(self._known(name))
         if not value.is_finite() or value != round(value, 8):
             raise UsageError(f"amount {amount} is no number of at most eight decimals")
+        if state.money.get(asset, Money()).free + value < 0:
+            raise UsageError(f"{name} has less than {-value} {asset} free; take less")
         move(state, asset, value)
         now = self._core.state.clock.now_ms
         update = {"e": "balanceUpdate", "E": now, "a": asset, "d": money_text(value), "T": now}

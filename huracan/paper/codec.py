@@ -38,7 +38,7 @@ def decode(kind: type[T], data: Any) -> T:
     """
     try:
         result: T = _decode(kind, data)
-    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
         raise DataError(f"snapshot of the paper exchange cannot be read: {error}; start it without") from None
     return result
 

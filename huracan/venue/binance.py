@@ -13,7 +13,7 @@ from huracan.logs import get_logger
 from huracan.venue import weights
 from huracan.venue.budget import AsyncGate, WeightBudget
 from huracan.venue.classify import LIMIT_STATUSES, classify_error
-from huracan.venue.client import AsyncBinance, client_config, facts_of, header
+from huracan.venue.client import RECV_WINDOW_MS, AsyncBinance, client_config, facts_of, header
 from huracan.venue.credentials import Credentials
 from huracan.venue.markets import parse_markets, parse_symbols, weight_limit
 from huracan.venue.orders import (
@@ -79,6 +79,7 @@ class BinanceVenue:
         rng: spreads the repetition of reads.
         client: another client of the same kind, in simulations; None: one is made.
         timeout_ms: of one request.
+        recv_window_ms: how long after its timestamp the venue may admit a signed request; for a client made here.
 
     Attributes:
         late: outcomes of commands whose caller was cancelled while it waited, by client id.
@@ -95,13 +96,16 @@ class BinanceVenue:
         rng: random.Random | None = None,
         client: AsyncBinance | None = None,
         timeout_ms: int = 5_000,
+        recv_window_ms: int = RECV_WINDOW_MS,
     ) -> None:
         self._clock = clock or WallClock()
         self._rng = rng or random.Random()  # noqa: S311 (spreads retries, guards nothing)
         self._budget = budget or WeightBudget(6_000)
         self._gate = AsyncGate(self._budget, self._clock)
         self._credentials, self._base_url, self._ws_url = credentials, base_url, ws_url
-        self._client = client or AsyncBinance(client_config(base_url, credentials, timeout_ms))
+        self._client = client or AsyncBinance(
+            client_config(base_url, credentials, timeout_ms, recv_window_ms=recv_window_ms)
+        )
         self._client.on_reply = self._note_reply
         self._client.now_ms = self._venue_now_ms
         self._close_wait_s = timeout_ms / 1_000 + _COMMAND_PATIENCE_MS / 1_000 + 1.0

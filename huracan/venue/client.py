@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 RECV_WINDOW_MS = 5_000
-"""How long after its timestamp the venue may still admit a request."""
+"""How long after its timestamp the venue may still admit a request, unless told otherwise."""
 
 _MESSAGE_MAX = 200
 
@@ -82,7 +82,11 @@ def facts_of(error: BaseException) -> WireFacts:
 
 
 def client_config(
-    base_url: str | None, credentials: Credentials | None = None, timeout_ms: int = 10_000, ws_url: str | None = None
+    base_url: str | None,
+    credentials: Credentials | None = None,
+    timeout_ms: int = 10_000,
+    ws_url: str | None = None,
+    recv_window_ms: int = RECV_WINDOW_MS,
 ) -> dict[str, Any]:
     """Return the constructor's argument for any of the clients.
 
@@ -91,6 +95,7 @@ def client_config(
         credentials: what signs; None for public data.
         timeout_ms: of one request.
         ws_url: a server that speaks its WebSocket API under `/ws-api/v3`; None: Binance, unless `base_url` is given.
+        recv_window_ms: how long after its timestamp the venue may still admit a signed request.
 
     Raises:
         ConfigError: an address is none.
@@ -113,7 +118,7 @@ def client_config(
             "fetchMarkets": {"types": ["spot"]},
             "fetchCurrencies": False,
             "fetchMargins": False,
-            "recvWindow": RECV_WINDOW_MS,
+            "recvWindow": recv_window_ms,
         },
     }
     if urls:

@@ -9,12 +9,12 @@ from pathlib import Path
 import yaml
 from pydantic import SecretStr
 
+from huracan.config import CREDENTIAL_VARIABLES
 from huracan.errors import ConfigError
 
 __all__ = ["API_KEY_VARIABLE", "SECRET_VARIABLE", "Credentials", "load_credentials"]
 
-API_KEY_VARIABLE = "HURACAN__VENUE__API_KEY"
-SECRET_VARIABLE = "HURACAN__VENUE__SECRET"  # noqa: S105 (the name of a variable, not a secret)
+API_KEY_VARIABLE, SECRET_VARIABLE = CREDENTIAL_VARIABLES
 
 
 @dataclass(frozen=True, slots=True)

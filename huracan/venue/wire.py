@@ -306,7 +306,7 @@ def _kind(name: Any, time_in_force: Any) -> OrderKind:
 
 def number(value: Any) -> Decimal:
     """Return an exact number of a reply; rebates are negative."""
-    if isinstance(value, bool | float) or not isinstance(value, str | int | Decimal):
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise TypeError(f"{value!r} is no exact number")
     if isinstance(value, str) and len(value) > _DIGITS_MAX:
         raise ValueError("a number of too many digits")

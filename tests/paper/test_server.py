@@ -192,6 +192,38 @@ def test_faults_are_set_over_http() -> None:
     talking(talk)
 
 
+def test_lock_step_moves_by_acknowledgement_over_http() -> None:
+    """Refused while a request is open or an event unseen; accepted once replies are out, lost ones included."""
+    served = exchange(lockstep=True, latency=Latency(ack_ms=150))
+
+    async def talk(session: ClientSession, server: PaperServer) -> None:
+        async def ack(seq: int) -> tuple[int, Any]:
+            assert served.stage is not None
+            body = {"account": "main", "bar": served.stage.bar, "stage": served.stage.stage, "seq": seq}
+            async with session.post(f"{server.url}/admin/ack", headers=ADMIN, json=body) as reply:
+                return reply.status, await reply.json()
+
+        async with session.ws_connect(f"{server.url}/ws/btcusdt@kline_1m") as client:
+            before_ms = served.now_ms
+            placing = asyncio.create_task(place(session, server, **ORDER))
+            await asyncio.sleep(0.05)
+            status, told = await ack(served.seq("main"))
+            assert (status, told["reason"]) == (409, "1 requests are open")
+            await placing
+            status, told = await ack(0)
+            assert (status, told["reason"]) == (409, f"the last private event is {served.seq('main')}, not 0")
+            served.script(ScriptedFault(FaultKind.RESPONSE_LOST, ROUTE, how="TIMEOUT"))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(place(session, server, **ORDER), 0.4)
+            assert served.now_ms == before_ms
+            assert (await ack(served.seq("main")))[0] == 200
+            assert served.now_ms > before_ms
+            closed = [await client.receive_json(timeout=10) for _ in range(4)][-1]
+            assert (closed["k"]["x"], closed["k"]["T"]) == (True, before_ms + 59_999)
+
+    talking(talk, served)
+
+
 def test_the_state_is_saved_on_request(tmp_path: Path) -> None:
     """Into the file that the server was given; without one the answer says how to give one."""
 

@@ -63,6 +63,19 @@ def test_every_private_request_is_signed_with_our_clock():
     assert signature == hmac.new(SECRET.encode(), urlencode(seen.params).encode(), hashlib.sha256).hexdigest()
 
 
+def test_the_window_is_the_one_asked_for():
+    """An account's own recvWindow is on the wire."""
+
+    async def steps():
+        async with serving(reply({"balances": []})) as server:
+            venue = BinanceVenue(CREDENTIALS, server.url, recv_window_ms=1_234)
+            await venue.balances()
+            await venue.close()
+            return server.sent("GET", "/account")[0].params["recvWindow"]
+
+    assert run(steps) == "1234"
+
+
 @pytest.mark.parametrize("base", BASES)
 def test_errors_carry_the_facts_of_the_reply(base):
     """Status, code, words and Retry-After are on the exception, also when the body is a page of a proxy."""
