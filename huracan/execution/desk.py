@@ -11,13 +11,14 @@ from decimal import Decimal
 
 from huracan.clock import Clock
 from huracan.errors import InvariantError, VenueError
+from huracan.execution.commands import Cancel, Close, Command, Place, Role, Stage
 from huracan.execution.failpoints import Failpoint
 from huracan.execution.journal import Journal
 from huracan.execution.model import Alarm, AlarmCode, Booked, Fill, OrderFact, Record, SlotRow, Trigger
-from huracan.execution.planner import Cancel, Close, Command, Place, Planner, Role, Stage
+from huracan.execution.planner import Planner
 from huracan.execution.results import ClosedTrade
 from huracan.execution.submit import NotSent, Submitter
-from huracan.execution.working import LegState, Working, fact_of, fill_of, working_of
+from huracan.execution.working import Working, Works, fact_of, working_of
 from huracan.logs import get_logger
 from huracan.memory import TradeRows
 from huracan.venue.orders import (
@@ -32,14 +33,12 @@ from huracan.venue.orders import (
 )
 from huracan.venue.protocol import TradingVenue
 
-__all__ = ["ROUNDS_MAX", "SEEN_MAX", "TRADES_PAGE", "Desk", "Hooks"]
+__all__ = ["ROUNDS_MAX", "TRADES_PAGE", "Desk", "Hooks"]
 
 ROUNDS_MAX = 40
 """Rounds of commands and answers before the desk calls itself confused."""
 TRADES_PAGE = 1_000
 PAGES_MAX = 100
-SEEN_MAX = 20_000
-WORKS_MAX = 64
 _CLOCKS_MS = 60_000  # the venue's trade times and our clock may lie apart in replays; a stranger's trade is rare
 
 
@@ -71,10 +70,10 @@ class Desk:
         clock: wall clock.
         hooks: the engine's part.
         fee_frac: part of a buy's value that its fee may take in quote currency.
-        cursor: newest trade id read; None before the first.
+        works: children and cursor as the store has them.
 
     Attributes:
-        works: what the venue said of our children, by key.
+        works: what the venue said of our children, and the trades seen of them.
         booked: at the last close every fill was booked.
         frozen: nothing is sent; so until the start is complete.
     """
@@ -88,18 +87,15 @@ class Desk:
         clock: Clock,
         hooks: Hooks,
         fee_frac: Decimal,
-        cursor: str | None,
+        works: Works,
     ) -> None:
         self.planner = planner
-        self.works: dict[str, Working] = {}
-        self.cursor = cursor
+        self.works = works
         self.booked = True
         self.frozen = True
         self._venue, self._journal, self._submitter = venue, journal, submitter
         self._clock, self._hooks, self._fee_frac = clock, hooks, fee_frac
         self._lock = asyncio.Lock()
-        self._seen: dict[str, Fill] = {}
-        self._external: set[str] = set()
         self._asides: list[Record] = []
         self._saved = b""
 
@@ -117,7 +113,7 @@ class Desk:
     def alive(self) -> tuple[Working, ...]:
         """Return the children that are not over as far as we know."""
         keys = [child.key for child in (self.planner.entry, self.planner.sale) if child is not None]
-        return tuple(self.works[key] for key in keys if key in self.works)
+        return tuple(self.works.by_key[key] for key in keys if key in self.works.by_key)
 
     # ---- what the engine asks for -----------------------------------------------------------------------------
 
@@ -151,26 +147,26 @@ class Desk:
 
     async def poll(self) -> bool:
         """Ask for statuses and trades of this market and take them in; returns whether everything is booked."""
-        known = [leg for work in self.works.values() for leg in work.legs.values() if not leg.complete]
+        known = [leg for work in self.works.by_key.values() for leg in work.legs.values() if not leg.complete]
         orders = [order for leg in known if (order := await self._venue.order(self.symbol, leg.cid)) is not None]
         trades = await self.new_trades()
         async with self._lock:
             await self._absorb(orders, trades, cursor=trades[-1].trade_id if trades else None)
             await self._fetch_lacking()
             await self._settle()
-        return self.planner.settled and not any(work.lacking for work in self.works.values())
+        return self.planner.settled and not any(work.lacking for work in self.works.by_key.values())
 
     async def new_trades(self) -> tuple[VenueTrade, ...]:
         """Return every trade after the cursor."""
         found: list[VenueTrade] = []
-        start = None if self.cursor is None else str(int(self.cursor) + 1)
+        start = None if self.works.cursor is None else str(int(self.works.cursor) + 1)
         for _ in range(PAGES_MAX):
             page = await self._venue.trades(self.symbol, from_id=start or "0", limit=TRADES_PAGE)
             found += page
             if len(page) < TRADES_PAGE:
                 return tuple(found)
             start = str(int(page[-1].trade_id) + 1)
-        raise InvariantError(f"{self.symbol}: more than {PAGES_MAX * TRADES_PAGE} trades since {self.cursor}")
+        raise InvariantError(f"{self.symbol}: more than {PAGES_MAX * TRADES_PAGE} trades since {self.works.cursor}")
 
     def remember(self, data: bytes) -> None:
         """Note which bytes of the position the store has."""
@@ -180,15 +176,6 @@ class Desk:
         """Book facts that the start has found."""
         async with self._lock:
             await self._save(facts)
-
-    def fills_of(self, trades: Iterable[VenueTrade]) -> tuple[Fill, ...]:
-        """Return venue trades as the ledger books them."""
-        found = ((trade, self._leg_of_trade(trade)) for trade in trades)
-        return tuple(fill_of(trade, leg[1].cid if leg else None) for trade, leg in found)
-
-    def recall(self, booked: Iterable[Fill]) -> None:
-        """Note fills beyond the cursor that the store has already."""
-        self._seen.update({fill.trade_id: fill for fill in booked})
 
     # ---- commands ---------------------------------------------------------------------------------------------
 
@@ -221,8 +208,8 @@ class Desk:
             await self._place(command)
 
     async def _place(self, place: Place) -> None:
-        work = self.works[place.key] = working_of(place)
-        self._forget_old()
+        work = self.works.by_key[place.key] = working_of(place)
+        self.works.forget(self.alive)
         work.sent_ms = self._clock.now_ms()
         notional, heat = self._hooks.exposure(place)
         buy = place.role is Role.ENTRY
@@ -239,7 +226,7 @@ class Desk:
             await self._lost(work, outcome)
 
     async def _not_sent(self, work: Working, outcome: NotSent) -> None:
-        self.works.pop(work.key)
+        self.works.by_key.pop(work.key)
         trigger = Trigger.REJECT if outcome.marked else Trigger.ABANDON
         facts = self._facts(work, trigger, outcome.reason) if outcome.written else ()
         if work.place.role is Role.ENTRY:
@@ -249,7 +236,7 @@ class Desk:
 
     async def _rejected(self, work: Working, outcome: Rejected) -> None:
         """Book a definite refusal; one before T1 (no money) was never written down."""
-        self.works.pop(work.key)
+        self.works.by_key.pop(work.key)
         written = outcome.code is not RejectCode.INSUFFICIENT_BALANCE or outcome.venue_code is not None
         reason = f"{outcome.code}: {outcome.message}"[:200]
         facts = self._facts(work, Trigger.REJECT, reason) if written else ()
@@ -264,7 +251,7 @@ class Desk:
         self._hooks.resolve(self, work.key)
 
     async def _cancel(self, cancel: Cancel) -> None:
-        work = self.works[cancel.key]
+        work = self.works.by_key[cancel.key]
         call = self._venue.cancel_oco if cancel.is_list else self._venue.cancel
         outcome: Outcome = await call(self.symbol, cancel.key)
         sent = self._facts(work, Trigger.CANCEL_SENT, "")
@@ -300,7 +287,7 @@ class Desk:
         facts, heard = list(before), []
         now_ms = self._clock.now_ms()
         for order in orders:
-            found = self._leg(order.cid)
+            found = self.works.leg(order.cid)
             if found is None:
                 self._note_external(order)
                 continue
@@ -312,36 +299,21 @@ class Desk:
         for work in {work.key: work for work in (*heard, *self.alive)}.values():
             self._tell(work, opened and work in heard)
         if complete and cursor is not None:
-            self.cursor = cursor
+            self.works.cursor = cursor
         cursors = {self.symbol: cursor} if complete and cursor is not None else {}
         await self._save(tuple(facts), fills, cursors)
 
     def _book(self, trades: Iterable[VenueTrade]) -> tuple[tuple[Fill, ...], bool]:
         """Book new trades in the planner; returns them, and whether every trade could be placed."""
-        fills: list[Fill] = []
-        complete = True
-        for trade in sorted(trades, key=lambda row: int(row.trade_id)):
-            if self.cursor is not None and int(trade.trade_id) <= int(self.cursor) and trade.trade_id not in self._seen:
-                continue
-            found = self._leg_of_trade(trade)
-            if found is None and any(work.unknown for work in self.works.values()):
-                complete = False  # it may belong to the order that nobody knows about
-                continue
-            fill = fill_of(trade, found[1].cid if found else None)
-            first = self._seen.get(trade.trade_id)
-            if first is not None:
-                if first.figures != fill.figures:
-                    self._asides.append(Record(fills=(fill,)))  # the ledger keeps the first and raises the alarm
-                continue
-            self._seen[trade.trade_id] = fill
-            fills.append(fill)
-            if found is not None:
-                work, leg = found
+        found = self.works.sort(trades)
+        for trade, _, owner in found.fresh:
+            if owner is not None:
+                work, leg = owner
                 leg.filled += trade.quantity
                 self.planner.on_fill(work.key, leg.leg, trade)
-        while len(self._seen) > SEEN_MAX:
-            self._seen.pop(next(iter(self._seen)))
-        return tuple(fills), complete
+        # the ledger keeps the first figures of a trade and raises the alarm
+        self._asides += [Record(fills=(fill,)) for fill in found.changed]
+        return tuple(fill for _, fill, _ in found.fresh), found.complete
 
     def _tell(self, work: Working, answered: bool) -> None:
         """Tell the planner that a child rests or is over."""
@@ -356,7 +328,7 @@ class Desk:
 
     async def _fetch_lacking(self) -> None:
         """Fetch the trades of orders that the venue calls filled beyond what is booked."""
-        for work in list(self.works.values()):
+        for work in list(self.works.by_key.values()):
             for leg in work.lacking:
                 assert leg.venue_id is not None
                 trades = await self._venue.trades(self.symbol, venue_id=leg.venue_id)
@@ -388,30 +360,12 @@ class Desk:
         now_ms = self._clock.now_ms()
         return tuple(OrderFact(cid, trigger, now_ms, reason=reason) for cid, leg in work.legs.items() if not leg.over)
 
-    def _leg(self, cid: str) -> tuple[Working, LegState] | None:
-        for work in self.works.values():
-            if cid in work.legs:
-                return work, work.legs[cid]
-        return None
-
-    def _leg_of_trade(self, trade: VenueTrade) -> tuple[Working, LegState] | None:
-        for work in self.works.values():
-            for leg in work.legs.values():
-                if leg.venue_id is not None and leg.venue_id == trade.venue_id:
-                    return work, leg
-        return None
-
     def _note_external(self, order: VenueOrder) -> None:
-        if order.cid not in self._external:
-            self._external.add(order.cid)
+        if order.cid not in self.works.foreign:
+            self.works.foreign.add(order.cid)
             detail = f"order {order.venue_id} ({order.cid}): {order.side} {order.quantity} by no order of ours"
             alarm = Alarm(AlarmCode.EXTERNAL_ORDER, self.symbol, self._clock.now_ms(), detail)
             self._asides.append(Record(alarms=(alarm,)))
-
-    def _forget_old(self) -> None:
-        alive = {work.key for work in self.alive}
-        while len(self.works) > WORKS_MAX:
-            self.works.pop(next(key for key in self.works if key not in alive))
 
     # ---- questions --------------------------------------------------------------------------------------------
 
@@ -421,7 +375,7 @@ class Desk:
         Raises:
             VenueError: no proper answer.
         """
-        work = self.works.get(key)
+        work = self.works.by_key.get(key)
         if work is None or self._decided(work):
             return True
         orders: list[VenueOrder] = []
@@ -455,7 +409,7 @@ class Desk:
 
     def missing_since(self, key: str) -> tuple[int, int]:
         """Return (how often in a row the venue knew no leg of a child, when it was sent); (0, 0) once it was heard."""
-        work = self.works.get(key)
+        work = self.works.by_key.get(key)
         if work is None or work.heard:
             return 0, 0
         return min(leg.absent for leg in work.legs.values()), work.sent_ms
@@ -463,7 +417,9 @@ class Desk:
     async def report_stuck(self, key: str) -> None:
         """Raise the alarm for a child that nobody can decide about."""
         async with self._lock:
-            detail = f"{key}: its fate is unknown since {self.works[key].sent_ms if key in self.works else 0}"
+            detail = (
+                f"{key}: its fate is unknown since {self.works.by_key[key].sent_ms if key in self.works.by_key else 0}"
+            )
             self._asides.append(
                 Record(alarms=(Alarm(AlarmCode.STUCK_ORDER, self.symbol, self._clock.now_ms(), detail),))
             )
@@ -478,7 +434,7 @@ class Desk:
         Raises:
             VenueError: no proper answer.
         """
-        work = self.works[key]
+        work = self.works.by_key[key]
         is_list = isinstance(work.place.request, OcoRequest)
         cancel = self._venue.cancel_oco if is_list else self._venue.cancel
         outcome = await cancel(self.symbol, key)
@@ -487,14 +443,16 @@ class Desk:
             return False
         if not isinstance(outcome, Rejected) or outcome.code is not RejectCode.UNKNOWN_ORDER:
             return False
-        strangers = [trade for trade in await self.new_trades() if self._leg_of_trade(trade) is None]
-        if any(trade.trade_id not in self._seen and trade.time_ms >= work.sent_ms - _CLOCKS_MS for trade in strangers):
+        strangers = [trade for trade in await self.new_trades() if self.works.leg_of(trade) is None]
+        if any(
+            trade.trade_id not in self.works.seen and trade.time_ms >= work.sent_ms - _CLOCKS_MS for trade in strangers
+        ):
             return False
         async with self._lock:
             if work.heard:
                 return False
             facts = self._facts(work, Trigger.REJECT, "never arrived")
-            self.works.pop(key)
+            self.works.by_key.pop(key)
             self.planner.on_never_arrived(key)
             await self._save(facts)
             await self._settle()

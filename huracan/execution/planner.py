@@ -17,16 +17,16 @@ terminal. An order that nobody knows about counts as alive.
 
 import math
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Final
 
 from huracan.errors import ConfigError
+from huracan.execution.commands import ENTRIES, Cancel, Child, Close, Command, Leg, Place, Role, Stage
 from huracan.execution.ids import child_id
 from huracan.execution.positions import Position
 from huracan.execution.results import ClosedTrade, closed_trade
 from huracan.trading import Action, ExitReason
 from huracan.trading.accounting import mark_bar
-from huracan.trading.settings import Rules, View
+from huracan.trading.settings import Rules
 from huracan.trading.slot import (
     ENTRY_FALLBACK,
     ENTRY_REFUSED,
@@ -48,12 +48,10 @@ from huracan.trading.trader_law import (
     send_market_exit,
     tend,
 )
-from huracan.trading.venue_law import Bar, Terms
 from huracan.venue.orders import OcoRequest, OrderKind, OrderRequest, RejectCode, Side, VenueStatus, VenueTrade
 
-__all__ = ["ENTRIES", "Cancel", "Child", "Close", "Command", "Leg", "Place", "Planner", "Role", "Stage"]
+__all__ = ["SENDS_PER_BAR", "Planner"]
 
-ENTRIES: Final = frozenset({Action.ENTER_LONG_SMALL, Action.ENTER_LONG_NORMAL, Action.ENTER_LONG_LARGE})
 SENDS_PER_BAR: Final = 8
 """Sells (brackets, market exits) and repeated entries that may be sent between two closes; more wait for the next."""
 _REFUSED_EXIT_SENDS: Final = 3  # so that a refused market exit is tried three times a bar
@@ -61,90 +59,11 @@ _RETIRED_MAX: Final = 256
 _ORDERED: Final = (ENTRY_SENT, ENTRY_RESTING, ENTRY_TAKER, ENTRY_FALLBACK)
 
 
-class Role(StrEnum):
-    """What an order is for."""
-
-    ENTRY = "ENTRY"
-    BRACKET = "BRACKET"
-    EXIT = "EXIT"
-
-
-class Stage(StrEnum):
-    """What is known of a child that is not terminal."""
-
-    SENT = "SENT"
-    OPEN = "OPEN"
-    CANCELING = "CANCELING"
-
-
-class Leg(StrEnum):
-    """Which order of a child a fill belongs to."""
-
-    SINGLE = "SINGLE"
-    ABOVE = "ABOVE"
-    BELOW = "BELOW"
-
-
 _REASON_OF_LEG: Final = {
     Leg.ABOVE: ExitReason.TAKE_PROFIT,
     Leg.BELOW: ExitReason.STOP_LOSS,
     Leg.SINGLE: ExitReason.NONE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """A closed bar with what the laws need beside it: the venue's terms of its day and the trader's view."""
-
-    bar: Bar
-    terms: Terms
-    view: View
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Send this order, or this list, once."""
-
-    request: OrderRequest | OcoRequest
-    intent: str
-    role: Role
-
-    @property
-    def key(self) -> str:
-        """Return the id by which the child is known: the order's cid or the list's."""
-        return self.request.cid if isinstance(self.request, OrderRequest) else self.request.list_cid
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Take this order, or this list, off the book."""
-
-    key: str
-    is_list: bool
-
-
-Command = Place | Cancel
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """An order or list of ours that is not terminal as far as we know.
-
-    Attributes:
-        key: cid of the order or of the list.
-        request: as it was sent.
-        intent: whose child it is.
-        role: what it is for.
-        stage: what is known.
-        filled: steps booked.
-    """
-
-    key: str
-    request: OrderRequest | OcoRequest
-    intent: str
-    role: Role
-    stage: Stage = Stage.SENT
-    filled: int = 0
 
 
 @dataclass(slots=True)

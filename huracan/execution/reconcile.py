@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from huracan.errors import InvariantError
+from huracan.execution.commands import Child, Place, Role, Stage
 from huracan.execution.desk import Desk
 from huracan.execution.grid import Grid
 from huracan.execution.ids import parse_child
 from huracan.execution.model import Balances, Order, Position, Snapshot, Transfer
-from huracan.execution.planner import Child, Place, Planner, Role, Stage
+from huracan.execution.planner import Planner
 from huracan.execution.working import Working, working_of
 from huracan.trading import Instrument
 from huracan.trading.instruments import UNITS_PER_COIN
@@ -134,7 +135,7 @@ def filter_differences(instrument: Instrument, filters: MarketFilters) -> tuple[
 
 def strangers(desk: Desk, orders: Iterable[VenueOrder]) -> tuple[VenueOrder, ...]:
     """Return the open orders at the venue that no row of ours knows."""
-    ours = {cid for work in desk.works.values() for cid in work.legs}
+    ours = {cid for work in desk.works.by_key.values() for cid in work.legs}
     return tuple(order for order in orders if order.cid not in ours)
 
 

@@ -23,6 +23,7 @@ from huracan.execution.reconcile import (
 )
 from huracan.execution.resolver import Resolver
 from huracan.execution.store import Store
+from huracan.execution.working import Works
 from huracan.logs import get_logger
 from huracan.trading import Instrument, KernelSettings
 from huracan.venue.protocol import TradingVenue
@@ -72,7 +73,7 @@ class Starter:
     async def run(
         self,
         markets: Mapping[str, Tradable],
-        new_desk: Callable[[str, Position, str | None], Desk],
+        new_desk: Callable[[str, Position, Works], Desk],
         accept_balances: bool,
         limit_s: float,
     ) -> Snapshot:
@@ -80,7 +81,7 @@ class Starter:
 
         Args:
             markets: what is to be traded.
-            new_desk: makes a desk from a position and a cursor.
+            new_desk: makes a desk from a position and its children.
             accept_balances: book balances that differ as transfers.
             limit_s: longest time for the questions to the venue.
 
@@ -128,20 +129,20 @@ class Starter:
         symbol: str,
         market: Tradable,
         snapshot: Snapshot,
-        new_desk: Callable[[str, Position, str | None], Desk],
+        new_desk: Callable[[str, Position, Works], Desk],
     ) -> None:
         """Rebuild a desk from slot and orders; what was written down and never marked as sent is abandoned."""
         grid, base_ms = Grid.of(market.instrument), market.settings.base_ms
         row = snapshot.slots.get(symbol)
         position = Position(grid, base_ms) if row is None else Position.from_bytes(row.data, grid, base_ms)
-        cursor = snapshot.cursors.get(symbol)
-        desk = self.desks[symbol] = new_desk(symbol, position, cursor)
+        works = Works(snapshot.cursors.get(symbol))
+        desk = self.desks[symbol] = new_desk(symbol, position, works)
         orders = orders_of(snapshot, symbol)
-        desk.works = adopt(desk.planner, grid, orders)
+        works.by_key.update(adopt(desk.planner, grid, orders))
         for order in orders:
             if order.status is Status.SUBMITTED and order.sent_ms is None:
                 ref = order.draft.ref
-                desk.works.pop(ref, None)
+                works.by_key.pop(ref, None)
                 desk.planner.on_never_arrived(ref)
         facts = tuple(
             OrderFact(order.cid, Trigger.ABANDON, self._clock.now_ms(), reason="never sent")
@@ -151,17 +152,17 @@ class Starter:
         desk.remember(position.to_bytes() if row is not None and not facts else b"")
         if facts:
             await desk.note(facts)
-        if cursor is None and not orders:
+        if works.cursor is None and not orders:
             newest = await self._venue.trades(symbol, limit=1)
             if newest:  # what happened before our time is in the opening balance
-                desk.cursor = newest[-1].trade_id
+                works.cursor = newest[-1].trade_id
                 await self._journal.book(Record(cursors={symbol: newest[-1].trade_id}))
 
     async def _settle(self, desk: Desk) -> None:
         """Ask after everything that is not over, and for every trade since the cursor."""
-        fills = desk.fills_of(await desk.new_trades())
+        fills = desk.works.fills_of(await desk.new_trades())
         unseen = {fill.key for fill in await self._store.unseen(fills)}
-        desk.recall(fill for fill in fills if fill.key not in unseen)
+        desk.works.seen.update({fill.trade_id: fill for fill in fills if fill.key not in unseen})
         for work in desk.alive:
             if not await desk.inquire(work.key):
                 await self._resolver.resolve(desk, work.key)

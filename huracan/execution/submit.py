@@ -10,11 +10,11 @@ from decimal import Decimal
 
 from huracan.clock import Clock
 from huracan.errors import DatabaseError
+from huracan.execution.commands import Place
 from huracan.execution.failpoints import Failpoint, Failpoints
 from huracan.execution.journal import Journal
 from huracan.execution.lease import LeaseKeeper
 from huracan.execution.model import Draft, Reservation, Shortfall
-from huracan.execution.planner import Place
 from huracan.execution.store import Store
 from huracan.venue.orders import OcoRequest, OrderKind, Outcome, RejectCode, Rejected, Side
 from huracan.venue.protocol import TradingVenue

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from huracan.execution.commands import Leg, Place
 from huracan.execution.model import Fill, Order, OrderFact, Status, Trigger
-from huracan.execution.planner import Leg, Place
 from huracan.venue.orders import TERMINAL, OcoRequest, VenueOrder, VenueStatus, VenueTrade
 
-__all__ = ["LegState", "Working", "fact_of", "fill_of", "working_of"]
+__all__ = ["LegState", "Sorted", "Working", "Works", "fact_of", "fill_of", "working_of"]
 
+_SEEN_MAX: Final = 20_000
+_WORKS_MAX: Final = 64
 _TRIGGERS: Final = {
     VenueStatus.CANCELED: Trigger.CANCEL,
     VenueStatus.EXPIRED: Trigger.EXPIRE,
@@ -110,6 +112,81 @@ class Working:
             return VenueStatus.FILLED
         assert statuses[0] is not None, f"{self.key} has not ended"
         return statuses[0]
+
+
+@dataclass(slots=True)
+class Sorted:
+    """Venue trades after sorting.
+
+    Attributes:
+        fresh: new ones as the ledger books them, each with its child and leg (None: no order of ours).
+        changed: known ids that came with other figures.
+        complete: every trade could be placed; else some may belong to an order that nobody knows about.
+    """
+
+    fresh: list[tuple[VenueTrade, Fill, tuple[Working, LegState] | None]] = field(default_factory=list)
+    changed: list[Fill] = field(default_factory=list)
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class Works:
+    """All children of one market and the trades seen of them.
+
+    Attributes:
+        cursor: newest trade id up to which everything is booked; None before the first.
+        by_key: children by key, oldest first.
+        seen: fills booked beyond the cursor, by trade id.
+        foreign: client ids of orders that are not ours.
+    """
+
+    cursor: str | None
+    by_key: dict[str, Working] = field(default_factory=dict)
+    seen: dict[str, Fill] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+
+    def leg(self, cid: str) -> tuple[Working, LegState] | None:
+        """Return the child and leg of a client order id."""
+        return next(((work, work.legs[cid]) for work in self.by_key.values() if cid in work.legs), None)
+
+    def leg_of(self, trade: VenueTrade) -> tuple[Working, LegState] | None:
+        """Return the child and leg of the order that a trade belongs to, as far as its id is known."""
+        legs = ((work, leg) for work in self.by_key.values() for leg in work.legs.values())
+        return next(((work, leg) for work, leg in legs if leg.venue_id == trade.venue_id), None)
+
+    def fills_of(self, trades: Iterable[VenueTrade]) -> tuple[Fill, ...]:
+        """Return venue trades as the ledger books them."""
+        found = ((trade, self.leg_of(trade)) for trade in trades)
+        return tuple(fill_of(trade, leg[1].cid if leg else None) for trade, leg in found)
+
+    def sort(self, trades: Iterable[VenueTrade]) -> Sorted:
+        """Tell new trades from known ones, oldest first, and note the new ones as seen."""
+        found = Sorted()
+        doubt = any(
+            leg.venue_id is None and not leg.over for work in self.by_key.values() for leg in work.legs.values()
+        )
+        for trade in sorted(trades, key=lambda row: int(row.trade_id)):
+            owner, first = self.leg_of(trade), self.seen.get(trade.trade_id)
+            if first is None and self.cursor is not None and int(trade.trade_id) <= int(self.cursor):
+                continue
+            if owner is None and first is None and doubt:
+                found.complete = False
+                continue
+            fill = fill_of(trade, owner[1].cid if owner else None)
+            if first is None:
+                self.seen[trade.trade_id] = fill
+                found.fresh.append((trade, fill, owner))
+            elif first.figures != fill.figures:
+                found.changed.append(fill)
+        while len(self.seen) > _SEEN_MAX:
+            self.seen.pop(next(iter(self.seen)))
+        return found
+
+    def forget(self, alive: Iterable[Working]) -> None:
+        """Let go of the oldest children beyond a bound."""
+        kept = {work.key for work in alive}
+        while len(self.by_key) > _WORKS_MAX:
+            self.by_key.pop(next(key for key in self.by_key if key not in kept))
 
 
 def working_of(place: Place, orders: Iterable[Order] = ()) -> Working:

@@ -6,8 +6,8 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 
+from huracan.execution.commands import Cancel as CancelCommand
 from huracan.execution.grid import Grid
-from huracan.execution.planner import Cancel as CancelCommand
 from huracan.execution.planner import Child, Close, Leg, Place, Planner, Role
 from huracan.execution.positions import Position
 from huracan.execution.results import ClosedTrade

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs
 
-from huracan.execution.engine import Engine, EngineSettings
+from huracan.execution.engine import Engine
 from huracan.execution.model import Order
+from huracan.execution.ports import EngineSettings
 from huracan.execution.replay import differences
 from huracan.trading.instruments import UNITS_PER_COIN
 from tests.execution.world import ACCOUNT, World
@@ -42,7 +43,7 @@ async def opened(world: World, **how: Any) -> Engine:
 
 async def bury(engine: Engine) -> None:
     """Take a dead process's tasks off the loop: a real one would not run on either."""
-    tasks = [*engine._background, *engine._tasks, *engine._questions]
+    tasks = [*engine.tasks.background, *engine.tasks.commands, *engine.tasks.questions]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from huracan.errors import DatabaseError, FencedError, RefusedError
-from huracan.execution.engine import Engine, EngineSettings
+from huracan.execution.engine import Engine
 from huracan.execution.failpoints import Failpoint
 from huracan.execution.memory_store import MemoryStore
 from huracan.execution.model import AlarmCode, Status
+from huracan.execution.ports import EngineSettings
 from huracan.paper import FaultKind, Faults, ScriptedFault
 from huracan.risk.live import Denied, HaltPolicy, TradingState
 from huracan.venue.orders import VenueStatus

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from huracan.execution.engine import Engine, EngineSettings, Market
+from huracan.execution.commands import Close
+from huracan.execution.engine import Engine
 from huracan.execution.failpoints import Failpoint, Failpoints, no_failpoints
 from huracan.execution.ids import intent_id
 from huracan.execution.memory_store import MemoryDatabase, MemoryStore
 from huracan.execution.model import Intent, IntentKind
-from huracan.execution.planner import Close
+from huracan.execution.ports import EngineSettings, Market
 from huracan.paper import PaperAccount, PaperExchange, PaperMarket, PaperSettings, RateLimits, Request
 from huracan.paper.wire import DropHow
 from huracan.risk.live import Approval, Denied, OrderIntent, Reservation

@@ -1,0 +1,152 @@
+"""Decisions: an intent is judged, written down and given to its market's planner; fills of it are told to risk."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from huracan.errors import DatabaseError
+from huracan.execution.commands import ENTRIES, Place, Role
+from huracan.execution.desk import Desk
+from huracan.execution.ids import intent_id
+from huracan.execution.journal import Journal
+from huracan.execution.lease import LeaseKeeper
+from huracan.execution.model import Booked, Intent, IntentKind, IntentStatus
+from huracan.execution.ports import RiskPort, Verdict
+from huracan.execution.store import Store
+from huracan.risk.live import Approval, DenialCode, Denied, OrderIntent
+from huracan.trading import Action
+from huracan.venue.orders import Side
+
+__all__ = ["Decisions"]
+
+
+class Decisions:
+    """The intents of one account that are not over.
+
+    Args:
+        desks: by market.
+        store: of the account.
+        keeper: its lease.
+        journal: while it is blocked, entries are denied.
+        risk: judges entries.
+    """
+
+    def __init__(
+        self, desks: Mapping[str, Desk], store: Store, keeper: LeaseKeeper, journal: Journal, risk: RiskPort
+    ) -> None:
+        self.intents: dict[str, Intent] = {}
+        self.closing = False
+        self._desks, self._store, self._keeper, self._journal, self._risk = desks, store, keeper, journal, risk
+        self._approvals: dict[str, Approval] = {}
+
+    async def decide(self, intent: Intent) -> Verdict:
+        """Judge an intent and tell the planner; whoever repeats one that was decided changes nothing."""
+        known = await self._store.put_intent(intent)
+        if known.status is not IntentStatus.OPEN or known.intent_id in self.intents:
+            return None
+        verdict = self._judge(known)
+        if isinstance(verdict, Denied):
+            await self._finish(known, IntentStatus.DENIED, verdict.code)
+        elif isinstance(verdict, Approval):
+            await self._enter(known, verdict)
+        else:
+            self._desks[intent.symbol].planner.decide(known.action or 0, "", "")
+            await self._finish(known, IntentStatus.DONE, "")
+        return verdict
+
+    def _judge(self, intent: Intent) -> Verdict:
+        """Return risk's word on an entry, None for what needs none; what cannot be an action is denied."""
+        desk, action = self._desks.get(intent.symbol), intent.action
+        if type(action) is not int or action not in tuple(Action):
+            return _unknown("no action")
+        if desk is None or desk.planner.close is None:
+            return _unknown("no closed bar")
+        if action not in ENTRIES:
+            return None
+        if self.closing or not desk.booked or self._journal.blocked or not desk.planner.settled:
+            return _unknown("fills of the bar are not booked")
+        preview = desk.planner.preview(action) if desk.planner.may_enter else None
+        if preview is None:
+            return None
+        steps, cap, stop = preview
+        grid = desk.planner.position.grid
+        return self._risk.check(
+            OrderIntent(
+                key=intent.intent_id,
+                symbol=intent.symbol,
+                side=Side.BUY,
+                quantity=grid.quantity(steps),
+                price=grid.price(cap),
+                stop=grid.price(stop),
+            )
+        )
+
+    async def _enter(self, intent: Intent, approval: Approval) -> None:
+        desk, lease, quantity = self._desks[intent.symbol], self._keeper.lease, approval.intent.quantity
+        sells = Intent(
+            intent_id=intent_id(intent.account, intent.symbol, intent.candle_ms, IntentKind.PROTECT),
+            account=intent.account,
+            symbol=intent.symbol,
+            candle_ms=intent.candle_ms,
+            kind=IntentKind.PROTECT,
+            side=Side.SELL,
+            created_ms=intent.created_ms,
+            quantity=quantity,
+        )
+        before = desk.planner.position.exit_intent
+        if not desk.planner.decide(intent.action or 0, intent.intent_id, sells.intent_id):
+            self._risk.ended(intent.intent_id, Decimal(0))
+            await self._finish(intent, IntentStatus.GIVEN_UP, "VOID")
+            return
+        self._approvals[intent.intent_id] = approval
+        try:
+            if before:
+                await self._close(before)
+            self.intents[sells.intent_id] = await self._store.put_intent(sells)
+            self.intents[intent.intent_id] = await self._store.update_intent(
+                lease, intent.intent_id, IntentStatus.OPEN, quantity=quantity
+            )
+        except DatabaseError:  # fail closed: without its rows the entry cannot be begun
+            desk.planner.give_up_entry()
+            self._end_entry(desk, intent.intent_id)
+            raise
+
+    async def _close(self, sells: str) -> None:
+        """End the intents of the trade before: its sells, and the entry decided at the same candle."""
+        first = self.intents.pop(sells, None)
+        await self._store.update_intent(self._keeper.lease, sells, IntentStatus.DONE)
+        if first is not None:
+            entry = intent_id(first.account, first.symbol, first.candle_ms, IntentKind.ENTER)
+            if self.intents.pop(entry, None) is not None:
+                await self._store.update_intent(self._keeper.lease, entry, IntentStatus.DONE)
+
+    async def _finish(self, intent: Intent, status: IntentStatus, code: str) -> None:
+        await self._store.update_intent(self._keeper.lease, intent.intent_id, status, code)
+
+    def exposure(self, place: Place) -> tuple[Decimal, Decimal]:
+        """Return (notional, heat) that risk counts for a command; a sell adds none."""
+        approval = self._approvals.get(place.intent) if place.role is Role.ENTRY else None
+        if approval is None:
+            return Decimal(0), Decimal(0)
+        return approval.reservation.notional, approval.reservation.heat
+
+    def booked(self, desk: Desk, booked: Booked) -> None:
+        """Tell risk of fills, and of entries that are over."""
+        owner = {order.cid: order.draft.intent_id for order in booked.orders}
+        for fill in booked.fills:
+            if fill.cid is not None and owner[fill.cid] in self._approvals:
+                self._risk.filled(owner[fill.cid], fill.quantity)
+        for key in [key for key, approval in self._approvals.items() if approval.intent.symbol == desk.symbol]:
+            self._end_entry(desk, key)
+
+    def _end_entry(self, desk: Desk, key: str) -> None:
+        """Tell risk that an entry is over: nothing wanted, nothing at the venue, every fill booked."""
+        planner = desk.planner
+        if planner.entry is None and int(planner.position.slot.want) == 0:
+            del self._approvals[key]
+            grid = planner.position.grid
+            filled = grid.quantity(sum(child.filled for child in planner.retired.values() if child.intent == key))
+            self._risk.ended(key, filled)
+
+
+def _unknown(words: str) -> Denied:
+    return Denied(DenialCode.STATE_UNKNOWN, float("nan"), float("nan"), words)
