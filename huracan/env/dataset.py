@@ -132,7 +132,7 @@ class Dataset:
 
     def fit(self, start_ms: int, end_ms: int, seed: int) -> FeatureFit:
         """Fit the constants of the features on bars in [start_ms, end_ms) alone."""
-        return FeatureFit.fit(self.raw, start_ms, end_ms, seed)
+        return FeatureFit.fit(self.raw, start_ms, end_ms, seed, sample_max=self.settings.features.fit_sample_max)
 
     def fold_tapes(self, fit: FeatureFit) -> list[Tape]:
         """Return the tapes with the features of one fit; the memory block (52-61) is zero: there is no memory yet."""

@@ -239,13 +239,11 @@ class _Account:
 
     def _view(self) -> AccountView:
         peak = max(float(self._account[0, PEAK]), self.value)
-        # after a breach the day stays closed, even when the forced exits came back above the limit
-        day_pnl = min(self.book.pnl, -self.risk.daily_loss_max) if self.book.breached else self.book.pnl
         gross = float(self.lanes.gross.sum())
         return AccountView(
             equity=self.value,
             equity_peak=peak,
-            day_pnl=day_pnl,
+            day_pnl=self.book.judged_pnl(self.risk),
             free_cash=self.value - gross,
             gross=gross,
             heat=float(self.lanes.heat.sum()),

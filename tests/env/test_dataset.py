@@ -1,6 +1,7 @@
 """The dataset: what is read, what is refused and why, and tapes that carry one fold's features."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,14 @@ def test_fold_tapes_carry_the_fits_features_and_an_empty_memory(dataset: Dataset
         assert not tape.features[:, MARKET_SIZE:].any()
     assert any(not np.array_equal(a.features, b.features) for a, b in zip(tapes, others, strict=True))
     assert not any(tape.features.any() for tape in dataset.bare)
+
+
+def test_the_fit_uses_as_many_rows_as_configured(dataset: Dataset) -> None:
+    """`features.fit_sample_max` bounds the rows behind the scalers: fewer rows, other constants."""
+    start, end = dataset.summary.start_ms, dataset.summary.end_ms
+    features = dataset.settings.features.model_copy(update={"fit_sample_max": 150})
+    few = replace(dataset, settings=dataset.settings.model_copy(update={"features": features}))
+    assert few.fit(start, end, seed=1).sha256 != dataset.fit(start, end, seed=1).sha256
 
 
 def test_an_environment_plays_on_it(dataset: Dataset) -> None:
