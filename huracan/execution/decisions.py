@@ -40,6 +40,12 @@ class Decisions:
 
     async def decide(self, intent: Intent) -> Verdict:
         """Judge an intent and tell the planner; whoever repeats one that was decided changes nothing."""
+        try:
+            return await self._decide(intent)
+        except DatabaseError as error:
+            return _unknown(f"the store is away: {error}")
+
+    async def _decide(self, intent: Intent) -> Verdict:
         known = await self._store.put_intent(intent)
         if known.status is not IntentStatus.OPEN or known.intent_id in self.intents:
             return None

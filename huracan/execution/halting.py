@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 from huracan.errors import VenueError
 from huracan.execution.desk import Desk
-from huracan.execution.reconcile import strangers
 from huracan.logs import get_logger
 from huracan.risk.live import HaltPolicy
 from huracan.trading import ExitReason
@@ -55,7 +54,7 @@ async def _clear(desk: Desk, venue: TradingVenue, policy: HaltPolicy) -> None:
         else:
             if policy is HaltPolicy.HOLD:
                 rest = tuple(order for order in rest if order.side is Side.BUY)
-            for order in strangers(desk, rest):
+            for order in rest:  # foreign ones, and ours where the desk must not act because the store is away
                 await venue.cancel(desk.symbol, order.cid)
             if not rest and (policy is HaltPolicy.HOLD or not desk.alive):
                 return

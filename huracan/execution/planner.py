@@ -153,7 +153,7 @@ class Planner:
         self.close = close
         self._sends = 0
         position.attribute(bar, close.terms)
-        if position.held:
+        if position.held and not self._stranded(close):
             mark_bar(slot, bar)
         elif position.open and self.entry is None and self.sale is None and int(slot.want) == 0:
             self._book_trade()
@@ -397,11 +397,24 @@ class Planner:
         """Return whether the slot holds or wants anything; a sold trade that is not booked yet must not be cleared."""
         return self.position.held or int(self.position.slot.want) > 0
 
+    def _stranded(self, close: Close) -> bool:
+        """Return whether what is left is worth less than the least order: dust is reported, not chased."""
+        worth = self.position.sellable * close.bar.close
+        return self.sale is None and self._sold_out and worth < close.view.min_notional
+
+    @property
+    def _sold_out(self) -> bool:
+        """Return whether an exit has been decided and no entry can add to the position."""
+        slot = self.position.slot
+        return self.entry is None and int(slot.want) == 0 and int(slot.exit_mode) == EXIT_MARKET
+
     def _book_trade(self) -> None:
         assert self.close is not None
         if int(self.position.slot.quantity_out) > 0:
             self._trades.append(closed_trade(self.position))
         self.position.clear()
+        if self.position.held:
+            self.position.park()
 
     def _alive(self, key: str) -> Child | None:
         return next((child for child in (self.entry, self.sale) if child is not None and child.key == key), None)

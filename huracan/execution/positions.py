@@ -64,6 +64,7 @@ class Position:
         exit_bar: bar_no of the last sell.
         others: fees of the open trade in assets that are neither base nor quote.
         waiting: taking fills not yet attributed.
+        parked: coins too few to be sold by the venue's least order value, 1e-8; they join the next trade.
     """
 
     grid: Grid
@@ -78,6 +79,7 @@ class Position:
     exit_bar: int = 0
     others: dict[str, Decimal] = field(default_factory=dict)
     waiting: list[Unattributed] = field(default_factory=list)
+    parked: int = 0
 
     @property
     def held(self) -> bool:
@@ -116,6 +118,9 @@ class Position:
             raise InvariantError(f"{trade.symbol}: trade {trade.trade_id} is no buy")
         slot, number, (price, steps) = self.slot, trade.time_ms // self.base_ms, self._measure(trade)
         paid_base, paid_quote = self._fees(trade)
+        if not self.open:
+            slot.coins += self.parked
+            self.parked = 0
         buy(slot, number, price, steps, paid_base, paid_quote, self.grid.step_units)
         if resting:
             slot.maker_fill = number
@@ -164,6 +169,11 @@ class Position:
         clear_trade(self.slot)
         self.armed, self.exit_bar, self.others = False, 0, {}
 
+    def park(self) -> None:
+        """Set aside what cannot be sold alone, so that the market counts as flat."""
+        self.parked += int(self.slot.coins)
+        self.slot.coins = 0
+
     def to_bytes(self) -> bytes:
         """Return the whole position: the slot's bytes, then what stands beside it as JSON."""
         beside = {
@@ -175,6 +185,7 @@ class Position:
             "armed": self.armed,
             "exit_bar": self.exit_bar,
             "others": {asset: str(amount) for asset, amount in self.others.items()},
+            "parked": self.parked,
             "waiting": [[fill.number, fill.buy, fill.stop, fill.price, fill.steps] for fill in self.waiting],
         }
         return self.slot_bytes + json.dumps(beside, sort_keys=True).encode()
@@ -207,6 +218,7 @@ class Position:
                 armed=beside["armed"],
                 exit_bar=beside["exit_bar"],
                 others={asset: Decimal(amount) for asset, amount in beside["others"].items()},
+                parked=beside["parked"],
                 waiting=[Unattributed(*row) for row in beside["waiting"]],
             )
         except (ValueError, KeyError, TypeError) as error:

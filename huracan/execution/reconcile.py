@@ -142,7 +142,8 @@ def strangers(desk: Desk, orders: Iterable[VenueOrder]) -> tuple[VenueOrder, ...
 def position_difference(desk: Desk, position: Position | None) -> Difference | None:
     """Return how the slot's coins differ from the sum of all fills of its market (I2); None when they do not."""
     booked = position.holding if position is not None else Decimal(0)
-    held = Decimal(int(desk.planner.position.slot.coins)) / UNITS_PER_COIN
+    ours = desk.planner.position
+    held = Decimal(int(ours.slot.coins) + ours.parked) / UNITS_PER_COIN
     if booked == held:
         return None
     words = f"{desk.symbol}: fills add up to {booked} coins, the slot holds {held}; the ledger needs a look"

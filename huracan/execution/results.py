@@ -118,14 +118,14 @@ class Decision:
 
 
 def closed_trade(position: Position) -> ClosedTrade:
-    """Return the trade of a position whose last step is sold.
+    """Return the trade of a position of which nothing more can be sold.
 
     Raises:
-        InvariantError: something is still held, nothing was sold, or the coins do not add up.
+        InvariantError: nothing was sold, or the coins do not add up.
     """
     slot, grid = position.slot, position.grid
-    if position.held or not position.open or int(slot.quantity_out) == 0:
-        raise InvariantError(f"{grid.symbol}: no trade to close with {slot.coins} of 1e-8 coins held")
+    if not position.open or int(slot.quantity_out) == 0:
+        raise InvariantError(f"{grid.symbol}: no trade to close, {slot.quantity_out} steps were sold")
     bought, sold = int(slot.quantity_in) * grid.step_units, int(slot.quantity_out) * grid.step_units
     if bought - sold - int(slot.fee_base) != int(slot.coins) - int(slot.dust_in):
         raise InvariantError(f"{grid.symbol}: bought {bought}, sold {sold}, fee {slot.fee_base}: coins {slot.coins}")

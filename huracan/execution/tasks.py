@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from huracan.errors import FencedError
+from huracan.errors import DatabaseError, FencedError, VenueError
 from huracan.logs import get_logger
 
 __all__ = ["Tasks"]
@@ -88,8 +88,8 @@ class Tasks:
         """Remember a fault: an engine that contradicts itself, or has lost its lease, sends nothing more."""
         try:
             return await work
-        except asyncio.CancelledError:
-            raise
+        except (asyncio.CancelledError, DatabaseError, VenueError, TimeoutError):
+            raise  # the world's doing: whoever waits is told, and the next turn tries again
         except BaseException as error:
             self.fault = self.fault or error
             get_logger().error("engine.fault", reason=repr(error))

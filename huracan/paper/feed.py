@@ -91,6 +91,8 @@ class Feed:
             self._core.state.markets[symbol],
             self._core.settings.streams,
         )
+        if "bookTicker" not in streams and "depth" not in streams:
+            return
         bids, asks = self.book(symbol)
         gone, come = level_changes(state.bids, bids), level_changes(state.asks, asks)
         if state.crossed:

@@ -5,7 +5,7 @@ from decimal import Decimal, localcontext
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huracan.venue import (
@@ -92,6 +92,7 @@ async def _on_the_wire(request):
     return dict(parse_qsl(bodies[-1], strict_parsing=True))
 
 
+@settings(deadline=None)
 @given(quantity=exact, price=exact, kind=st.sampled_from(["FOK", "IOC", "POST_ONLY", "LIMIT", "MARKET"]))
 def test_numbers_reach_the_wire_unchanged(quantity, price, kind):
     """Whatever the quantity and price, what is sent reads back as them: no rounding, no exponent, no float."""
@@ -106,6 +107,7 @@ def test_numbers_reach_the_wire_unchanged(quantity, price, kind):
         assert "e" not in sent["price"].lower()
 
 
+@settings(deadline=None)
 @given(quantity=exact, stop=exact, distance=exact)
 def test_both_prices_of_a_list_reach_the_wire_unchanged(quantity, stop, distance):
     """The same for order lists."""
