@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 
 from huracan.errors import InvariantError
+from huracan.execution.ids import intent_id
 from huracan.execution.ledger import (
     book_entry,
     book_position,
@@ -40,8 +41,21 @@ from huracan.execution.model import (
     Status,
     Trigger,
 )
+from huracan.memory import TradeRows
 
-__all__ = ["Book", "Delta", "begin", "halts", "mark", "newer", "record", "settle"]
+__all__ = [
+    "Book",
+    "Delta",
+    "begin",
+    "check_intent",
+    "check_trades",
+    "check_words",
+    "halts",
+    "mark",
+    "newer",
+    "record",
+    "settle",
+]
 
 QUIET = frozenset({AlarmCode.BALANCE_SHORT, AlarmCode.CLOCK})
 _ABSENT = frozenset({Status.REJECTED, Status.NEVER_SENT})
@@ -141,17 +155,23 @@ class Delta:
         return Booked(tuple(self.orders.values()), tuple(self.events), tuple(self.fills), tuple(self.alarms), locks)
 
 
-def settle(intent: Intent | None, intent_id: str, status: IntentStatus, code: str, quantity: Decimal | None) -> Intent:
+def settle(intent: Intent | None, name: str, status: IntentStatus, code: str, quantity: Decimal | None) -> Intent:
     """Return an intent as `Store.update_intent` leaves it.
 
     Raises:
         InvariantError: there is none, or its quantity is already another one.
     """
     if intent is None:
-        raise InvariantError(f"there is no intent {intent_id}")
+        raise InvariantError(f"there is no intent {name}")
     if quantity is not None and intent.quantity not in (None, quantity):
-        raise InvariantError(f"intent {intent_id} wants {intent.quantity}, that cannot become {quantity}")
-    return replace(intent, status=status, code=code, quantity=intent.quantity if quantity is None else quantity)
+        raise InvariantError(f"intent {name} wants {intent.quantity}, that cannot become {quantity}")
+    return replace(
+        intent,
+        status=status,
+        code=code,
+        quantity=intent.quantity if quantity is None else quantity,
+        state=b"" if status is IntentStatus.DONE else intent.state,
+    )
 
 
 def begin(book: Book, drafts: Sequence[Draft], reservation: Reservation) -> Delta | Shortfall | tuple[Order, ...]:
@@ -237,10 +257,11 @@ def record(book: Book, request: Record, known: Mapping[tuple[str, str], Fill]) -
         _state(delta, order, fact)
     booked = dict(known)
     for fill in request.fills:
-        first = booked.setdefault(fill.key, fill)
-        if first is not fill:
-            _repeated(delta, first, fill, {slot.symbol for slot in request.slots})
-        elif fill.cid is None:
+        if fill.key in booked:
+            _repeated(delta, booked[fill.key], fill, {slot.symbol for slot in request.slots})
+            continue
+        booked[fill.key] = fill
+        if fill.cid is None:
             _external(delta, fill)
         else:
             touched[delta.order(fill.cid).draft.ref] = fill.at_ms
@@ -336,6 +357,25 @@ def halts(delta: Delta, in_force: Sequence[Lock]) -> None:
             kept.append(alarm)
             delta.locks.append(Lock(alarm.symbol, alarm.code, alarm.detail, "ledger", alarm.at_ms, None))
     delta.alarms = kept
+
+
+def check_intent(intent: Intent, account: str) -> None:
+    """Refuse an intent of another account, or under a name that is not its own."""
+    named = intent_id(intent.account, intent.symbol, intent.candle_ms, intent.kind)
+    if intent.account != account or intent.intent_id != named:
+        raise InvariantError(f"intent {intent.intent_id} of {intent.account} is no intent of {account}: it is {named}")
+
+
+def check_trades(trades: TradeRows | None, account: str) -> None:
+    """Refuse closed trades of another account, or of shadow trading."""
+    if trades is not None and (set(trades.account) - {account} or "shadow" in trades.mode):
+        raise InvariantError(f"closed trades of {sorted(set(trades.account))} are no trades of account {account}")
+
+
+def check_words(author: str, reason: str) -> None:
+    """Refuse a change by nobody or for no reason."""
+    if not author.strip() or not reason.strip():
+        raise InvariantError("a change of locks or of the trading state needs an author and a reason")
 
 
 def newer(trade_id: str, than: str | None) -> bool:

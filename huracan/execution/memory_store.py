@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from huracan.clock import Clock
-from huracan.errors import FencedError, InvariantError
+from huracan.errors import FencedError
 from huracan.execution import book as ledger_book
 from huracan.execution.book import Book, Delta
-from huracan.execution.ids import intent_id as name_of
 from huracan.execution.model import (
     Alarm,
     Booked,
@@ -107,7 +106,7 @@ class MemoryStore:
 
     async def put_intent(self, intent: Intent) -> Intent:
         """See `Store.put_intent`."""
-        check_intent(intent, self._account)
+        ledger_book.check_intent(intent, self._account)
         return self._tables.book.intents.setdefault(intent.intent_id, intent)
 
     async def intent(self, intent_id: str) -> Intent | None:
@@ -157,6 +156,7 @@ class MemoryStore:
     async def record(self, lease: Lease, record: Record) -> Booked:
         """See `Store.record`."""
         self._fence(lease)
+        ledger_book.check_trades(record.trades, self._account)
         tables = self._tables
         delta = ledger_book.record(tables.book, record, tables.fills)
         ledger_book.halts(delta, tuple(tables.locks.values()))
@@ -186,7 +186,7 @@ class MemoryStore:
 
     async def end_lock(self, lock_id: int, author: str, reason: str, at_ms: int) -> bool:
         """See `Store.end_lock`."""
-        check_words(author, reason)
+        ledger_book.check_words(author, reason)
         return self._tables.locks.pop(lock_id, None) is not None
 
     async def locks(self) -> tuple[Lock, ...]:
@@ -195,7 +195,7 @@ class MemoryStore:
 
     async def change_state(self, change: StateChange) -> bool:
         """See `Store.change_state`."""
-        check_words(change.author, change.reason)
+        ledger_book.check_words(change.author, change.reason)
         if change.seq != len(self._tables.states) + 1:
             return False
         self._tables.states.append(change)
@@ -253,16 +253,3 @@ class MemoryStore:
 
     async def close(self) -> None:
         """See `Store.close`."""
-
-
-def check_intent(intent: Intent, account: str) -> None:
-    """Refuse an intent of another account, or under a name that is not its own."""
-    named = name_of(intent.account, intent.symbol, intent.candle_ms, intent.kind)
-    if intent.account != account or intent.intent_id != named:
-        raise InvariantError(f"intent {intent.intent_id} of {intent.account} is no intent of {account}: it is {named}")
-
-
-def check_words(author: str, reason: str) -> None:
-    """Refuse a change by nobody or for no reason."""
-    if not author.strip() or not reason.strip():
-        raise InvariantError("a change of locks or of the trading state needs an author and a reason")

@@ -95,7 +95,8 @@ class Intent:
         policy: version that decided; empty where none did.
         confidence: of the policy, 0 to 1.
         regime: market regime at the decision; -1: unknown.
-        state: float32[80] as 320 little-endian bytes, the state it was decided on; empty where none.
+        state: float32[80] as 320 little-endian bytes, the state it was decided on; empty where none, and once DONE:
+            from then on the closed trade has it.
         status, code: how it stands, and the denial or give-up code.
     """
 

@@ -82,6 +82,8 @@ class Store(Protocol):
     ) -> Intent:
         """Set how an intent stands; `quantity` sets what its children may fill, once, before the first child.
 
+        DONE lets go of its `state`: close an ENTER when its trade is closed and recorded.
+
         Raises:
             FencedError: the lease is someone else's.
         """

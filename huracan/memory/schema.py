@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 
 from huracan.errors import DatabaseError
 
-__all__ = ["SIX_TABLES", "TABLES", "check", "current", "head", "missing_tables", "upgrade"]
+__all__ = ["SIX_TABLES", "TABLES", "TRADE_TABLES", "check", "current", "head", "missing_tables", "upgrade"]
 
 UPGRADE_LOCK = 0x68757261  # "hura": every upgrade of this database takes this advisory lock
 
@@ -23,7 +23,25 @@ SIX_TABLES = (
     "pattern_library",
     "model_performance",
 )
-TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events")
+TRADE_TABLES = (
+    "accounts",
+    "leases",
+    "markets",
+    "intents",
+    "orders",
+    "fills",
+    "order_events",
+    "ledger",
+    "balances",
+    "positions",
+    "reservations",
+    "cursors",
+    "slots",
+    "locks",
+    "trading_state",
+    "alarms",
+)
+TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events", *TRADE_TABLES)
 
 
 def head() -> str:
