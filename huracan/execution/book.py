@@ -18,7 +18,7 @@ from huracan.execution.ledger import (
     release_entry,
     transfer_entry,
 )
-from huracan.execution.machine import EXACT, advance, fill_event, state_event, submit_event
+from huracan.execution.machine import advance, fill_event, state_event, submit_event
 from huracan.execution.model import (
     Alarm,
     AlarmCode,
@@ -41,6 +41,7 @@ from huracan.execution.model import (
     Status,
     Trigger,
 )
+from huracan.execution.money import EXACT
 from huracan.memory import TradeRows
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from huracan.execution.book import newer
 from huracan.execution.ids import parse_child
-from huracan.execution.machine import EXACT, RANK
+from huracan.execution.machine import RANK
 from huracan.execution.model import (
     TERMINAL,
     Account,
@@ -24,6 +24,7 @@ from huracan.execution.model import (
     Status,
     assets_of,
 )
+from huracan.execution.money import EXACT
 from huracan.execution.replay import differences
 from huracan.venue.orders import TERMINAL as VENUE_TERMINAL
 from huracan.venue.orders import Balance, Side, VenueOrder, VenueStatus, VenueTrade
@@ -340,9 +341,9 @@ def check_step(
         then = now.get(order.cid)
         if then is None or then.draft != order.draft:
             out.append(f"{order.cid} is gone or another order")
-        elif (then.filled, then.seq, then.venue_filled) < (order.filled, order.seq, order.venue_filled) or (
-            order.sent_ms is not None and then.sent_ms != order.sent_ms
-        ):
+        elif any(
+            getattr(then, name) < getattr(order, name) for name in ("filled", "cost", "seq", "venue_filled")
+        ) or order.sent_ms not in (None, then.sent_ms):
             out.append(f"{order.cid} went back from {order} to {then}")
         elif order.status in TERMINAL and RANK.get(then.status, 0) < RANK[order.status]:
             out.append(f"{order.cid} was {order.status} and is {then.status}")

@@ -10,7 +10,6 @@ from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from huracan.errors import InvariantError
-from huracan.execution.machine import EXACT
 from huracan.execution.model import (
     Account,
     Balances,
@@ -21,6 +20,7 @@ from huracan.execution.model import (
     Transfer,
     assets_of,
 )
+from huracan.execution.money import EXACT
 from huracan.venue.orders import Side
 
 __all__ = [

@@ -7,18 +7,16 @@ CANCELED, EXPIRED, FILLED. Only a fill that completes an order, or a higher word
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, localcontext
+from decimal import Decimal, localcontext
 from typing import Final
 
 from huracan.errors import InvariantError
 from huracan.execution.model import Draft, Fill, Order, OrderEvent, OrderFact, Status, Trigger
+from huracan.execution.money import EXACT
 
-__all__ = ["EXACT", "RANK", "TRANSITIONS", "advance", "fill_event", "next_status", "state_event", "submit_event"]
+__all__ = ["RANK", "TRANSITIONS", "advance", "fill_event", "next_status", "state_event", "submit_event"]
 
 S, T = Status, Trigger
-
-EXACT: Final = Context(prec=96, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-"""Sums and products of money are exact or they are a defect; nothing is ever rounded here."""
 
 # fmt: off
 TRANSITIONS: Final[Mapping[tuple[Status, Trigger], Status]] = {

@@ -4,12 +4,14 @@ All of it is frozen and in finite `Decimal`s; times are ms since the epoch (UTC)
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 from enum import StrEnum
+from typing import Final
 
 from huracan.errors import InvariantError
 
 __all__ = [
+    "EXACT",
     "ZERO",
     "Account",
     "Balances",
@@ -24,6 +26,9 @@ __all__ = [
 ]
 
 ZERO = Decimal(0)
+
+EXACT: Final = Context(prec=96, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+"""Sums and products of money are exact or they are a defect; nothing is ever rounded."""
 
 
 class Account(StrEnum):
@@ -157,7 +162,7 @@ class Balances:
     @property
     def total(self) -> Decimal:
         """What we hold: free and locked."""
-        return self.free + self.locked
+        return EXACT.add(self.free, self.locked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +187,9 @@ class Position:
     @property
     def quantity(self) -> Decimal:
         """Signed sum of fills, coins."""
-        return self.bought - self.sold
+        return EXACT.subtract(self.bought, self.sold)
 
     @property
     def holding(self) -> Decimal:
         """What trading left in coins: the signed sum of fills less fees taken in coins."""
-        return self.bought - self.sold - self.fee_base
+        return EXACT.subtract(self.quantity, self.fee_base)

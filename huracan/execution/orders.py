@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from huracan.errors import InvariantError
-from huracan.execution.money import ZERO, assets_of, not_negative, positive
+from huracan.execution.money import EXACT, ZERO, assets_of, not_negative, positive
 from huracan.venue.orders import OrderKind, Side
 
 __all__ = [
@@ -202,12 +202,12 @@ class Order:
     @property
     def leaves(self) -> Decimal:
         """What may still fill by the order's quantity, coins; never negative."""
-        return max(self.draft.quantity - self.filled, ZERO)
+        return max(EXACT.subtract(self.draft.quantity, self.filled), ZERO)
 
     @property
     def overfill(self) -> Decimal:
         """What was filled beyond the order's quantity, coins."""
-        return max(self.filled - self.draft.quantity, ZERO)
+        return max(EXACT.subtract(self.filled, self.draft.quantity), ZERO)
 
     @property
     def average(self) -> Decimal | None:

@@ -10,8 +10,9 @@ from decimal import Decimal, localcontext
 
 from huracan.errors import InvariantError
 from huracan.execution.ledger import fill_entries, fold_balances, fold_positions
-from huracan.execution.machine import EXACT, advance
+from huracan.execution.machine import advance
 from huracan.execution.model import Account, EventLog, Order, Trigger
+from huracan.execution.money import EXACT
 
 __all__ = ["differences", "replay_orders"]
 

@@ -82,7 +82,7 @@ class SqlThread:
                 connection.commit()
                 return found
             except HuracanError:
-                connection.rollback()
+                self._roll_back()
                 raise
             except psycopg2.Error as error:
                 self._discard()
@@ -117,6 +117,12 @@ class SqlThread:
             connection.commit()
             self._connection = connection
         return self._connection
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.rollback()
+        except psycopg2.Error:  # the server has ended the connection, and the transaction with it
+            self._discard()
 
     def _discard(self) -> None:
         connection, self._connection = self._connection, None
