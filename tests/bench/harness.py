@@ -4,7 +4,6 @@ import json
 import os
 import statistics
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -39,14 +38,6 @@ def repeat(measure: Callable[[], float], repeats: int = 5) -> tuple[float, float
     values = [measure() for _ in range(repeats)]
     middle = statistics.median(values)
     return middle, (max(values) - min(values)) / middle, repeats
-
-
-def rate_of(work: Callable[[], int], seconds_min: float = 1.0) -> float:
-    """Call `work` until `seconds_min` have passed; return units of work per second."""
-    begun, done = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds_min:
-        done += work()
-    return done / (time.perf_counter() - begun)
 
 
 def run_peer(python: Path, script: str, arguments: tuple[str, ...] = (), timeout_s: int = 300) -> float | None:
