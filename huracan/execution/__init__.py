@@ -1,6 +1,6 @@
 """Execution: what is ordered, what came of it, and the money: one lease holder, one ledger, one protocol.
 
-Values are in `huracan.execution.model`, names of orders in `ids`, checks of a whole account in `invariants` and `replay`.
+Values are in `huracan.execution.model`, names in `ids`, checks of a whole account in `invariants` and `replay`.
 """
 
 from huracan.execution.lease import LeaseKeeper
