@@ -125,11 +125,14 @@ class World:
         if self.before is not None:
             await self.before(request)
         self.sent.append((method, parts.path, parts.query + "&" + (body or "")))
-        await asyncio.sleep(self.exchange.begin(request) / 1_000)
-        reply = self.exchange.handle(request)
-        self.exchange.drain()
-        await asyncio.sleep(reply.delay_ms / 1_000)
-        self.exchange.end(request)
+        wait_ms = self.exchange.begin(request)
+        try:
+            await asyncio.sleep(wait_ms / 1_000)
+            reply = self.exchange.handle(request)
+            self.exchange.drain()
+            await asyncio.sleep(reply.delay_ms / 1_000)
+        finally:
+            self.exchange.end(request)
         if reply.drop is DropHow.TIMEOUT:
             await asyncio.sleep(1e6)
         if reply.drop is not None:
