@@ -139,7 +139,7 @@ def test_home_is_absolute_and_a_job_must_be_told(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("name", ["laptop.yaml", "production.yaml"])
 def test_the_shipped_files_load(name: str) -> None:
     """Each starting configuration is valid and differs from the defaults."""
-    settings = load_settings(Path(__file__).parents[1] / "configs" / name, None, {})
+    settings = load_settings(Path(__file__).parents[2] / "configs" / name, None, {})
     assert settings != Settings()
 
 
@@ -153,3 +153,13 @@ def test_the_venues_keys_are_no_settings() -> None:
         load_settings(None, None, {"HURACAN__VENUE__PASSPHRASE": "x"})
     with pytest.raises(ConfigError, match="venue"):
         load_settings(None, {"venue.secret": "x"}, {})
+
+
+def test_a_runs_own_settings_stand_below_what_is_said_anew(tmp_path: Path) -> None:
+    """What neither file, environment nor command line names stays as the run had it, key by key."""
+    run = load_settings(None, {"ppo.lr": 0.01, "ppo.gamma": 0.5, "shadow.seeds": [4]}, {})
+    path = _written(tmp_path, "ppo: {gamma: 0.6}")
+    settings = load_settings(path, {"risk.max_open_trades": 3}, {}, base=run.public())
+    assert (settings.ppo.lr, settings.ppo.gamma, settings.shadow.seeds) == (0.01, 0.6, (4,))
+    assert settings.risk.max_open_trades == 3
+    assert load_settings(None, None, {}, base=run.public()).hash == run.hash

@@ -1,0 +1,43 @@
+"""Every setting of huracan: frozen, typed, unknown keys refused, units in the names."""
+
+from huracan.config.base import Timeframe
+from huracan.config.learning import (
+    DataSettings,
+    EnvSettings,
+    FeatureSettings,
+    PolicySettings,
+    PpoSettings,
+    QualitySettings,
+    SearchSettings,
+    ShadowSettings,
+    TradingSettings,
+    WalkForwardSettings,
+)
+from huracan.config.settings import CREDENTIAL_VARIABLES, Settings, home_folder, load_settings
+from huracan.config.system import DatabaseSettings, RaySettings
+from huracan.config.trading import BreakerTrigger, ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
+
+__all__ = [
+    "CREDENTIAL_VARIABLES",
+    "BreakerTrigger",
+    "DataSettings",
+    "DatabaseSettings",
+    "EnvSettings",
+    "ExecutionSettings",
+    "FeatureSettings",
+    "PaperSettings",
+    "PolicySettings",
+    "PpoSettings",
+    "ProtectionSettings",
+    "QualitySettings",
+    "RaySettings",
+    "RiskSettings",
+    "SearchSettings",
+    "Settings",
+    "ShadowSettings",
+    "Timeframe",
+    "TradingSettings",
+    "WalkForwardSettings",
+    "home_folder",
+    "load_settings",
+]
