@@ -96,7 +96,7 @@ class Decisions:
             kind=IntentKind.PROTECT,
             side=Side.SELL,
             created_ms=intent.created_ms,
-            quantity=quantity,
+            quantity=quantity + _may_still_come(desk),
         )
         before = desk.planner.position.exit_intent
         if not desk.planner.decide(intent.action or 0, intent.intent_id, sells.intent_id):
@@ -152,6 +152,15 @@ class Decisions:
             grid = planner.position.grid
             filled = grid.quantity(sum(child.filled for child in planner.retired.values() if child.intent == key))
             self._risk.ended(key, filled)
+
+
+def _may_still_come(desk: Desk) -> Decimal:
+    """Return the coins that a position may hold beyond its own entry: parked ones, and a given-up entry's fills."""
+    planner = desk.planner
+    grid = planner.position.grid
+    parked = grid.quantity(-(-planner.position.parked // grid.step_units))
+    before = planner.entry
+    return parked if before is None else parked + before.request.quantity - grid.quantity(before.filled)
 
 
 def _unknown(words: str) -> Denied:

@@ -160,7 +160,11 @@ class Starter:
 
     async def _settle(self, desk: Desk) -> None:
         """Ask after everything that is not over, and for every trade since the cursor."""
-        fills = desk.works.fills_of(await desk.new_trades())
+        trades = list(await desk.new_trades())
+        for work in desk.alive:  # what is booked of them must be known by id, wherever the cursor stands
+            for venue_id in [leg.venue_id for leg in work.legs.values() if leg.venue_id is not None]:
+                trades += await self._venue.trades(desk.symbol, venue_id=venue_id)
+        fills = desk.works.fills_of(trades)
         unseen = {fill.key for fill in await self._store.unseen(fills)}
         desk.works.seen.update({fill.trade_id: fill for fill in fills if fill.key not in unseen})
         for work in desk.alive:

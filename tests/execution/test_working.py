@@ -64,3 +64,15 @@ def test_the_venues_words_as_facts() -> None:
         VenueStatus.REJECTED: Trigger.REJECT,
     }
     assert {status: fact_of(order_of(CID, status), 1).trigger for status in wanted} == wanted
+
+
+def test_a_trade_that_the_venue_shows_late_is_not_lost() -> None:
+    """The cursor has passed it, but its order lacks it: it is booked; what lacks nothing is not booked again."""
+    works = works_of(cursor="8")
+    leg = works.by_key[CID].legs[CID]
+    leg.hear(order_of(CID, VenueStatus.FILLED, 1_000))
+    late = trade_of(Side.BUY, 1_000, trade_id="5")
+    assert [fill.trade_id for _, fill, _ in works.sort([late]).fresh] == ["5"]
+    leg.filled = leg.told
+    works.seen.clear()
+    assert not works.sort([late]).fresh
