@@ -3,7 +3,8 @@
 Days are drawn in blocks of geometric length, wrapped around the sample (Politis & Romano 1994), with the block length
 of Politis & White (2004, corrected 2009). One drawn sequence of days serves all columns, so correlation across coins
 and between a policy and its baseline survives in every resample. Percentiles are expanded for small samples (Hesterberg
-2015, 3.3), counting blocks instead of days: a fortnight of shadow trading gets the wide interval it deserves.
+2015, 3.3), counting blocks instead of days. They still cannot leave the range of the sample, so the mean of fewer than
+`FEW_DAYS` days gets at least Student's interval, and a single day that of Wall, Boen & Tweedie (2001).
 """
 
 import warnings
@@ -31,6 +32,10 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
 BLOCK_DAYS_MAX_FRAC = 1 / 3
+FEW_DAYS = 20
+"""Below this a percentile interval of the mean is too short: with 2 days it holds the truth in half of all cases."""
+SINGLE_DAY_WIDTH = 0.484
+"""One observation x of a normal distribution: x -/+ 0.484 / (1 - level) |x| holds the mean (Wall, Boen & Tweedie)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,9 @@ class Resampler:
         if method == "bca":
             probabilities = _bca_probabilities(daily, statistic, estimate, draws, probabilities)
         low, high = np.quantile(draws, probabilities)
+        if statistic is mean and daily.size < FEW_DAYS:
+            half = _half_width(daily, self.level)
+            low, high = min(low, estimate - half), max(high, estimate + half)
         return Interval(estimate, float(low), float(high), self.level)
 
     def difference(self, daily: Floats, baseline: Floats) -> Interval:
@@ -160,6 +168,14 @@ def equity_band(daily: Floats, resampler: Resampler) -> tuple[Floats, Floats, Fl
 def permutation_p_value(observed: float, null: Floats) -> float:
     """Return (1 + #{null >= observed}) / (1 + B): how often chance does as well, never 0 (Phipson & Smyth 2010)."""
     return float((1 + np.count_nonzero(null >= observed)) / (1 + null.size))
+
+
+def _half_width(daily: Floats, level: float) -> float:
+    """Return half the width that the mean of a few days needs at least: Student's t, or the single day's bound."""
+    if daily.size == 1:
+        return float(SINGLE_DAY_WIDTH / (1.0 - level) * abs(daily[0]))
+    quantile = student_t.ppf(1.0 - (1.0 - level) / 2.0, daily.size - 1)
+    return float(quantile * np.std(daily, ddof=1) / np.sqrt(daily.size))
 
 
 def _expanded_tail(level: float, blocks: float) -> float:

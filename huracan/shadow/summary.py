@@ -109,7 +109,10 @@ class NamedNet:
 
 @dataclass(frozen=True, slots=True)
 class FoldSummary:
-    """One step of the walk-forward, as the judged policy traded it; `trades` and `wins` leave out `end_of_data`."""
+    """One step of the walk-forward, as the judged policy traded it.
+
+    `trades` are all closed ones, `wins` leave out `end_of_data`.
+    """
 
     fold: int
     train: Window
@@ -128,7 +131,10 @@ class FoldSummary:
 
 @dataclass(frozen=True, slots=True)
 class CoinSummary:
-    """One coin over all test windows, as the judged policy traded it; `trades` leave out `end_of_data`."""
+    """One coin over all test windows, as the judged policy traded it.
+
+    `trades` are all closed ones; `wins`, `hit_rate` and `net_mean_bps` leave out `end_of_data`.
+    """
 
     symbol: str
     days: int

@@ -45,7 +45,7 @@ def judge(
 
     An edge is claimed only when the interval of the mean daily net result lies above zero, at least `PROOF_DAYS_MIN`
     days were traded, the interval of the difference to every rival lies above zero, and random policies of equal trade
-    rate do as well with a probability of at most 1 - level.
+    rate do as well with a probability of at most 1 - level. That the policy loses money is said from as many days on.
 
     Args:
         day_mean: of the policy's daily net result.
@@ -63,14 +63,14 @@ def judge(
             "so there is nothing to prove or to refute.",
         )
     figures = f"{_amount(day_mean)} a day net of all costs over {days} test days and {trades:,} trades"
-    if day_mean.negative:
+    if day_mean.negative and days >= PROOF_DAYS_MIN:
         return Verdict(
             Finding.NO_EDGE, "No edge: the policy loses money", f"{figures}; the whole interval lies below zero."
         )
     if day_mean.estimate <= 0.0:
-        return Verdict(
-            Finding.NO_EDGE, "No edge found", f"{figures}; it earned nothing, and the interval reaches above zero."
-        )
+        few = f"{days} days prove nothing, at least {PROOF_DAYS_MIN} are needed"
+        why = few if day_mean.negative else "the interval reaches above zero"
+        return Verdict(Finding.NO_EDGE, "No edge found", f"{figures}; it earned nothing, and {why}.")
     doubts = _doubts(day_mean, days, rivals, p_value)
     if doubts:
         return Verdict(Finding.EDGE_NOT_PROVEN, "Edge not proven", f"{figures}; {'; '.join(doubts)}.")

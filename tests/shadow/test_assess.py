@@ -57,7 +57,8 @@ def test_all_sums_close(report: ShadowReport) -> None:
     trades = report.policy.trades
     assert trades.price + trades.spread + trades.slippage + trades.fee == pytest.approx(trades.net)
     assert trades.net == pytest.approx(total, abs=1.0)
-    assert sum(fold.trades for fold in report.folds) == sum(coin.trades for coin in report.coins) == trades.trades
+    closed = trades.trades + trades.end_of_data_trades
+    assert sum(fold.trades for fold in report.folds) == sum(coin.trades for coin in report.coins) == closed
     assert sum(row.trades for row in trades.exits) == trades.trades + trades.end_of_data_trades
     assert report.capital == 1_500.0 * 3
 

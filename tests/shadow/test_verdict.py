@@ -52,3 +52,11 @@ def test_never_trading_is_a_choice_not_an_edge() -> None:
     found = judge(Interval(0.0, 0.0, 0.0, 0.95), 40, 0, 5_000, [], None)
     assert found.finding is Finding.CHOSE_NOT_TO_TRADE
     assert "5,000 decisions" in found.reason
+
+
+def test_a_few_bad_days_do_not_prove_a_loss() -> None:
+    """Below the least number of days the headline stays with what was found, and says why."""
+    found = judge(Interval(-3.0, -5.0, -1.0, 0.95), 19, 300, 5_000, BEATEN, 0.9)
+    assert found.finding is Finding.NO_EDGE
+    assert "loses" not in found.headline
+    assert "19 days prove nothing" in found.reason
