@@ -67,6 +67,7 @@ def quality(terminal: Terminal, folder: Path | None) -> None:
 @click.option("--timeframe", default="1m", show_default=True)
 @click.option("--bars", type=click.IntRange(min=2), help="Length of every history.")
 @click.option("--planted", type=click.IntRange(min=0), help="Coins with an edge.")
+@click.option("--regime", type=click.IntRange(min=0), help="Coins with a hidden regime of drift.")
 @click.option("--null", type=click.IntRange(min=0), help="Coins without one.")
 def synth(
     terminal: Terminal,
@@ -75,12 +76,13 @@ def synth(
     timeframe: str,
     bars: int | None,
     planted: int | None,
+    regime: int | None,
     null: int | None,
 ) -> None:
     """Write synthetic candles to FOLDER, with what was planted in markets.json."""
     from huracan.market import SyntheticSpec, write_synthetic
 
-    given = {"bars": bars, "planted": planted, "null": null}
+    given = {"bars": bars, "planted": planted, "regime": regime, "null": null}
     spec = SyntheticSpec(timeframe=timeframe, **{name: value for name, value in given.items() if value is not None})
     truths = write_synthetic(folder, spec, seed)
     rows = [(truth.symbol, truth.kind, f"{truth.long_flat_bps_per_day:.1f}") for truth in truths]

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from huracan.errors import DataError
 from huracan.market.bars import MarketShape, candles_from_prints
 from huracan.market.candles import Candles
-from huracan.market.planted import LONG_FLAT, LONG_SHORT, Ar1Problem, Optimum, ar1_optimum, mean_reverting_price
+from huracan.market.planted import (
+    LONG_FLAT,
+    LONG_SHORT,
+    Ar1Problem,
+    Optimum,
+    ar1_optimum,
+    hidden_regime_grid,
+    mean_reverting_price,
+    solve_grid,
+)
 from huracan.market.store import atomic_file, write_candles
 from huracan.market.synthetic import MartingaleKind, martingale, martingale_returns
 from huracan.market.timeframes import symbol_to_stem, timeframe_ms
@@ -37,6 +46,10 @@ _DECISION_MS = 900_000
 _LISTING = ((0.5, 5), (20.0, 3), (150.0, 2), (2_000.0, 2), (0.02, 6), (65_000.0, 2))
 """Start price and decimals of the synthetic coins, in turn: ticks of 0.002 to 0.7 bp."""
 
+_NULL_SIGMA_BPS = 10.0
+"""Standard deviation of a minute's return where nothing reverts, basis points."""
+_REGIME_STRENGTH = 1.9
+_REGIME_SPAN_BPS = 1e-5
 _NULL_KINDS: tuple[MartingaleKind, ...] = ("garch", "iid", "heavy")
 
 
@@ -62,14 +75,14 @@ class MarketTruth:
 
     Attributes:
         symbol: ccxt symbol.
-        kind: `mean_reverting_price` or `martingale_<kind>`.
+        kind: `mean_reverting_price`, `hidden_regime` (the optimum sees candles only) or `martingale_<kind>`.
         sigma_bar_bps: standard deviation of one bar's return.
         half_life_bars: of the deviation from the anchor; None without one.
         sd_bps: standard deviation of the deviation; None without one.
         anchor_bps_per_day: volatility of the anchor, a random walk; None without one.
         decision_interval_bars: bars between decisions.
         cost_bps: linear cost of one side.
-        threshold_bps: buy at a deviation <= -threshold, sell at >= threshold; None: never trade.
+        threshold_bps: buy at a deviation <= -threshold, sell at >= threshold; None: nothing to deviate from.
         long_flat_bps_per_day: mean gain of the best long-or-flat trader.
         long_short_bps_per_day: mean gain of the best long-or-short trader.
     """
@@ -95,6 +108,7 @@ class SyntheticSpec:
         timeframe: one of `TIMEFRAMES`.
         bars: length of every history.
         planted: coins with a mean-reverting price (`REV1/USDT`, ...).
+        regime: coins whose drift switches its sign with a hidden regime (`REG1/USDT`, ...).
         null: coins without any edge; the first is called `BTC/USDT` so that the leader features have a leader.
         cost_bps: linear cost of one side for which the optimum is stated: fee 10, half-spread 0.5, impact about 0.5.
         sd_bps: standard deviation of the planted deviation, for a half-life of one hour; grows with its square root.
@@ -104,6 +118,7 @@ class SyntheticSpec:
     timeframe: str = "1m"
     bars: int = 60 * 1_440
     planted: int = 5
+    regime: int = 0
     null: int = 4
     cost_bps: float = 11.0
     sd_bps: float = 80.0
@@ -223,16 +238,18 @@ def write_synthetic(folder: Path, spec: SyntheticSpec, seed: int) -> tuple[Marke
     Raises:
         DataError: the folder cannot be written, the timeframe is unknown, or the spec asks for no market.
     """
-    if spec.planted + spec.null == 0:
-        raise DataError(f"{folder}: planted and null are both 0, which is no market; ask for at least one coin")
+    if spec.planted + spec.regime + spec.null == 0:
+        raise DataError(f"{folder}: planted, regime and null are all 0, which is no market; ask for at least one coin")
     truths = []
-    for index in range(spec.planted + spec.null):
-        symbol = _symbol(index, spec.planted)
+    for index, symbol in enumerate(_symbols(spec)):
         shape = _shape(symbol, index, spec.timeframe)
-        if index < spec.planted:
+        if symbol.startswith("REV"):
             candles, truth = _planted_coin(shape, spec, (seed, index))
+        elif symbol.startswith("REG"):
+            candles, truth = _regime_coin(shape, spec, (seed, index))
         else:
-            candles, truth = _null_coin(shape, spec, (seed, index), _NULL_KINDS[(index - spec.planted) % 3])
+            kind = _NULL_KINDS[(index - spec.planted - spec.regime) % 3]
+            candles, truth = _null_coin(shape, spec, (seed, index), kind)
         write_candles(candles, folder / f"{symbol_to_stem(symbol)}.parquet", {"source": "synthetic", "seed": str(seed)})
         truths.append(truth)
     truths.sort(key=lambda truth: truth.symbol)
@@ -289,7 +306,7 @@ def _null_coin(
     shape: MarketShape, spec: SyntheticSpec, seed: tuple[int, int], kind: MartingaleKind
 ) -> tuple[Candles, MarketTruth]:
     bar_ms = timeframe_ms(spec.timeframe)
-    sigma = 10.0 * math.sqrt(bar_ms / 60_000)
+    sigma = _NULL_SIGMA_BPS * math.sqrt(bar_ms / 60_000)
     truth = MarketTruth(
         symbol=shape.symbol,
         kind=f"martingale_{kind}",
@@ -306,10 +323,39 @@ def _null_coin(
     return martingale(shape, spec.bars, seed, sigma, kind), truth
 
 
-def _symbol(index: int, planted: int) -> str:
-    if index < planted:
-        return f"REV{index + 1}/USDT"
-    return "BTC/USDT" if index == planted else f"NUL{index - planted}/USDT"
+def _regime_coin(shape: MarketShape, spec: SyntheticSpec, seed: tuple[int, int]) -> tuple[Candles, MarketTruth]:
+    """Return a coin whose regime lasts a day on average (at least eight bars) and its exact optimum from candles.
+
+    The drift of a regime is 1.9 standard deviations of the return over its mean length.
+    """
+    bar_ms = timeframe_ms(spec.timeframe)
+    sigma = _NULL_SIGMA_BPS * math.sqrt(bar_ms / 60_000)
+    length = max(_DAY_MS / bar_ms, 8.0)
+    edge = _REGIME_STRENGTH * sigma / math.sqrt(length)
+    grid = hidden_regime_grid(edge, sigma, 1.0 / length, points=801, nodes=21)
+    market = regime_market(shape, spec.bars, seed, edge, sigma, 1.0 / length)
+    bars_per_day = _DAY_MS / bar_ms
+    truth = MarketTruth(
+        symbol=shape.symbol,
+        kind="hidden_regime",
+        sigma_bar_bps=sigma,
+        half_life_bars=None,
+        sd_bps=None,
+        anchor_bps_per_day=None,
+        decision_interval_bars=1,
+        cost_bps=spec.cost_bps,
+        threshold_bps=None,
+        long_flat_bps_per_day=solve_grid(grid, LONG_FLAT, spec.cost_bps, _REGIME_SPAN_BPS).value * bars_per_day,
+        long_short_bps_per_day=solve_grid(grid, LONG_SHORT, spec.cost_bps, _REGIME_SPAN_BPS).value * bars_per_day,
+    )
+    return market.candles, truth
+
+
+def _symbols(spec: SyntheticSpec) -> list[str]:
+    reverting = [f"REV{index + 1}/USDT" for index in range(spec.planted)]
+    regime = [f"REG{index + 1}/USDT" for index in range(spec.regime)]
+    null = ["BTC/USDT" if index == 0 else f"NUL{index}/USDT" for index in range(spec.null)]
+    return [*reverting, *regime, *null]
 
 
 def _shape(symbol: str, index: int, timeframe: str) -> MarketShape:

@@ -24,6 +24,7 @@ from huracan.market import (
     regime_market,
     write_synthetic,
 )
+from huracan.market.planted import hidden_regime_grid, regime_optimum, solve_grid
 
 SHAPE = MarketShape("REV/USDT", price=100.0, price_decimals=4)
 
@@ -178,3 +179,25 @@ class TestFolder:
         for truth in truths:
             moves = 1e4 * np.diff(np.log(folder.read(truth.symbol).close))
             assert moves.std() == pytest.approx(truth.sigma_bar_bps, rel=0.15), truth.symbol
+
+    def test_a_hidden_regime_is_written_with_what_candles_can_earn(self, tmp_path):
+        """The optimum lies below that of an observed regime; trading the belief from the closes alone earns it."""
+        (truth,) = write_synthetic(tmp_path, SyntheticSpec(bars=600_000, planted=0, regime=1, null=0), 3)
+        sigma, length, cost = truth.sigma_bar_bps, 1_440.0, truth.cost_bps
+        edge = 1.9 * sigma / length**0.5
+        assert truth.kind == "hidden_regime"
+        assert 0 < truth.long_flat_bps_per_day < 1_440 * regime_optimum(edge, 1 / length, cost, LONG_FLAT)
+        moves = 1e4 * np.diff(np.log(open_folder(tmp_path).read("REG1/USDT").close))
+        grid = hidden_regime_grid(edge, sigma, 1 / length, points=801, nodes=21)
+        choice = solve_grid(grid, LONG_FLAT, cost, 1e-5).choice
+        belief, held, gain = 0.5, 0, 0.0
+        for move in moves.tolist():
+            wanted = int(choice[np.searchsorted(grid.points, belief).clip(0, 800), held])
+            gain += wanted * move - cost * abs(wanted - held)
+            held = wanted
+            odds = belief / (1 - belief) * np.exp(2 * edge * move / sigma**2)
+            after = odds / (1 + odds)
+            belief = after * (1 - 1 / length) + (1 - after) / length
+        days = len(moves) / 1_440
+        assert gain / days == pytest.approx(truth.long_flat_bps_per_day, abs=4 * 10 * 1_440**0.5 / days**0.5)
+        assert gain / days > 0.5 * truth.long_flat_bps_per_day
