@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "paper-exchange": ("huracan.commands.paper", "paper_exchange", "A Binance-like exchange over candles."),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
     "shadow": ("jobs.shadow", "program", "Shadow-trade a run's policies on data they have not seen."),
+    "trade": ("huracan.commands.trade", "trade", "The process that trades: start, stop, status, lock, unlock."),
     "train": ("jobs.train", "program", "Search, train every fold and seed, export artefacts."),
     "verify": ("huracan.commands.verify", "verify", "Check that everything huracan needs is there and works."),
 }

@@ -122,12 +122,25 @@ class ExecutionSettings(Section):
     )
     timeout_ms: PositiveInt = Field(10_000, description="Longest wait for an answer of the venue.")
     lease_ttl_s: Annotated[float, Field(gt=0)] = Field(15.0, description="Life of the trader's lease without renewal.")
-    inflight_check_interval_ms: PositiveInt = Field(2_000, description="Pause between looks for overdue answers.")
-    inflight_check_threshold_ms: PositiveInt = Field(5_000, description="Silence after which an order is asked for.")
-    open_check_interval_s: Annotated[float, Field(gt=0)] = Field(10.0, description="Pause between open-order checks.")
-    trades_check_interval_s: Annotated[float, Field(gt=0)] = Field(5.0, description="Pause between polls of trades.")
+    candles_check_interval_s: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Pause between questions for closed candles; the stream makes it ask at once."
+    )
+    candles_patience_s: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="How long a close waits for coins whose candle has not come."
+    )
+    open_check_interval_s: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="Pause between checks of the orders and trades of coins at work."
+    )
+    trades_check_interval_s: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Pause between checks of trades and foreign orders of every coin."
+    )
     balance_check_interval_s: Annotated[float, Field(gt=0)] = Field(60.0, description="Pause between balance checks.")
     absent_answers: PositiveInt = Field(3, description="Denials by the venue after which an order counts as absent.")
+    halt_proof_s: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Longest wait for the proof that nothing rests at the venue after a halt."
+    )
+    drain_s: Annotated[float, Field(gt=0)] = Field(15.0, description="Longest wait for entries taken back at a stop.")
+    database_timeout_s: Annotated[float, Field(gt=0)] = Field(5.0, description="Longest wait for the database.")
 
 
 class PaperSettings(Section):

@@ -40,6 +40,7 @@ TRADE_TABLES = (
     "locks",
     "trading_state",
     "alarms",
+    "account_views",
 )
 TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events", *TRADE_TABLES)
 

@@ -1,0 +1,194 @@
+"""The guard: what risk remembers of a running account, told facts, obeying the database, and acting on its own."""
+
+import asyncio
+import math
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from huracan.clock import Clock, MarketClock
+from huracan.config import RiskSettings
+from huracan.errors import DatabaseError, VenueError
+from huracan.execution.model import Lock, StateChange
+from huracan.execution.store import Store
+from huracan.logs import get_logger
+from huracan.memory import TradeRows
+from huracan.risk.breaker import Fact
+from huracan.risk.live import (
+    Author,
+    BalanceCheck,
+    ClosedTrade,
+    Effect,
+    HaltPolicy,
+    PairLock,
+    RiskKeeper,
+    Slippage,
+    StateRefused,
+    StateRow,
+    TradingState,
+    kill,
+    perform,
+)
+from huracan.trader.performer import BY_ITSELF, EnginePerformer
+from huracan.trading import ExitReason
+
+__all__ = ["FIRST_STATE", "Guard", "pair_lock", "state_row", "traded"]
+
+FIRST_STATE = StateRow(TradingState.ACTIVE, None, "huracan", "first start", 0)
+_ATTEMPTS_MAX = 30
+_PAUSE_S = 1.0
+
+
+class Guard:
+    """Risk of one running account.
+
+    Args:
+        keeper: judges, and remembers.
+        performer: does what follows.
+        store: of the account.
+        risk: limits, protections, policies.
+        clock: wall clock.
+        market: market clock.
+        base_ms: length of a bar.
+        seq: number of the trading state that the keeper began with; 0: none.
+        locks: as the store had them at the start.
+        trades: numbers of the trades that were closed before.
+    """
+
+    def __init__(
+        self,
+        keeper: RiskKeeper,
+        performer: EnginePerformer,
+        store: Store,
+        risk: RiskSettings,
+        clock: Clock,
+        market: MarketClock,
+        base_ms: int,
+        seq: int,
+        locks: Sequence[Lock],
+        trades: Collection[int],
+    ) -> None:
+        self._keeper, self._performer, self._store, self._risk = keeper, performer, store, risk
+        self._clock, self._market, self._base_ms = clock, market, base_ms
+        self._seq = seq
+        self._locks = {lock.lock_id: lock for lock in locks}
+        self._unwritten: list[PairLock] = []
+        self._seen = set(trades)
+        self._effects: asyncio.Queue[tuple[Effect, ...]] = asyncio.Queue()
+
+    def tell(self, fact: Fact) -> None:
+        """Tell the breaker a fact; what follows is done by `act`."""
+        effects = self._keeper.observe(fact, self._clock.now_ms())
+        if effects:
+            self._effects.put_nowait(effects)
+
+    async def act(self) -> None:
+        """Do what risk decides, as it decides it, until cancelled; a venue that is away is asked again."""
+        while True:
+            effects = await self._effects.get()
+            for attempt in range(_ATTEMPTS_MAX):
+                try:
+                    await perform(effects, self._performer)
+                    break
+                except (VenueError, DatabaseError, TimeoutError) as error:
+                    get_logger().error(
+                        "risk.unfinished", attempt=attempt + 1, reason=str(error) or type(error).__name__
+                    )
+                    await asyncio.sleep(_PAUSE_S)
+
+    # ---- what stands in the store -----------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Obey trading state and locks as they stand in the store; one turn.
+
+        Raises:
+            DatabaseError: the store is away; what is known stays in force.
+        """
+        row = await self._store.state()
+        if row is not None and row.seq > self._seq:
+            await self._take_state(row)
+        await self._write_locks()
+        self._take_locks({lock.lock_id: lock for lock in await self._store.locks()})
+
+    async def _take_state(self, row: StateChange) -> None:
+        self._seq = row.seq
+        before = self._keeper.state
+        self._keeper.obey(state_row(row, self._risk))
+        if self._keeper.state.state is not TradingState.HALTED:
+            await self._performer.resume()
+        by_person = row.author not in BY_ITSELF
+        if by_person and row.state == TradingState.HALTED and before.state is TradingState.HALTED:
+            # the engine has halted already, perhaps with its stops at the venue: a person's halt clears those as well
+            policy = HaltPolicy(self._risk.halt_policy)
+            found = kill(before, policy, Author("trader", person=True), f"{row.author}: {row.reason}", row.at_ms)
+            assert not isinstance(found, StateRefused), found
+            self._effects.put_nowait(found)
+        if row.author == "engine" and row.state == TradingState.REDUCING:  # it does so for one reason alone
+            self.tell(BalanceCheck(row.reason.partition(":")[0], math.nan))
+
+    def _take_locks(self, found: dict[int, Lock]) -> None:
+        now_ms = self._market.now_ms()
+        for number in self._locks.keys() - found.keys():
+            self._keeper.unlock(self._locks[number].symbol, "a person", now_ms)
+        for number in found.keys() - self._locks.keys():
+            self._keeper.lock(pair_lock(found[number]))
+        self._locks = found
+
+    async def _write_locks(self) -> None:
+        while self._unwritten:
+            row = self._unwritten[0]
+            lock = Lock(row.symbol, row.source, row.reason, "risk", row.since_ms, row.until_ms)
+            written = await self._store.put_lock(lock)
+            self._locks[written.lock_id] = written
+            self._unwritten.pop(0)
+
+    # ---- a close ----------------------------------------------------------------------------------------------
+
+    async def protect(self) -> None:
+        """Lock what the protections say of the trades that ended at this close.
+
+        Raises:
+            DatabaseError: the store is away; the trades are looked at again at the next close.
+        """
+        bars = [max(one.lookback_period_candles, one.stop_duration_candles) for one in self._risk.protections]
+        now_ms = self._market.now_ms()
+        rows = await self._store.closed_trades(now_ms - (max(bars, default=0) + 2) * self._base_ms)
+        fresh = [number for number in range(len(rows)) if int(rows.seq[number]) not in self._seen]
+        for number in fresh:
+            paid = float(rows.quantity[number] * rows.entry_price[number])
+            self.tell(Slippage(-float(rows.slippage_part[number]) / paid * 10_000 if paid > 0 else math.nan))
+        trades, closed = traded(rows), {str(rows.symbol[number]) for number in fresh}
+        locks = self._keeper.protect(self._risk.protections, trades, closed, now_ms, self._base_ms)
+        self._seen |= {int(rows.seq[number]) for number in fresh}
+        for lock in locks:
+            get_logger().warning("risk.locked", symbol=lock.symbol, until_ms=lock.until_ms, reason=lock.reason)
+        self._unwritten += locks
+        await self._write_locks()
+
+
+def state_row(row: StateChange | None, risk: RiskSettings) -> StateRow:
+    """Return a stored trading state as risk obeys it."""
+    if row is None:
+        return FIRST_STATE
+    state = TradingState(row.state)
+    policy = HaltPolicy(risk.breaker_policy if row.author == "breaker" else risk.halt_policy)
+    return StateRow(state, policy if state is TradingState.HALTED else None, row.author, row.reason, row.at_ms)
+
+
+def pair_lock(lock: Lock) -> PairLock:
+    """Return a stored lock as risk obeys it."""
+    return PairLock(lock.symbol, lock.from_ms, lock.until_ms, lock.code, lock.detail)
+
+
+def traded(rows: TradeRows) -> tuple[ClosedTrade, ...]:
+    """Return stored trades as protections see them."""
+    paid = np.asarray(rows.quantity * rows.entry_price, float)
+    return tuple(
+        ClosedTrade(
+            symbol=str(rows.symbol[number]),
+            exit_ms=int(rows.exit_time[number]),
+            profit_frac=float(rows.net[number] / paid[number]) if paid[number] > 0 else math.nan,
+            reason=ExitReason[str(rows.exit_reason[number]).upper()],
+        )
+        for number in range(len(rows))
+    )

@@ -1,0 +1,289 @@
+"""The trader: at each close it books, looks, decides and sends; between closes it obeys and watches."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from huracan.clock import Clock, MarketClock
+from huracan.errors import DatabaseError, DataError, VenueError
+from huracan.execution.commands import ENTRIES, Close
+from huracan.execution.engine import Engine
+from huracan.execution.ids import intent_id
+from huracan.execution.model import Intent, IntentKind
+from huracan.execution.ports import Verdict
+from huracan.execution.store import Store
+from huracan.logs import get_logger
+from huracan.risk.live import ClockSkew, Denied, FeedAge
+from huracan.trader.account_book import AccountBook, Feed
+from huracan.trader.candle_feed import Batch, CandleFeed
+from huracan.trader.guard import Guard
+from huracan.trader.market_data import MarketData
+from huracan.trader.performer import EnginePerformer
+from huracan.trader.reporting import ViewWriter
+from huracan.trader.script import Script
+from huracan.trader.watched_venue import WatchedVenue
+from huracan.trading import ExitReason
+from huracan.venue.klines import KlineStream
+from huracan.venue.orders import Side
+from huracan.venue.user_stream import UserStream
+
+__all__ = ["Trader"]
+
+_TICK_S = 0.5
+_SKEW_TURNS = 60
+_SETTLE_S = 0.1
+
+
+class Trader:
+    """One process that trades one account.
+
+    Args:
+        engine: not started.
+        feed: candles; its history has been read.
+        data: what the laws need.
+        script: decisions.
+        book: the account as risk sees it.
+        guard: risk.
+        performer: its hands.
+        venue: the account at the venue.
+        store: of the account.
+        writer: writes down what a restart and `trade status` need.
+        fresh: how old the data is.
+        clock: wall clock.
+        market: market clock.
+        base_ms: length of a bar.
+        drain_s: longest time for taking entries back at the end.
+        klines, users: streams; they only make things faster.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        feed: CandleFeed,
+        data: MarketData,
+        script: Script,
+        book: AccountBook,
+        guard: Guard,
+        performer: EnginePerformer,
+        venue: WatchedVenue,
+        store: Store,
+        writer: ViewWriter,
+        fresh: Feed,
+        clock: Clock,
+        market: MarketClock,
+        base_ms: int,
+        drain_s: float,
+        klines: KlineStream,
+        users: UserStream,
+    ) -> None:
+        self._engine, self._book, self._guard, self._store = engine, book, guard, store
+        self._market, self._clock, self._fresh = market, clock, fresh
+        self._reconciled_ms = 0
+        self._feed, self._data, self._script, self._performer = feed, data, script, performer
+        self._venue, self._writer, self._base_ms, self._drain_s = venue, writer, base_ms, drain_s
+        self._klines, self._users = klines, users
+        self._connections = 0
+        self._decisions = 0
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Return the markets traded."""
+        return tuple(self._feed.symbols)
+
+    @property
+    def market_ms(self) -> int:
+        """Return the market clock."""
+        return self._market.now_ms()
+
+    # ---- life -------------------------------------------------------------------------------------------------
+
+    async def start(self, accept_balances: bool = False) -> None:
+        """Take the lease, reconcile, and stand at the last close.
+
+        Raises:
+            RefusedError: another trader has the account, or the books do not agree.
+            VenueError: the venue does not answer.
+            DatabaseError: the database does not answer.
+        """
+        await self._engine.start(accept_balances)
+        self._reconciled_ms = self._fresh.heard_ms = self._clock.now_ms()
+        await self._close(Batch(self._data.last_ms, {}, late=True), self._data.closes())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Trade until `stop` is set, then take entries back, leave brackets where they are, and give the lease back.
+
+        Raises:
+            FencedError: the lease was lost: nothing more was sent.
+            InvariantError: the engine contradicts itself: nothing more was sent.
+        """
+        loops = [self._trade(), self._guard.act(), self._watch(), self._listen_candles(), self._listen_account()]
+        tasks = [asyncio.ensure_future(loop) for loop in (*loops, _until(stop))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Take back what would still be bought, and let go of the account."""
+        desks = self._engine.desks.values()
+        for desk in desks:
+            desk.planner.entries_blocked = True
+            desk.planner.give_up_entry()
+        try:
+            async with asyncio.timeout(self._drain_s):
+                while any(desk.planner.entry is not None for desk in desks):
+                    await self._engine.tasks.all(desk.settle for desk in desks)
+                    await self._engine.poll()
+                    await asyncio.sleep(_SETTLE_S)
+                await self._engine.stop()
+        except (TimeoutError, VenueError, DatabaseError) as error:
+            raise VenueError(
+                f"stopped, but not everything was taken back within {self._drain_s:g} s ({error or 'no answer'}): look "
+                "with `huracan trade status`, or end it with `huracan halt`; the lease runs out by itself"
+            ) from None
+        await self._keep()
+        get_logger().info("trader.stopped", decisions=self._decisions)
+
+    # ---- closes -----------------------------------------------------------------------------------------------
+
+    async def _trade(self) -> None:
+        async for batch in self._feed.follow():
+            self._fresh.heard_ms = self._clock.now_ms()
+            try:
+                closes = self._data.push(batch.close_ms, batch.candles)
+            except DataError as error:
+                get_logger().error("trader.close_left_out", close_ms=batch.close_ms, reason=str(error))
+                continue
+            try:
+                await self._close(batch, closes)
+            except (DatabaseError, VenueError, TimeoutError) as error:  # the next close tries again
+                get_logger().error("trader.close_unfinished", close_ms=batch.close_ms, reason=str(error))
+
+    async def _close(self, batch: Batch, closes: Mapping[str, Close]) -> None:
+        """Carry out one close: fills, account, limits, decisions, orders."""
+        self._market.advance(max(batch.close_ms, self._market.now_ms()))
+        self._book.mark(closes, batch.close_ms)
+        await self._engine.on_close(closes)
+        await self._book.refresh(self._store)
+        result = self._book.close_day()
+        if result is not None:
+            self._guard.tell(result)
+        try:
+            await self._guard.protect()
+        except DatabaseError as error:
+            get_logger().warning("trader.waits", what="protections", reason=str(error))
+        forced = self._forced()
+        actions = {} if batch.late else self._script.due(batch.close_ms, self._base_ms)
+        intents = [self._intent(symbol, action, batch.close_ms) for symbol, action in sorted(actions.items())]
+        verdicts = await self._engine.on_intents([intent for intent in intents if intent.symbol in closes], forced)
+        for intent in intents:
+            self._log(intent, verdicts, forced)
+        await self._keep()
+
+    def _forced(self) -> dict[str, ExitReason]:
+        """Return what is sold whatever the script says: after a trip that sells, or a day that lost too much."""
+        forced = self._performer.forced()
+        if self._book.kept is not None and self._book.kept.day.breached:
+            for symbol, desk in self._engine.desks.items():
+                if not desk.planner.idle:
+                    forced.setdefault(symbol, ExitReason.RISK_EXIT)
+        return forced
+
+    def _intent(self, symbol: str, action: int, close_ms: int) -> Intent:
+        candle_ms = close_ms - self._base_ms
+        kind = IntentKind.ENTER if action in ENTRIES else IntentKind.EXIT
+        account = self._store.account
+        return Intent(
+            intent_id=intent_id(account, symbol, candle_ms, kind),
+            account=account,
+            symbol=symbol,
+            candle_ms=candle_ms,
+            kind=kind,
+            side=Side.BUY if kind is IntentKind.ENTER else Side.SELL,
+            created_ms=close_ms,
+            action=int(action),
+            policy=self._script.policy,
+        )
+
+    def _log(self, intent: Intent, verdicts: Mapping[str, Verdict], forced: Mapping[str, ExitReason]) -> None:
+        """Write the one event of a decision."""
+        self._decisions += 1
+        verdict = verdicts.get(intent.intent_id)
+        desk = self._engine.desks.get(intent.symbol)
+        if intent.symbol in forced:
+            outcome, code = "overruled", forced[intent.symbol].name
+        elif intent.intent_id not in verdicts:
+            outcome, code = "no_candle", ""
+        elif isinstance(verdict, Denied):
+            outcome, code = "denied", str(verdict.code)
+        else:
+            outcome, code = ("obeyed" if verdict is None else "approved"), ""
+        get_logger().info(
+            "trade.decision",
+            symbol=intent.symbol,
+            close_ms=intent.created_ms,
+            action=intent.action,
+            outcome=outcome,
+            code=code,
+            detail=verdict.detail if isinstance(verdict, Denied) else "",
+            intent=intent.intent_id,
+            quantity=str(verdict.intent.quantity) if verdict is not None and not isinstance(verdict, Denied) else None,
+            price=str(self._book.prices.get(intent.symbol)),
+            held=None if desk is None else str(desk.planner.position.grid.quantity(desk.planner.position.sellable)),
+            equity=str(self._book.equity),
+            policy=intent.policy,
+        )
+
+    async def _keep(self) -> None:
+        try:
+            await self._writer.keep(self._market.now_ms(), self._reconciled_ms)
+        except DatabaseError as error:
+            get_logger().warning("trader.waits", what="account view", reason=str(error))
+
+    # ---- between closes ---------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Obey the database, feed the breaker, compare the clocks; end when the engine has a fault."""
+        turn = 0
+        while True:
+            self._engine.tasks.check()
+            if self._engine.tasks.fault is not None:
+                raise self._engine.tasks.fault
+            if self._fresh.age_s is not None:
+                self._guard.tell(FeedAge(self._fresh.age_s))
+            try:
+                await self._guard.follow()
+                if turn % _SKEW_TURNS == 0:
+                    self._guard.tell(ClockSkew(await self._venue.sync_clock()))
+                if self._users.connections > self._connections:
+                    self._connections = self._users.connections  # what came in between was missed
+                    await self._engine.poll()
+            except (DatabaseError, VenueError) as error:
+                get_logger().warning("trader.waits", what="watch", reason=str(error))
+            turn += 1
+            await asyncio.sleep(_TICK_S)
+
+    async def _listen_candles(self) -> None:
+        async for symbol, open_ms in self._klines.closed():
+            self._feed.tell(symbol, open_ms)
+
+    async def _listen_account(self) -> None:
+        events: AsyncIterator[Any] = self._users.__aiter__()
+        try:
+            async for event in events:
+                try:
+                    await self._engine.on_event(event)
+                except (DatabaseError, VenueError, TimeoutError) as error:
+                    get_logger().warning("trader.waits", what="event", reason=str(error))
+        finally:
+            await self._users.close()
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()

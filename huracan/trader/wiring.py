@@ -1,0 +1,294 @@
+"""From the configuration to a trader that is ready to start: everything is made here, and nothing is decided."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from huracan.clock import Clock, MarketClock
+from huracan.config import Settings
+from huracan.errors import ConfigError, RefusedError, VenueError
+from huracan.execution.engine import Engine
+from huracan.execution.failpoints import Failpoints
+from huracan.execution.grid import Grid
+from huracan.execution.ports import EngineSettings, Market
+from huracan.execution.resolver import ResolverSettings
+from huracan.execution.store import Store
+from huracan.logs import get_logger
+from huracan.risk.breaker import Fact
+from huracan.risk.live import Breaker, GateLimits, HaltPolicy, OrderRate, RiskGate, RiskKeeper, TradingState
+from huracan.trader.access import Access, holder_name
+from huracan.trader.account_book import AccountBook, Feed, Ledgered
+from huracan.trader.candle_feed import CandleFeed
+from huracan.trader.guard import Guard, pair_lock, state_row
+from huracan.trader.market_data import MarketData, history_bars, instrument_of
+from huracan.trader.performer import EnginePerformer
+from huracan.trader.reporting import ViewWriter
+from huracan.trader.script import Script
+from huracan.trader.service import Trader
+from huracan.trader.views import Views
+from huracan.trader.watched_venue import WatchedVenue
+from huracan.trading import ExitReason, Instrument, KernelSettings, resolve_settings
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
+from huracan.venue.klines import KlineReader, KlineStream
+
+__all__ = ["Setup", "base_timeframe", "connect_venue", "open_trader"]
+
+_WEIGHT_PER_MINUTE = 6_000  # until exchangeInfo tells the venue's own
+_WATCH_S = 0.5
+_DISCOUNT = "BNB"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a trader is made of.
+
+    Attributes:
+        settings: whole configuration.
+        access: the door to the account.
+        script: decisions.
+        store, views: the account's memory.
+        home: folder of huracan's data; what the store could not take is kept there.
+        clock: wall clock.
+        rng: spreads retries.
+        failpoints: places at which tests kill.
+        lease_wait_s: how long the start waits for another holder's lease.
+        accept_balances: book balances that differ from the ledger as a deposit or withdrawal.
+    """
+
+    settings: Settings
+    access: Access
+    script: Script
+    store: Store
+    views: Views
+    home: Path
+    clock: Clock
+    rng: random.Random
+    failpoints: Failpoints
+    lease_wait_s: float
+    accept_balances: bool
+
+
+def base_timeframe(settings: Settings) -> str:
+    """Return the timeframe that is traded: the configured one, else one minute."""
+    return settings.data.timeframe or "1m"
+
+
+def connect_venue(
+    settings: Settings, access: Access, clock: Clock, budget: WeightBudget, rng: random.Random
+) -> BinanceVenue:
+    """Return a connection to the account; nothing is asked yet."""
+    execution = settings.execution
+    return BinanceVenue(
+        access.credentials,
+        access.url,
+        access.websocket_url,
+        clock,
+        budget,
+        rng,
+        timeout_ms=execution.timeout_ms,
+        recv_window_ms=execution.recv_window_ms,
+    )
+
+
+@asynccontextmanager
+async def open_trader(setup: Setup) -> AsyncIterator[Trader]:
+    """Connect, read the history, and yield a trader that has started; connections are closed at the end.
+
+    Raises:
+        RefusedError: another trader has the account, the books do not agree, or money and limits do not fit the stake.
+        ConfigError: the markets do not belong together.
+        DataError: a market is unknown or unfit.
+        VenueError: the venue does not answer.
+    """
+    settings, access, clock = setup.settings, setup.access, setup.clock
+    kernel = resolve_settings(settings.trading, base_timeframe(settings))
+    _check_stake(settings, kernel)
+    budget = WeightBudget(_WEIGHT_PER_MINUTE)
+    venue = connect_venue(settings, access, clock, budget, setup.rng)
+    reader = KlineReader(access.url, clock, budget, settings.execution.timeout_ms)
+    try:
+        trader = await _assemble(setup, kernel, venue, reader)
+        await trader.start(setup.accept_balances)
+        yield trader
+    finally:
+        await asyncio.gather(reader.close(), venue.close(), return_exceptions=True)
+
+
+async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, reader: KlineReader) -> Trader:
+    settings, access, store, clock = setup.settings, setup.access, setup.store, setup.clock
+    execution, risk = settings.execution, settings.risk
+    symbols = tuple(sorted({*setup.script.symbols, *settings.data.symbols}))
+    filters = await venue.instruments(symbols)
+    instruments = {symbol: instrument_of(filters[symbol], kernel) for symbol in symbols}
+    feed = CandleFeed(
+        reader,
+        symbols,
+        kernel.timeframe,
+        kernel.base_ms,
+        execution.candles_check_interval_s,
+        execution.candles_patience_s,
+        (lambda: clock.now_ms() - venue.skew_ms) if access.mode == "live" else None,
+    )
+    await venue.sync_clock()
+    data = MarketData(settings, kernel, instruments, await feed.history(history_bars(settings, kernel)))
+    rates = await _rates(venue, reader, kernel, _quote(instruments), symbols)
+    state, locks, trades, kept = (
+        await store.state(),
+        await store.locks(),
+        await store.closed_trades(0),
+        await setup.views.load(),
+    )
+    fresh, market = Feed(clock), MarketClock(data.last_ms)
+    limits = GateLimits.of(risk, kernel.base_ms, settings.trading.account_to_quote_rate)
+    breaker_halt = state is not None and (state.state, state.author) == (TradingState.HALTED, "breaker")
+    keeper = RiskKeeper(
+        gate=RiskGate(limits),
+        breaker=Breaker(risk, limits.money),
+        breaker_policy=HaltPolicy(risk.breaker_policy),
+        rate=OrderRate.of(risk),
+        look=lambda: book.look(),
+        state=state_row(state, risk),
+        locks=[pair_lock(lock) for lock in locks],
+    )
+
+    def tell(fact: Fact) -> None:
+        guard.tell(fact)
+
+    def silence(until_ms: int) -> None:
+        fresh.silent_until_ms = max(fresh.silent_until_ms, until_ms)
+
+    watched = WatchedVenue(venue, clock, tell, keeper.begun, lambda symbol: book.prices.get(symbol), silence)
+    engine = Engine(
+        markets={symbol: Market(instrument, kernel) for symbol, instrument in instruments.items()},
+        venue=watched,
+        store=store,
+        clock=clock,
+        risk=keeper,
+        settings=EngineSettings(
+            mode=access.mode,
+            lease_ttl_s=execution.lease_ttl_s,
+            lease_wait_s=setup.lease_wait_s,
+            watch_s=_WATCH_S,
+            orders_s=execution.open_check_interval_s,
+            trades_s=execution.trades_check_interval_s,
+            balances_s=execution.balance_check_interval_s,
+            halt_s=execution.halt_proof_s,
+            halt_policy=HaltPolicy.HOLD if breaker_halt else HaltPolicy(risk.halt_policy),
+            rates=rates,
+            resolver=ResolverSettings(execution.absent_answers, execution.recv_window_ms),
+        ),
+        holder=holder_name(),
+        folder=_folder(setup.home),
+        failpoints=setup.failpoints,
+    )
+    book = AccountBook(
+        engine.desks,
+        instruments,
+        filters,
+        limits.money,
+        market,
+        watched,
+        fresh,
+        None if kept is None or setup.accept_balances else Ledgered(kept.day, kept.peak),
+        lambda: {row.key for row in keeper.reservations.rows},
+    )
+    book.mark(data.closes(), data.last_ms)
+    await _check_money(venue, store, book, settings, kernel, len(symbols))
+    performer = EnginePerformer(engine, store, clock)
+    if breaker_halt and risk.breaker_policy == "flatten":
+        performer.flattening = ExitReason.RISK_EXIT
+    guard = Guard(
+        keeper,
+        performer,
+        store,
+        risk,
+        clock,
+        market,
+        kernel.base_ms,
+        0 if state is None else state.seq,
+        locks,
+        {int(number) for number in trades.seq},
+    )
+    return Trader(
+        engine=engine,
+        feed=feed,
+        data=data,
+        script=setup.script,
+        book=book,
+        guard=guard,
+        performer=performer,
+        venue=watched,
+        store=store,
+        writer=ViewWriter(setup.views, access.mode, keeper, limits, book, clock),
+        fresh=fresh,
+        clock=clock,
+        market=market,
+        base_ms=kernel.base_ms,
+        drain_s=execution.drain_s,
+        klines=KlineStream(access.websocket_url, symbols, kernel.timeframe, setup.rng),
+        users=venue.user_stream(),
+    )
+
+
+def _check_stake(settings: Settings, kernel: KernelSettings) -> None:
+    largest = Decimal("1.5") * kernel.stake_quote
+    limit = Decimal(str(settings.risk.symbol_notional_max)) * Decimal(str(settings.trading.account_to_quote_rate))
+    if largest > limit:
+        raise RefusedError(
+            f"the largest entry is 1.5 stakes, {largest} in quote currency, and risk.symbol_notional_max allows "
+            f"{limit}: lower trading.stake_amount or raise the limit"
+        )
+
+
+async def _check_money(
+    venue: BinanceVenue, store: Store, book: AccountBook, settings: Settings, kernel: KernelSettings, coins: int
+) -> None:
+    """Refuse an account that cannot pay for every market at once, what it holds already included."""
+    balances, snapshot = await venue.balances(), await store.load()
+    cash = balances.get(book.quote)
+    total = Decimal(0) if cash is None else cash.free + cash.locked
+    for symbol, position in snapshot.positions.items():
+        total += max(position.holding, Decimal(0)) * book.prices.get(symbol, Decimal(0))
+    needed = coins * Decimal("1.5") * kernel.stake_quote * Decimal("1.01")
+    if total < needed:
+        raise RefusedError(
+            f"the account is worth {total} {book.quote}, and {coins} markets need {needed}: 1.5 stakes of "
+            f"{kernel.stake_quote} each and one percent; trade fewer markets or lower trading.stake_amount"
+        )
+
+
+def _quote(instruments: Mapping[str, Instrument]) -> str:
+    quotes = sorted({Grid.of(instrument).quote for instrument in instruments.values()})
+    if len(quotes) != 1:
+        raise ConfigError(f"markets in {', '.join(quotes)}: one account trades one quote currency")
+    return quotes[0]
+
+
+async def _rates(
+    venue: BinanceVenue, reader: KlineReader, kernel: KernelSettings, quote: str, symbols: tuple[str, ...]
+) -> dict[str, Decimal]:
+    """Return the price of the venue's discount token when fees may be paid in it and it is not traded here."""
+    held, symbol = (await venue.balances()).get(_DISCOUNT), f"{_DISCOUNT}/{quote}"
+    if held is None or not held.free or symbol in symbols or quote == _DISCOUNT:
+        return {}
+    try:
+        rows = await reader.klines(symbol, kernel.timeframe, None, 1)
+    except VenueError as error:
+        rows = ()
+        get_logger().warning("trader.no_rate", asset=_DISCOUNT, reason=str(error))
+    if not rows:
+        raise RefusedError(
+            f"the account holds {_DISCOUNT}, which may pay fees, and {symbol} has no price; move it away"
+        )
+    return {_DISCOUNT: rows[-1].close}
+
+
+def _folder(home: Path) -> Path:
+    folder = home / "trade"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
