@@ -3,8 +3,11 @@
 import asyncio
 import os
 import random
+import re
 import signal
 import sys
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +18,15 @@ from huracan.terminal import Terminal, command
 if TYPE_CHECKING:
     from huracan.config import Settings
     from huracan.trader.access import Access
+    from huracan.trader.accounts import StoredAccount
+    from huracan.trader.status import Status
+    from huracan.trader.views import Holder
     from huracan.trader.wiring import Setup
 
 __all__ = ["trade"]
+
+_STOP_MARGIN_S = 15.0
+_STOP_PAUSE_S = 0.1
 
 
 @click.group()
@@ -115,12 +124,13 @@ def _trade(terminal: Terminal, settings: "Settings", access: "Access", setup: An
     import huracan
     from huracan.execution.postgres_store import PostgresStore
     from huracan.memory import open_database, run
+    from huracan.trader.accounts import run_kind
     from huracan.trader.views import AccountViews
 
     engine = open_database(settings.database)
     timeout_s = settings.execution.database_timeout_s
     try:
-        with run(engine, f"trade-{access.mode}", settings, "", huracan.__version__) as run_id:
+        with run(engine, run_kind(access.mode), settings, "", huracan.__version__) as run_id:
             store = PostgresStore(engine, access.account, run_id, timeout_s)
             views = AccountViews(engine, access.account, timeout_s)
             return asyncio.run(_serve(terminal, setup(store, views)))
@@ -148,9 +158,12 @@ async def _serve(terminal: Terminal, setup: "Setup") -> signal.Signals:
                 "symbols": list(trader.symbols),
                 "pid": os.getpid(),
                 "market_ms": trader.market_ms,
+                "state": trader.state,
             }
             terminal.show(
-                facts, f"trading {facts['account']} ({facts['mode']}): {', '.join(trader.symbols)}; Ctrl-C ends it"
+                facts,
+                f"trading {facts['account']} ({facts['mode']}, {facts['state']}): {', '.join(trader.symbols)}; "
+                "Ctrl-C ends it",
             )
             sys.stdout.flush()
             await trader.run(stop)
@@ -158,3 +171,169 @@ async def _serve(terminal: Terminal, setup: "Setup") -> signal.Signals:
         await setup.store.close()
         await setup.views.close()
     return caught[0]
+
+
+@command(trade, "stop")
+@click.option("--account", help="Name of the account; default: execution.account.")
+def stop(terminal: Terminal, account: str | None) -> None:
+    """Stop the trader of an account on this machine, as Ctrl-C would, and wait until it has let go."""
+    from huracan.errors import RefusedError, UsageError
+    from huracan.trader.access import process_of
+
+    settings = terminal.settings(execution__account=account)
+    name = settings.execution.account
+    holder = _holder(settings)
+    if holder is None:
+        terminal.show({"account": name, "stopped": False}, f"no trader runs for {name}")
+        return
+    number = process_of(holder.name)
+    if number is None:
+        raise UsageError(f"{holder.name} holds {name}, which is no trader on this machine; stop it where it runs")
+    os.kill(number, signal.SIGTERM)
+    give_up = time.monotonic() + settings.execution.drain_s + _STOP_MARGIN_S
+    while process_of(holder.name) is not None:
+        if time.monotonic() > give_up:
+            raise RefusedError(f"{holder.name} did not end within {settings.execution.drain_s:g} s; use `huracan halt`")
+        time.sleep(_STOP_PAUSE_S)
+    terminal.show({"account": name, "stopped": True, "holder": holder.name}, f"stopped {holder.name}")
+
+
+@command(trade, "status")
+@click.option("--account", help="Name of the account; default: execution.account.")
+def status(terminal: Terminal, account: str | None) -> None:
+    """Show positions, orders, limits used, locks and trading state, from the database alone."""
+    from huracan.clock import WallClock
+    from huracan.trader.status import read_status
+
+    settings = terminal.settings(execution__account=account)
+
+    async def read(found: "StoredAccount") -> "Status":
+        return await read_status(found.store, found.views, WallClock().now_ms())
+
+    found: Status = _with_account(settings, read)
+    terminal.show(found, lambda: _print_status(terminal, found))
+
+
+def _print_status(terminal: Terminal, found: "Status") -> None:
+    from huracan.market import format_ms
+
+    def moment(at_ms: int | None) -> str | None:
+        return None if at_ms is None else format_ms(at_ms)
+
+    facts = [
+        ("account", f"{found.account} ({found.mode or 'never traded'})"),
+        ("state", f"{found.state}, {found.state_author}: {found.state_reason}"),
+        ("breaker", found.breaker or "closed"),
+        ("trader", f"{found.holder}, lease for {found.holder_for_s:.0f} s" if found.holder else "none runs"),
+        ("last reconciliation", moment(found.reconciled_ms)),
+        ("last close", moment(found.market_ms)),
+        ("equity", None if found.equity is None else f"{float(found.equity):,.2f} {found.currency}"),
+        ("day", None if found.day_result is None else f"{found.day_result:+,.2f} {found.currency}"),
+        ("orders of unknown fate", found.unknown),
+    ]
+    terminal.table("", ("what", "value"), facts)
+    positions = [(row.symbol, row.quantity, row.price, row.value, row.result) for row in found.positions]
+    terminal.table("positions", ("symbol", "quantity", "price", "value", "result"), positions)
+    orders = [
+        (row.cid, row.list_cid, row.symbol, row.side, row.kind, row.status, row.quantity, row.filled, row.price,
+         row.stop_price)
+        for row in found.orders
+    ]  # fmt: skip
+    columns = ("order", "list", "symbol", "side", "kind", "status", "quantity", "filled", "price", "stop")
+    asked = "" if found.holder else ", as the ledger has them; no trader runs that would ask the venue"
+    terminal.table(f"open orders{asked}", columns, orders)
+    limits = [(row.name, f"{row.used:.4g}", None if row.limit is None else f"{row.limit:g}") for row in found.limits]
+    terminal.table("limits", ("limit", "used", "allowed"), limits)
+    locks = [(row.symbol, row.code, moment(row.until_ms) or "unlocked", row.author, row.detail) for row in found.locks]
+    terminal.table("locks", ("symbol", "code", "until", "by", "why"), locks)
+
+
+@command(trade, "lock")
+@click.argument("symbol")
+@click.option("--for", "length", help="How long, e.g. 90m, 2h, 1d of market time; default: until it is unlocked.")
+@click.option("--reason", required=True, help="Why, one line; it is stored.")
+@click.option("--account", help="Name of the account; default: execution.account.")
+def lock(terminal: Terminal, symbol: str, length: str | None, reason: str, account: str | None) -> None:
+    """Keep entries out of SYMBOL, or with '*' out of every market; exits go on."""
+    from huracan.clock import WallClock
+    from huracan.execution.model import Lock
+    from huracan.trader.access import person
+
+    settings = terminal.settings(execution__account=account)
+    _check_lock(symbol, reason)
+    length_ms = None if length is None else _length_ms(length)
+
+    async def write(found: "StoredAccount") -> Lock:
+        view = await found.views.load()
+        now_ms = WallClock().now_ms() if view is None else view.market_ms
+        until_ms = None if length_ms is None else now_ms + length_ms
+        return await found.store.put_lock(Lock(symbol, "MANUAL", reason, person(), now_ms, until_ms))
+
+    written: Lock = _with_account(settings, write)
+    terminal.show(written, f"locked {symbol}{f' for {length}' if length else ' until it is unlocked'}")
+
+
+@command(trade, "unlock")
+@click.argument("symbol")
+@click.option("--reason", required=True, help="Why, one line; it is stored.")
+@click.option("--account", help="Name of the account; default: execution.account.")
+def unlock(terminal: Terminal, symbol: str, reason: str, account: str | None) -> None:
+    """Lift every lock of SYMBOL; with '*' those of all markets together, not those of single ones."""
+    from huracan.clock import WallClock
+    from huracan.trader.access import person
+
+    settings = terminal.settings(execution__account=account)
+    _check_lock(symbol, reason)
+
+    async def end(found: "StoredAccount") -> int:
+        rows = [row for row in await found.store.locks() if row.symbol == symbol]
+        now_ms = WallClock().now_ms()
+        ended = [await found.store.end_lock(row.lock_id, person(), reason, now_ms) for row in rows]
+        return sum(ended)
+
+    count: int = _with_account(settings, end)
+    terminal.show({"symbol": symbol, "ended": count}, f"lifted {count} locks of {symbol}")
+
+
+def _check_lock(symbol: str, reason: str) -> None:
+    from huracan.errors import UsageError
+
+    if symbol != "*" and (symbol.count("/") != 1 or symbol.strip() != symbol):
+        raise UsageError(f"{symbol!r} is no market; write it as ccxt does, e.g. BTC/USDT, or '*' for every one")
+    if not reason.strip():
+        raise UsageError("--reason is empty; say why in one line")
+
+
+def _length_ms(text: str) -> int:
+    from huracan.errors import UsageError
+
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
+    if found is None:
+        raise UsageError(f"--for {text}: no length; write 90m, 2h or 1d")
+    return int(found[1]) * {"m": 60_000, "h": 3_600_000, "d": 86_400_000}[found[2]]
+
+
+def _holder(settings: "Settings") -> "Holder | None":
+    async def read(found: "StoredAccount") -> "Holder | None":
+        return await found.views.holder()
+
+    holder: Holder | None = _with_account(settings, read)
+    return holder
+
+
+def _with_account(settings: "Settings", work: "Callable[[StoredAccount], Awaitable[Any]]") -> Any:
+    """Run something with an account's rows."""
+    from huracan.memory import open_database
+    from huracan.trader.accounts import stored_account
+
+    engine = open_database(settings.database)
+
+    async def run() -> Any:
+        execution = settings.execution
+        async with stored_account(engine, execution.account, execution.database_timeout_s) as found:
+            return await work(found)
+
+    try:
+        return asyncio.run(run())
+    finally:
+        engine.dispose()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import psutil
 from pydantic import SecretStr
 
 from huracan.config import ExecutionSettings
@@ -15,7 +16,7 @@ from huracan.errors import ConfigError, UsageError
 from huracan.paper.keys import open_keys
 from huracan.venue.credentials import API_KEY_VARIABLE, Credentials, load_credentials
 
-__all__ = ["Access", "Mode", "access_of", "holder_name", "user_name"]
+__all__ = ["Access", "Mode", "access_of", "holder_name", "person", "process_of", "user_name"]
 
 Mode = Literal["paper", "live"]
 _REAL = ("binance.com", "binance.us", "binance.je")
@@ -88,6 +89,23 @@ def user_name() -> str:
         return str(os.geteuid())
 
 
+def person() -> str:
+    """Return the name under which the user of this terminal changes things: user@host, never a part of the program."""
+    return f"{user_name()}@{socket.gethostname()}"
+
+
 def holder_name() -> str:
     """Return the name under which this process holds a lease: user@host:pid."""
-    return f"{user_name()}@{socket.gethostname()}:{os.getpid()}"
+    return f"{person()}:{os.getpid()}"
+
+
+def process_of(holder: str) -> int | None:
+    """Return the process behind a lease, None when it is on another machine or no trader any more."""
+    place, _, number = holder.rpartition(":")
+    if place.rpartition("@")[2] != socket.gethostname() or not number.isdecimal():
+        return None
+    try:
+        words = psutil.Process(int(number)).cmdline()
+    except psutil.Error:
+        return None
+    return int(number) if {"trade", "start"} <= set(words) else None

@@ -105,6 +105,11 @@ class AccountBook:
         """Return the last close of each market."""
         return {symbol: price for symbol, (price, _) in self._prices.items()}
 
+    @property
+    def steps(self) -> dict[str, Decimal]:
+        """Return the quantity step of each market."""
+        return {symbol: instrument.step for symbol, instrument in self._instruments.items()}
+
     def mark(self, closes: Mapping[str, Close], close_ms: int) -> None:
         """Note the prices of a close."""
         for symbol, close in closes.items():

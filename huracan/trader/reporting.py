@@ -44,6 +44,7 @@ class ViewWriter:
             "cash": _text(self._book.cash),
             "currency": self._book.quote,
             "prices": {symbol: str(price) for symbol, price in self._book.prices.items()},
+            "steps": {symbol: str(step) for symbol, step in self._book.steps.items()},
             "limits": limits_used(self._keeper, self._limits) if self._book.equity is not None else [],
         }
         now_ms = self._clock.now_ms()

@@ -13,7 +13,7 @@ from huracan.execution.model import Intent, IntentKind
 from huracan.execution.ports import Verdict
 from huracan.execution.store import Store
 from huracan.logs import get_logger
-from huracan.risk.live import ClockSkew, Denied, FeedAge
+from huracan.risk.live import ClockSkew, Denied, FeedAge, TradingState
 from huracan.trader.account_book import AccountBook, Feed
 from huracan.trader.candle_feed import Batch, CandleFeed
 from huracan.trader.guard import Guard
@@ -90,6 +90,11 @@ class Trader:
     def symbols(self) -> tuple[str, ...]:
         """Return the markets traded."""
         return tuple(self._feed.symbols)
+
+    @property
+    def state(self) -> TradingState:
+        """Return the trading state that the engine obeys."""
+        return self._engine.state
 
     @property
     def market_ms(self) -> int:
@@ -223,7 +228,8 @@ class Trader:
         elif isinstance(verdict, Denied):
             outcome, code = "denied", str(verdict.code)
         else:
-            outcome, code = ("obeyed" if verdict is None else "approved"), ""
+            done = "no_op" if intent.kind is IntentKind.ENTER else "obeyed"  # an entry that nobody judged is none
+            outcome, code = (done if verdict is None else "approved"), ""
         get_logger().info(
             "trade.decision",
             symbol=intent.symbol,

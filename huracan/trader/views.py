@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from huracan.execution.sql_thread import SqlThread
 from huracan.risk.live import DayBook
 
-__all__ = ["AccountState", "AccountViews", "MemoryViews", "Views"]
+__all__ = ["AccountState", "AccountViews", "Holder", "MemoryViews", "Views"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ class AccountState:
     day: DayBook
     peak: Decimal
     report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who trades an account: the name in the lease, and for how long the lease still lasts."""
+
+    name: str
+    for_s: float
 
 
 class Views(Protocol):
@@ -136,6 +144,25 @@ class AccountViews:
             )
 
         await self._thread.call(lambda: self._thread.transact(work))
+
+    async def holder(self) -> Holder | None:
+        """Return who holds the account's lease, None when nobody does.
+
+        Raises:
+            DatabaseError: the server fails.
+        """
+
+        def work(cursor: Any) -> Holder | None:
+            cursor.execute(
+                """SELECT holder, extract(epoch FROM expires_at - clock_timestamp())::double precision
+                FROM leases JOIN accounts USING (account_no)
+                WHERE name = %s AND NOT released AND expires_at > clock_timestamp()""",
+                (self._account,),
+            )
+            row = cursor.fetchone()
+            return None if row is None else Holder(*row)
+
+        return await self._thread.call(lambda: self._thread.transact(work))
 
     async def close(self) -> None:
         """See `Views`."""
