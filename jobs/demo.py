@@ -24,6 +24,7 @@ from huracan.learn.progress import TerminalProgress
 from huracan.logs import bind_run
 from huracan.market import SyntheticSpec, write_synthetic
 from huracan.memory import (
+    claim_run,
     database_url,
     finish_run,
     list_runs,
@@ -65,9 +66,11 @@ def demo(settings: Settings, out: Path) -> ReportData:
     with MemoryWatch() as memory:
         dataset = Dataset.load(settings)
         folds = folds_of(dataset)
-        run_id = _open(engine, dataset)
-        record_phase(engine, run_id, "data and features", time.perf_counter() - begun)
-        with bind_run(run_id):
+        run_id, unfinished = _run_of(engine, dataset)
+        with claim_run(engine, run_id), bind_run(run_id):
+            if unfinished:
+                resume_run(engine, run_id, settings, dataset.summary.fingerprint)
+            record_phase(engine, run_id, "data and features", time.perf_counter() - begun)
             try:
                 with ray_session(settings.ray):
                     campaign = train(dataset, folds, engine, run_id, TerminalProgress())
@@ -88,14 +91,13 @@ def demo(settings: Settings, out: Path) -> ReportData:
     return report
 
 
-def _open(engine: Engine, dataset: Dataset) -> int:
-    """Go on with the newest unfinished demo of the same configuration and candles, or open a new run."""
+def _run_of(engine: Engine, dataset: Dataset) -> tuple[int, bool]:
+    """Return the newest demo of the same configuration and candles if it is unfinished, else a new run's number."""
     settings, fingerprint = dataset.settings, dataset.summary.fingerprint
     for found in list_runs(engine, KIND, limit=1):
         if found.status != "done" and (found.config_hash, found.data_fingerprint) == (settings.hash, fingerprint):
-            resume_run(engine, found.run_id, settings, fingerprint)
-            return found.run_id
-    return open_run(engine, KIND, settings, fingerprint, huracan.__version__)
+            return found.run_id, True
+    return open_run(engine, KIND, settings, fingerprint, huracan.__version__), False
 
 
 @standalone("demo")

@@ -7,9 +7,10 @@ worker costs its tasks and a stopped run is simply run again.
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import ray
@@ -24,9 +25,11 @@ from huracan.features import FeatureFit
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
+from huracan.learn.recipe import trading_rules
 from huracan.logs import bind_run
 from huracan.memory import (
     Run,
+    claim_run,
     connect,
     database_url,
     list_runs,
@@ -56,6 +59,7 @@ from huracan.shadow import (
     shadow_portfolio,
     stretches,
     to_json,
+    trade_blocks,
     trade_rows,
 )
 from huracan.terminal import Terminal, run, standalone
@@ -86,7 +90,7 @@ class Place:
             return
         engine = connect(self.url)
         try:
-            write_trades(engine, self.run_id, trade_rows(result, account))
+            write_trades(engine, self.run_id, trade_rows(result, account), trade_blocks(result, account))
         finally:
             engine.dispose()
 
@@ -221,6 +225,12 @@ def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefa
                 f"{version.artefact} was trained on other candles ({card.data_fingerprint[:12]}) than these "
                 f"({dataset.summary.fingerprint[:12]}); give the folder it was trained on"
             )
+        if artefact.sha256 != version.sha256:
+            raise DataError(
+                f"{version.artefact} is {artefact.sha256[:12]}, the run exported {version.sha256[:12]}; put the "
+                "run's own artefact back, or resume its training"
+            )
+        _check_rules(dataset, version, card.trading)
         if card.train_end_ms > fold.train.end_ms:
             raise DataError(
                 f"{version.artefact} was trained up to {card.train_end_ms} ms, past the training window of fold "
@@ -235,6 +245,26 @@ def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefa
     if not units:
         raise DataError(f"fold {fold.index} has no trained version; resume the training of this run")
     return units
+
+
+def _check_rules(dataset: Dataset, version: Version, trained: Mapping[str, Any]) -> None:
+    """Hold that a policy is judged by the rules it was trained with.
+
+    Raises:
+        DataError: rules or limits differ; each is named with both values.
+    """
+    found = [
+        f"{name} {was!r} -> {now[name]!r}"
+        for part, now in trading_rules(dataset).items()
+        if isinstance(now, dict)
+        for name, was in trained[part].items()
+        if now.get(name) != was
+    ]
+    if found:
+        raise DataError(
+            f"{version.artefact} was trained by other rules than these ({', '.join(found)}); judge it by its own: "
+            "leave out what changes them, or train anew"
+        )
 
 
 def _start(dataset: Dataset, fold: Fold, units: Sequence[Unit], seeds: Sequence[str], place: Place) -> FoldTasks:
@@ -302,7 +332,7 @@ def program(terminal: Terminal, run_id: int | None, data: Path | None) -> None:
             f"({dataset.summary.fingerprint[:12]}); give its folder and settings"
         )
     url = database_url(settings.database)
-    with bind_run(found.run_id), phase(engine, found.run_id, "shadow"):
+    with claim_run(engine, found.run_id), bind_run(found.run_id), phase(engine, found.run_id, "shadow"):
         report = shadow(dataset, folds_of(dataset), campaign.versions, url=url, run_id=found.run_id, progress=_say)
     write_atomically(folder / REPORT_NAME, json.dumps(to_json(report), allow_nan=False).encode())
     terminal.show(report, lambda: _table(terminal, report))

@@ -26,7 +26,17 @@ from huracan.learn.search import Trial
 from huracan.learn.train import CurvePoint
 from huracan.logs import bind_run
 from huracan.market import symbol_to_stem
-from huracan.memory import Registry, finish_run, list_runs, open_database, open_run, phase, record_trial, resume_run
+from huracan.memory import (
+    Registry,
+    claim_run,
+    finish_run,
+    list_runs,
+    open_database,
+    open_run,
+    phase,
+    record_trial,
+    resume_run,
+)
 from huracan.memory import Trial as TrialRow
 from huracan.shadow import Fold, usable_history, validation_split, walk_forward_splits
 from huracan.terminal import Terminal, run, standalone
@@ -198,11 +208,12 @@ def _run(engine: Engine, dataset: Dataset, run_id: int | None, resume: bool) -> 
     settings, fingerprint = dataset.settings, dataset.summary.fingerprint
     if resume and run_id is None:
         run_id = _newest_unfinished(engine, settings)
-    if run_id is None:
-        run_id = open_run(engine, KIND, settings, fingerprint, huracan.__version__)
-    else:
-        resume_run(engine, run_id, settings, fingerprint)
-    with bind_run(run_id):
+    opened = open_run(engine, KIND, settings, fingerprint, huracan.__version__) if run_id is None else run_id
+    with claim_run(engine, opened), bind_run(opened):
+        if run_id is None:
+            run_id = opened
+        else:
+            resume_run(engine, run_id, settings, fingerprint)
         try:
             yield run_id
         except KeyboardInterrupt:

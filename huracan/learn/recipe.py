@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 import ray
+from pydantic import JsonValue
 
 from huracan.config import PpoSettings, Settings
 from huracan.env import Dataset, Window, vector_entry_point
@@ -19,7 +20,7 @@ from huracan.policy import NetworkSpec, Normaliser, PolicyCard, catalogue_identi
 from huracan.policy.card import ACTION_NAMES
 from huracan.trading import Limits, Tape
 
-__all__ = ["MEMORY_INPUT", "MarketStore", "Markets", "WindowRecipe", "normaliser_of"]
+__all__ = ["MEMORY_INPUT", "MarketStore", "Markets", "WindowRecipe", "normaliser_of", "trading_rules"]
 
 MEMORY_INPUT = "closed trades"
 """Input of the memory block, as the catalogue names it."""
@@ -158,7 +159,7 @@ class WindowRecipe:
             timeframe=self.dataset.summary.timeframe,
             trading={
                 "settings": settings.trading.model_dump(mode="json"),
-                "kernel": {key: _plain(value) for key, value in asdict(self.dataset.kernel).items()},
+                **trading_rules(self.dataset),
                 "costs": {tape.symbol: tape.costs.sha256 for tape in self.dataset.bare if tape.symbol in self.symbols},
             },
             ppo=ppo.model_dump(mode="json"),
@@ -169,6 +170,17 @@ class WindowRecipe:
             env_steps=0,
             libraries=library_versions(),
         )
+
+
+def trading_rules(dataset: Dataset) -> dict[str, JsonValue]:
+    """Return the kernel's rules and the account's limits as a card holds them: what a policy is trained and judged by.
+
+    The limits stand behind state 72-75.
+    """
+    return {
+        "kernel": {key: _plain(value) for key, value in asdict(dataset.kernel).items()},
+        "limits": dict(_limits(dataset.settings)._asdict()),
+    }
 
 
 def normaliser_of(fit: FeatureFit, inputs: Sequence[str]) -> Normaliser:

@@ -18,6 +18,7 @@ from huracan.memory.registry import Model, ModelEvent, Registry
 from huracan.memory.runs import (
     Phase,
     Run,
+    claim_run,
     finish_run,
     list_runs,
     open_run,
@@ -28,10 +29,11 @@ from huracan.memory.runs import (
     run,
 )
 from huracan.memory.server import EmbeddedServer, ServerStatus
-from huracan.memory.trades import TradeRows, append_trades, join_trades, read_trades, select_trades, write_trades
+from huracan.memory.trades import Block, TradeRows, append_trades, join_trades, read_trades, select_trades, write_trades
 from huracan.memory.trials import Trial, count_trials, read_trials, record_trial
 
 __all__ = [
+    "Block",
     "DatabaseStatus",
     "EmbeddedServer",
     "Model",
@@ -44,6 +46,7 @@ __all__ = [
     "TradeRows",
     "Trial",
     "append_trades",
+    "claim_run",
     "connect",
     "count_trials",
     "database_status",

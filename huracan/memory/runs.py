@@ -18,6 +18,7 @@ from huracan.memory.database import translated
 __all__ = [
     "Phase",
     "Run",
+    "claim_run",
     "finish_run",
     "list_runs",
     "open_run",
@@ -67,6 +68,9 @@ class Run:
     started_at: datetime
     finished_at: datetime | None
     phases: tuple[Phase, ...]
+
+
+_RUN_LOCKS = 0x72756E  # "run": first key of the advisory locks that claim runs
 
 
 def open_run(engine: Engine, kind: str, settings: Settings, data_fingerprint: str, version: str) -> int:
@@ -133,6 +137,31 @@ def resume_run(engine: Engine, run_id: int, settings: Settings, data_fingerprint
         {"run_id": run_id},
         run_id,
     )
+
+
+@contextmanager
+def claim_run(engine: Engine, run_id: int) -> Iterator[None]:
+    """Keep a run to this process for the block: two that train one run would end it twice and mix its files.
+
+    The claim is a session lock of the database: it ends with the block, or with the process.
+
+    Raises:
+        UsageError: there is no such run, or another process works on it.
+        DatabaseError: the server fails.
+    """
+    read_run(engine, run_id)
+    with translated(engine):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        lock = {"space": _RUN_LOCKS, "run_id": run_id}
+        with translated(engine):
+            taken = connection.execute(text("SELECT pg_try_advisory_lock(:space, :run_id)"), lock).scalar_one()
+        if not taken:
+            raise UsageError(f"run {run_id} is being worked on by another process; wait for it or stop it")
+        yield
+    finally:
+        connection.invalidate()  # ends the session, and with it the lock
+        connection.close()
 
 
 def record_phase(engine: Engine, run_id: int, name: str, wall_s: float) -> None:

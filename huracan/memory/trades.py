@@ -7,7 +7,7 @@ again makes the table hold exactly the new block: rows that are equal stay (with
 import hashlib
 import io
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from huracan.memory.database import translated
 __all__ = [
     "ENTRY_STATE_SIZE",
     "STORED",
+    "Block",
     "TradeRows",
     "append_trades",
     "encode_trades",
@@ -141,11 +142,21 @@ STORED = ("run_id", *FIXED, "entry_state", *VARYING)
 NUMPY_CODES = {"q": ">i8", "d": ">f8", "i": ">i4", "h": ">i2"}
 
 
-def write_trades(engine: Engine, run_id: int, trades: TradeRows) -> int:
+Block = tuple[str, str, str, int, str]
+"""What is written as a whole: policy, account, symbol, fold, mode."""
+
+
+def write_trades(engine: Engine, run_id: int, trades: TradeRows, blocks: Collection[Block] = ()) -> int:
     """Make the table hold exactly `trades` for each block they belong to, in one transaction.
 
     A repeated or concurrent call with the same trades changes nothing; after a crash a block is there whole or not at
     all.
+
+    Args:
+        engine: of the database.
+        run_id: of the run.
+        trades: of any number of blocks.
+        blocks: further blocks, which have no trade now: what is stored of them is removed.
 
     Returns:
         The number of rows that were not there before.
@@ -153,13 +164,19 @@ def write_trades(engine: Engine, run_id: int, trades: TradeRows) -> int:
     Raises:
         DatabaseError: the run does not exist, a value does not fit its column, or the server fails.
     """
-    if len(trades) == 0:
+    filled = _blocks(trades)
+    emptied = set(blocks) - filled
+    if not filled | emptied:
         return 0
-    encoded = encode_trades(run_id, trades)
+    encoded = encode_trades(run_id, trades) if filled else b""
     with translated(engine), engine.begin() as connection:
         cursor = connection.connection.cursor()
-        locks = sorted(_lock_number(run_id, block) for block in _blocks(trades))
+        locks = sorted(_lock_number(run_id, block) for block in filled | emptied)
         cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", (locks,))
+        for block in sorted(emptied):
+            cursor.execute(_REMOVE_BLOCK, (run_id, *block))
+        if not filled:
+            return 0
         columns = ", ".join(STORED)
         if not _any_stored(cursor, run_id, trades):
             _copy(cursor, f"COPY trade_memory ({columns}) FROM STDIN (FORMAT binary)", encoded)
@@ -308,6 +325,9 @@ def _any_stored(cursor: Any, run_id: int, trades: TradeRows) -> bool:
 def _named(table: str, names: tuple[str, ...]) -> str:
     return ", ".join(f"{table}.{name}" for name in names)
 
+
+_REMOVE_BLOCK = f"""DELETE FROM trade_memory
+    WHERE (run_id, {", ".join(BLOCK)}) = (%s, %s, %s, %s, %s, %s::trade_mode)"""  # noqa: S608 - constant names
 
 _REMOVE_OTHERS = f"""
     DELETE FROM trade_memory AS stored

@@ -5,7 +5,7 @@ from huracan.shadow.bootstrap import Interval, Resampler
 from huracan.shadow.by_coin import ByCoin
 from huracan.shadow.metrics import DailyMetrics, TradeMetrics
 from huracan.shadow.portfolio import Denial, PortfolioResult, shadow_portfolio
-from huracan.shadow.rows import COIN_ACCOUNT, PORTFOLIO_ACCOUNT, performance_rows, trade_rows
+from huracan.shadow.rows import COIN_ACCOUNT, PORTFOLIO_ACCOUNT, performance_rows, trade_blocks, trade_rows
 from huracan.shadow.run import RandomResult, ShadowResult, join_blocks, random_block, shadow_block
 from huracan.shadow.splits import (
     DAY_MS,
@@ -55,6 +55,7 @@ __all__ = [
     "shadow_portfolio",
     "stretches",
     "to_json",
+    "trade_blocks",
     "trade_rows",
     "usable_history",
     "validation_split",

@@ -2,15 +2,20 @@
 
 import numpy as np
 
-from huracan.memory import Performance, TradeRows
+from huracan.memory import Block, Performance, TradeRows
 from huracan.shadow.run import ShadowResult
 from huracan.shadow.summary import CoinSummary, FoldSummary, PolicySummary, PortfolioSummary, ShadowReport
 from huracan.trading import ExitReason
 
-__all__ = ["COIN_ACCOUNT", "PORTFOLIO_ACCOUNT", "performance_rows", "trade_rows"]
+__all__ = ["COIN_ACCOUNT", "PORTFOLIO_ACCOUNT", "performance_rows", "trade_blocks", "trade_rows"]
 
 COIN_ACCOUNT = "coin"
 PORTFOLIO_ACCOUNT = "portfolio"
+
+
+def trade_blocks(result: ShadowResult, account: str) -> tuple[Block, ...]:
+    """Return the blocks of the trade memory that a result speaks for: every coin it was allowed to trade."""
+    return tuple((result.policy, account, symbol, result.fold, "shadow") for symbol in result.symbols)
 
 
 def trade_rows(result: ShadowResult, account: str) -> TradeRows:

@@ -183,3 +183,34 @@ def test_one_policy_per_coin(dataset: Dataset, trained: tuple[tuple[Fold, ...], 
     assert apart.portfolio is not None
     assert together.portfolio is not None
     assert apart.portfolio.summary.daily == pytest.approx(together.portfolio.summary.daily)
+
+
+def test_a_policy_is_judged_by_the_rules_it_was_trained_with(
+    dataset: Dataset, trained: tuple[tuple[Fold, ...], list[Version]]
+) -> None:
+    """Another cap, hold or limit is refused before anything is traded, by name and with both values."""
+    folds, versions = trained
+    for changed, named in (
+        (replace(dataset, kernel=replace(dataset.kernel, cap_bps=7)), "cap_bps 30 -> 7"),
+        (
+            replace(
+                dataset,
+                settings=dataset.settings.model_copy(
+                    update={"risk": dataset.settings.risk.model_copy(update={"heat_max_frac": 0.5})}
+                ),
+            ),
+            "heat_frac",
+        ),
+    ):
+        with pytest.raises(DataError, match=named):
+            shadow(changed, folds, versions)
+
+
+def test_another_artefact_in_its_place_is_refused(
+    dataset: Dataset, trained: tuple[tuple[Fold, ...], list[Version]]
+) -> None:
+    """What the run exported is what is judged: an artefact with another identity is named."""
+    folds, versions = trained
+    swapped = [replace(version, sha256="0" * 64) for version in versions]
+    with pytest.raises(DataError, match="the run exported 000000000000"):
+        shadow(dataset, folds, swapped)

@@ -1,13 +1,16 @@
 """Runs: what was started with what, how it ended, and where its time went."""
 
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 from sqlalchemy import Engine
 
 from huracan.config import Settings, load_settings
 from huracan.errors import UsageError
-from huracan.memory import finish_run, list_runs, open_run, phase, read_run, record_phase, resume_run, run
+from huracan.memory import claim_run, finish_run, list_runs, open_run, phase, read_run, record_phase, resume_run, run
 
 pytestmark = pytest.mark.postgres
 SETTINGS = load_settings(None, {"database.url": "postgresql://u:hunter2@h/d", "ppo.lr": 1e-4}, {})
@@ -101,3 +104,44 @@ def test_an_unknown_run_is_named(database: Engine) -> None:
         read_run(database, 999_999_999)
     with pytest.raises(UsageError, match="no run 999999999"):
         finish_run(database, 999_999_999, "done")
+
+
+def test_a_run_belongs_to_one_process_at_a_time(database: Engine) -> None:
+    """A second claim is refused by name while the first holds, and taken when it ends; other runs are free."""
+    first = open_run(database, "train", Settings(), "f", "0.1.0")
+    second = open_run(database, "train", Settings(), "f", "0.1.0")
+    with claim_run(database, first):
+        with (
+            pytest.raises(UsageError, match=f"run {first} is being worked on by another process"),
+            claim_run(database, first),
+        ):
+            pass
+        with claim_run(database, second):
+            pass
+    with claim_run(database, first):
+        pass
+
+
+def test_a_claim_ends_with_its_process(database: Engine) -> None:
+    """Killed in the middle of its work, a process leaves the run free."""
+    number = open_run(database, "train", Settings(), "f", "0.1.0")
+    url = database.url.render_as_string(hide_password=False)
+    code = (
+        "import sys, time\nfrom huracan.memory import claim_run, connect\n"
+        f"with claim_run(connect(sys.argv[1]), {number}):\n    print('claimed', flush=True)\n    time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, url], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "claimed\n"
+    with pytest.raises(UsageError, match="another process"), claim_run(database, number):
+        pass
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with claim_run(database, number):
+                return
+        except UsageError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)

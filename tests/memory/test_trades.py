@@ -194,3 +194,13 @@ _ANALYSES = (
     SELECT :run_id, 'policy-' || n, 'coin', 'BTC/USDT', n, 'shadow', 1, 1, 30, 10, 5
     FROM generate_series(1, 80) AS n""",
 )
+
+
+def test_a_block_that_has_become_empty_loses_what_was_stored(database: Engine, run_id: int) -> None:
+    """Trades, then none: the block's rows go, those of other blocks stay; a second time nothing changes."""
+    kept, gone = sample_trades(20, 11), sample_trades(20, 12, "GONE/USDT")
+    write_trades(database, run_id, joined(kept, gone))
+    block = ("ensemble-3", "coin", "GONE/USDT", 0, "shadow")
+    for _ in range(2):
+        assert write_trades(database, run_id, sample_trades(0, 1), [block]) == 0
+        assert same(read_trades(database, run_id), kept)
