@@ -41,7 +41,7 @@ from huracan.memory import Trial as TrialRow
 from huracan.shadow import Fold, usable_history, validation_split, walk_forward_splits
 from huracan.terminal import Terminal, run, standalone
 
-__all__ = ["RunObserver", "folds_of", "main", "program", "train"]
+__all__ = ["RunObserver", "folds_of", "main", "program", "train", "windows_of"]
 
 KIND = "train"
 _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -119,6 +119,21 @@ def folds_of(dataset: Dataset) -> tuple[Fold, ...]:
     )
 
 
+def windows_of(folds: Sequence[Fold], validation_frac: float, bar_ms: int) -> tuple[SearchWindow, list[TrainWindow]]:
+    """Return where the search trains and judges, inside the first fold's training window, and where each fold trains.
+
+    Raises:
+        DataError: the first training window is too short to be cut.
+    """
+    first = folds[0]
+    inner, judged = validation_split(first.train, validation_frac, first.purge_bars, bar_ms)
+    assert judged.end_ms <= min(fold.test.start_ms for fold in folds)
+    search = SearchWindow(
+        TrainWindow(first.index, inner.start_ms, inner.end_ms, first.symbols), judged.start_ms, judged.end_ms
+    )
+    return search, [TrainWindow(fold.index, fold.train.start_ms, fold.train.end_ms, fold.symbols) for fold in folds]
+
+
 def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, screen: TerminalProgress) -> Campaign:
     """Search and train everything of one run, or what is left of it, and register the latest fold's versions.
 
@@ -135,16 +150,11 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
     settings = dataset.settings
     folder = home_folder() / "runs" / str(run_id)
     folder.mkdir(parents=True, exist_ok=True)  # a disk that refuses says so before Ray starts
-    bar_ms = dataset.kernel.base_ms
-    inner, judged = validation_split(folds[0].train, settings.search.validation_frac, folds[0].purge_bars, bar_ms)
-    assert judged.end_ms <= min(fold.test.start_ms for fold in folds)
-    window = TrainWindow(folds[0].index, inner.start_ms, inner.end_ms, folds[0].symbols)
-    windows = [TrainWindow(fold.index, fold.train.start_ms, fold.train.end_ms, fold.symbols) for fold in folds]
+    search_window, windows = windows_of(folds, settings.search.validation_frac, dataset.kernel.base_ms)
     board = TensorBoardLog(folder / "tensorboard")
     observer = RunObserver(engine, run_id, settings.search.seeds_per_trial, screen, board)
     try:
         with phase(engine, run_id, "train"), ray_session(settings.ray), screen:
-            search_window = SearchWindow(window, judged.start_ms, judged.end_ms)
             campaign = run_campaign(dataset, windows, search_window, folder, observer)
     finally:
         board.close()

@@ -15,7 +15,8 @@ from huracan.config import load_settings
 from huracan.errors import ConfigError
 from huracan.learn.campaign import read_campaign
 from huracan.memory import Registry, list_runs, read_run, read_trials
-from jobs.train import check_job, folds_of
+from huracan.shadow import Fold, Window
+from jobs.train import check_job, folds_of, windows_of
 from tests.learn.worlds import SMALL, small_dataset
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,21 @@ def test_a_job_refuses_what_its_copy_of_the_folder_would_change(
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     with pytest.raises(ConfigError, match=complaint):
         check_job(settings)
+
+
+def test_no_window_of_training_touches_what_it_is_judged_on() -> None:
+    """The search judges after it trained, a purge apart, and before every test; each fold trains as it was cut."""
+    day, bar = 86_400_000, 60_000
+    folds = [
+        Fold(i, Window(i * day, (20 + i) * day), Window((22 + 2 * i) * day, (24 + 2 * i) * day), 720, 288, ("A/B",), ())
+        for i in range(3)
+    ]
+    search, windows = windows_of(folds, 0.25, bar)
+    assert search.train.start_ms == 0
+    assert search.train.end_ms + 720 * bar == search.validation_start_ms == 15 * day
+    assert search.validation_end_ms == 20 * day < min(fold.test.start_ms for fold in folds)
+    assert [(window.start_ms, window.end_ms) for window in windows] == [(i * day, (20 + i) * day) for i in range(3)]
+    assert all(window.end_ms <= fold.test.start_ms for window, fold in zip(windows, folds, strict=True))
 
 
 def job(candles: Path, home: Path, url: str, *arguments: str) -> subprocess.Popen[str]:

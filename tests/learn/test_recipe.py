@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,3 +87,18 @@ def test_inputs_that_training_lacked_are_withheld(recipe: WindowRecipe) -> None:
     assert having.all()
     optional = [spec.index for spec in CATALOGUE if "book" in spec.inputs]
     assert set(np.flatnonzero(~lacking)) == set(optional) | set(range(MARKET_SIZE, 62))
+
+
+def test_what_comes_after_the_window_cannot_change_the_fit(dataset: Dataset, recipe: WindowRecipe) -> None:
+    """The fit is that of its window alone: with garbage behind the window its bytes stay the same."""
+    start = dataset.summary.start_ms
+    end = start + 14 * DAY_MS
+    assert (recipe.fit.start_ms, recipe.fit.end_ms) == (recipe.start_ms, recipe.end_ms) == (start, end)
+    garbage = {}
+    for symbol, raw in dataset.raw.items():
+        values = raw.values.copy()
+        values[raw.timestamp[raw.rows] >= end] = 1e6
+        garbage[symbol] = replace(raw, values=values)
+    spoilt = MarketStore(replace(dataset, raw=garbage)).window(start, end, recipe.symbols, seed=1)
+    assert spoilt.fit.sha256 == recipe.fit.sha256
+    assert MarketStore(dataset).window(start, end + DAY_MS, recipe.symbols, seed=1).fit.sha256 != recipe.fit.sha256

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,3 +129,33 @@ def test_the_same_results_give_the_same_report(report: ShadowReport) -> None:
     again = assess([outcome(Momentum(), 0), outcome(Momentum(), 1, coins=2)], KERNEL, SETTINGS, run_id=7)
     assert again.policy.day_mean == report.policy.day_mean
     assert np.array_equal(again.equity.low, report.equity.low)
+
+
+def test_the_verdict_hears_every_rival() -> None:
+    """A policy that earns is not proven while one baseline earned more; beating it takes that doubt away."""
+    base = outcome(Momentum(), 0)
+    earning = replace(base, policy=replace(base.policy, pnl=np.full_like(base.policy.pnl, 10.0)))
+
+    def reason(rival: float) -> str:
+        rivals = tuple(replace(row, pnl=np.full_like(row.pnl, rival)) for row in earning.baselines)
+        return assess([replace(earning, baselines=rivals)], KERNEL, SETTINGS, run_id=1).verdict.reason
+
+    assert "not shown to beat buy_and_hold, momentum, mean_reversion" in reason(20.0)
+    assert "not shown to beat" not in reason(0.0)
+
+
+def test_chance_is_compared_over_all_folds_together() -> None:
+    """Two folds, ten copies: four earn more than the policy over both, none in the first alone; p = (1 + 4) / 11."""
+    first, second = outcome(Momentum(), 0), outcome(Momentum(), 1)
+    total = float(first.policy.daily.sum() + second.policy.daily.sum())
+    low = min(float(first.policy.daily.sum()), total) - 100.0
+    days = first.chance.pnl.shape[1]
+    early = np.zeros((10, days))
+    early[:, 0] = low
+    late = np.zeros((10, second.chance.pnl.shape[1]))
+    late[:, 0] = total - low + np.where(np.arange(10) < 4, 1.0, -1.0)
+    folds = [
+        replace(first, chance=replace(first.chance, pnl=early)),
+        replace(second, chance=replace(second.chance, pnl=late)),
+    ]
+    assert assess(folds, KERNEL, SETTINGS, run_id=1).chance.p_value == pytest.approx(5 / 11)
