@@ -1,0 +1,103 @@
+"""The guard: outcomes reach the breaker, trades reach the protections, and rows of the store mean what they say."""
+
+import asyncio
+import math
+from pathlib import Path
+
+import numpy as np
+
+from huracan.config import RiskSettings
+from huracan.execution.model import Lock, StateChange
+from huracan.paper import Faults
+from huracan.risk.live import HaltPolicy, TradingState
+from huracan.trader.guard import FIRST_STATE, pair_lock, state_row, traded
+from huracan.trader.states import write_state
+from huracan.trading import ExitReason
+from tests.execution.samples import closed_trades
+from tests.trader.inside import SYMBOL, inside, really
+from tests.trader.processes import ROUND_TRIPS
+
+COOLDOWN = [{"method": "CooldownPeriod", "stop_duration_candles": 500}]
+
+
+def test_unknown_outcomes_in_a_row_trip_the_breaker(tmp_path: Path) -> None:
+    """Every answer is an error after the deed: after three the account is halted."""
+
+    async def steps() -> None:
+        async with inside(tmp_path, execution__timeout_ms=500) as world, world.trading() as trader:
+            world.exchange.faults = Faults(error_after=1.0)
+            await world.until("a trip", lambda: trader.state is TradingState.HALTED)
+            world.exchange.faults = Faults()
+            row = await world.store.state()
+            assert row is not None
+            assert (row.author, row.reason.split()[1]) == ("breaker", "unknown_outcomes")
+
+    really(steps)
+
+
+def test_a_protection_locks_the_coin_that_was_sold(tmp_path: Path) -> None:
+    """CooldownPeriod of 500 candles: one round trip, then a lock in the store and no entry in that coin."""
+
+    async def steps() -> None:
+        async with inside(tmp_path, risk__protections=COOLDOWN) as world, world.trading(ROUND_TRIPS) as trader:
+            await world.until("a round trip", lambda: len(_sold(world.exchange.trades("main"))) >= 1)
+            begun = trader.market_ms
+            await world.until("nine closes", lambda: trader.market_ms >= begun + 540_000)
+            locks = await world.store.locks()
+            assert [(lock.symbol, lock.code, lock.author) for lock in locks] == [(SYMBOL, "CooldownPeriod", "risk")]
+            rows = await world.store.closed_trades(0)
+            assert list(rows.symbol) == [SYMBOL]
+
+    really(steps)
+
+
+def _sold(trades: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [row for row in trades if row["symbol"] == "BTCUSDT" and not row["isBuyer"]]
+
+
+def test_balances_that_differ_halt_the_account(tmp_path: Path) -> None:
+    """The engine reduces, the breaker makes a halt of it."""
+
+    async def steps() -> None:
+        async with (
+            inside(tmp_path, execution__balance_check_interval_s=0.5) as world,
+            world.trading(ROUND_TRIPS.splitlines()[1].replace('"every": 3', '"every": 100000')) as trader,
+        ):
+            await write_state(world.store, TradingState.REDUCING, "engine", "USDT: the ledger has 1, the venue 2", 1)
+            await world.until("a halt", lambda: trader.state is TradingState.HALTED)
+            await asyncio.sleep(0.1)
+            row = await world.store.state()
+            assert row is not None
+            assert (row.author, row.reason.split()[1]) == ("breaker", "balance_mismatch")
+
+    really(steps)
+
+
+def test_stored_rows_mean_what_they_say() -> None:
+    """The policy of a halt is its author's; before the first row all is well."""
+    risk = RiskSettings(halt_policy="flatten", breaker_policy="hold")
+    assert state_row(None, risk) is FIRST_STATE
+    by_breaker = state_row(StateChange(1, "HALTED", "breaker", "x", 5), risk)
+    assert (by_breaker.state, by_breaker.policy, by_breaker.at_ms) == (TradingState.HALTED, HaltPolicy.HOLD, 5)
+    assert state_row(StateChange(2, "HALTED", "anna@home", "x", 5), risk).policy is HaltPolicy.FLATTEN
+    assert state_row(StateChange(3, "REDUCING", "engine", "x", 5), risk).policy is None
+    lock = pair_lock(Lock("*", "MANUAL", "why", "anna@home", 10, 20, 7))
+    assert (lock.symbol, lock.source, lock.reason, lock.active(19), lock.active(20)) == (
+        "*",
+        "MANUAL",
+        "why",
+        True,
+        False,
+    )
+
+
+def test_stored_trades_are_what_protections_look_at() -> None:
+    """Net result over what was paid; a trade without a price counts as unknown."""
+    rows = closed_trades("main", 2)
+    found = traded(rows)
+    assert [trade.symbol for trade in found] == ["BTC/USDT"] * 2
+    assert [trade.reason for trade in found] == [ExitReason.TAKE_PROFIT] * 2
+    assert found[0].profit_frac == 2.2 / 300.0
+    assert found[1].exit_ms == int(rows.exit_time[1])
+    rows.quantity[:] = np.zeros(2)
+    assert math.isnan(traded(rows)[0].profit_frac)

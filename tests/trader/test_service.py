@@ -1,0 +1,117 @@
+"""The trader: decisions become trades, faults of the world are waited for, and what it is told to stop it stops."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from huracan.errors import DatabaseError, FencedError
+from huracan.execution.ids import intent_id
+from huracan.execution.memory_store import MemoryStore
+from huracan.execution.model import IntentKind, IntentStatus, Lease, Lock, Snapshot
+from huracan.risk.live import TradingState
+from huracan.trader.states import write_state
+from huracan.trader.wiring import open_trader
+from tests.trader.inside import SYMBOL, inside, really
+from tests.trader.processes import ROUND_TRIPS
+
+
+class Flaky(MemoryStore):
+    """A store that can be away."""
+
+    away = False
+
+    async def load(self) -> Snapshot:
+        """Read everything, or fail."""
+        if self.away:
+            raise DatabaseError("the database is away")
+        return await super().load()
+
+
+def test_decisions_become_closed_trades_of_mode_paper(tmp_path: Path) -> None:
+    """Round trips end up in the trade memory under the script's name; entries at work do not outlive the stop."""
+
+    async def steps() -> None:
+        async with inside(tmp_path) as world:
+            async with world.trading(ROUND_TRIPS) as trader:
+                begun = trader.market_ms
+                await world.until("two trades", lambda: len(world.exchange.trades("main")) >= 8)
+                await world.until("ten closes", lambda: trader.market_ms >= begun + 600_000)
+            rows = await world.store.closed_trades(0)
+            assert len(rows) >= 2
+            assert set(rows.mode) == {"paper"}
+            assert {name.partition("-")[0] for name in rows.policy} == {"script"}
+            assert all(row["side"] == "SELL" for row in world.resting())
+            ours = {fill.trade_id for fill in (await world.store.log()).fills}
+            assert ours == {str(row["id"]) for row in world.exchange.trades("main")}
+
+    really(steps)
+
+
+def test_a_store_that_is_away_denies_and_trading_goes_on_afterwards(tmp_path: Path) -> None:
+    """As long as the account is unknown no entry goes out."""
+
+    async def steps() -> None:
+        async with inside(tmp_path) as world:
+            store = Flaky(world.database, "main")
+            async with open_trader(world.setup(store=store)) as trader:
+                store.away, begun, stop = True, trader.market_ms, asyncio.Event()
+                running = asyncio.ensure_future(trader.run(stop))
+                await world.until("four closes", lambda: trader.market_ms >= begun + 240_000)
+                assert world.exchange.trades("main") == []
+                denied = await store.intent(intent_id("main", SYMBOL, begun + 60_000, IntentKind.ENTER))
+                assert denied is not None
+                assert (denied.status, denied.code) == (IntentStatus.DENIED, "STATE_UNKNOWN")
+                store.away = False
+                await world.until("an entry", lambda: world.exchange.trades("main"))
+                stop.set()
+                await running
+
+    really(steps)
+
+
+def test_a_lost_lease_ends_it_and_nothing_more_is_sent(tmp_path: Path) -> None:
+    """Someone else has the account: the fault is raised, orders at the venue stay as they are."""
+
+    async def steps() -> None:
+        async with inside(tmp_path) as world, open_trader(world.setup()) as trader:
+            running = asyncio.ensure_future(trader.run(asyncio.Event()))
+            await world.until("a bracket", world.resting)
+            world.database.tables("main").lease = None
+            assert isinstance(await world.store.acquire("someone else", 60.0), Lease)
+            with pytest.raises(FencedError):
+                await asyncio.wait_for(running, 10.0)
+            assert len(world.resting()) == 2
+
+    really(steps)
+
+
+def test_a_row_in_the_store_halts_it_within_a_second_and_resumes_it(tmp_path: Path) -> None:
+    """A person's halt clears the book; the resume brings the bracket back."""
+
+    async def steps() -> None:
+        async with inside(tmp_path) as world, world.trading() as trader:
+            await world.until("a bracket", world.resting)
+            await write_state(world.store, TradingState.HALTED, "anna@home", "a test", 1)
+            await world.until("nothing resting", lambda: not world.resting(), 2.0)
+            assert trader.state is TradingState.HALTED
+            await write_state(world.store, TradingState.ACTIVE, "anna@home", "all well", 2)
+            await world.until("the bracket again", world.resting, 5.0)
+
+    really(steps)
+
+
+def test_a_lock_in_the_store_is_obeyed_while_it_stands(tmp_path: Path) -> None:
+    """Written by another process; entries wait until it is ended."""
+
+    async def steps() -> None:
+        async with inside(tmp_path) as world:
+            lock = await world.store.put_lock(Lock(SYMBOL, "MANUAL", "a test", "anna@home", 0, None))
+            async with world.trading() as trader:
+                begun = trader.market_ms
+                await world.until("three closes", lambda: trader.market_ms >= begun + 180_000)
+                assert world.exchange.trades("main") == []
+                assert await world.store.end_lock(lock.lock_id, "anna@home", "enough", 1)
+                await world.until("an entry", lambda: world.exchange.trades("main"))
+
+    really(steps)
