@@ -12,6 +12,7 @@ from huracan.execution.lease import LeaseKeeper
 from huracan.execution.model import Booked, Intent, IntentKind, IntentStatus
 from huracan.execution.ports import RiskPort, Verdict
 from huracan.execution.store import Store
+from huracan.logs import get_logger
 from huracan.risk.live import Approval, DenialCode, Denied, OrderIntent
 from huracan.trading import Action
 from huracan.venue.orders import Side
@@ -37,6 +38,7 @@ class Decisions:
         self.closing = False
         self._desks, self._store, self._keeper, self._journal, self._risk = desks, store, keeper, journal, risk
         self._approvals: dict[str, Approval] = {}
+        self._unclosed: list[str] = []
 
     async def decide(self, intent: Intent) -> Verdict:
         """Judge an intent and tell the planner; whoever repeats one that was decided changes nothing."""
@@ -99,31 +101,44 @@ class Decisions:
             quantity=quantity + _may_still_come(desk),
         )
         before = desk.planner.position.exit_intent
-        if not desk.planner.decide(intent.action or 0, intent.intent_id, sells.intent_id):
-            self._risk.ended(intent.intent_id, Decimal(0))
-            await self._finish(intent, IntentStatus.GIVEN_UP, "VOID")
-            return
-        self._approvals[intent.intent_id] = approval
-        try:
-            if before:
-                await self._close(before)
+        try:  # its rows first: a slot that names intents which nobody wrote down could never be traded again
             self.intents[sells.intent_id] = await self._store.put_intent(sells)
             self.intents[intent.intent_id] = await self._store.update_intent(
                 lease, intent.intent_id, IntentStatus.OPEN, quantity=quantity
             )
-        except DatabaseError:  # fail closed: without its rows the entry cannot be begun
-            desk.planner.give_up_entry()
-            self._end_entry(desk, intent.intent_id)
+        except DatabaseError:
+            self._drop(intent, sells)
             raise
+        if not desk.planner.decide(intent.action or 0, intent.intent_id, sells.intent_id):
+            self._drop(intent, sells)
+            await self._finish(sells, IntentStatus.GIVEN_UP, "VOID")
+            await self._finish(intent, IntentStatus.GIVEN_UP, "VOID")
+            return
+        self._approvals[intent.intent_id] = approval
+        if before:
+            self._unclosed.append(before)
+        await self._close()
 
-    async def _close(self, sells: str) -> None:
-        """End the intents of the trade before: its sells, and the entry decided at the same candle."""
-        first = self.intents.pop(sells, None)
-        await self._store.update_intent(self._keeper.lease, sells, IntentStatus.DONE)
-        if first is not None:
-            entry = intent_id(first.account, first.symbol, first.candle_ms, IntentKind.ENTER)
-            if self.intents.pop(entry, None) is not None:
-                await self._store.update_intent(self._keeper.lease, entry, IntentStatus.DONE)
+    def _drop(self, intent: Intent, sells: Intent) -> None:
+        """Forget an entry that was approved and is not decided."""
+        self.intents.pop(sells.intent_id, None)
+        self.intents.pop(intent.intent_id, None)
+        self._risk.ended(intent.intent_id, Decimal(0))
+
+    async def _close(self) -> None:
+        """End the intents of trades before: their sells, and the entries decided at the same candle."""
+        try:
+            while self._unclosed:
+                sells = self._unclosed[0]
+                await self._store.update_intent(self._keeper.lease, sells, IntentStatus.DONE)
+                first = self.intents.pop(sells, None)
+                if first is not None:
+                    entry = intent_id(first.account, first.symbol, first.candle_ms, IntentKind.ENTER)
+                    if self.intents.pop(entry, None) is not None:
+                        await self._store.update_intent(self._keeper.lease, entry, IntentStatus.DONE)
+                self._unclosed.pop(0)
+        except DatabaseError as error:  # they only stay open a while longer
+            get_logger().warning("intents.unclosed", count=len(self._unclosed), reason=str(error))
 
     async def _finish(self, intent: Intent, status: IntentStatus, code: str) -> None:
         await self._store.update_intent(self._keeper.lease, intent.intent_id, status, code)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from huracan.clock import Clock
-from huracan.errors import InvariantError, VenueError
+from huracan.errors import DatabaseError, InvariantError, VenueError
 from huracan.execution.commands import Cancel, Close, Command, Place, Role, Stage
 from huracan.execution.failpoints import Failpoint
 from huracan.execution.journal import Journal
@@ -284,6 +284,9 @@ class Desk:
             before: facts that came first.
             cursor: newest trade id among all that were asked for.
         """
+        asked = tuple(trades)
+        trades = await self._sure(asked)
+        cursor = cursor if len(trades) == len(asked) else None
         facts, heard = list(before), []
         now_ms = self._clock.now_ms()
         for order in orders:
@@ -302,6 +305,19 @@ class Desk:
             self.works.cursor = cursor
         cursors = {self.symbol: cursor} if complete and cursor is not None else {}
         await self._save(tuple(facts), fills, cursors)
+
+    async def _sure(self, trades: tuple[VenueTrade, ...]) -> tuple[VenueTrade, ...]:
+        """Note as seen what the store has of doubtful trades; while it is away they are left for the next question."""
+        doubtful = self.works.doubtful(trades)
+        if not doubtful:
+            return trades
+        fills = self.works.fills_of(doubtful)
+        try:
+            unseen = {fill.key for fill in await self._journal.unseen(fills)}
+        except DatabaseError:
+            return tuple(trade for trade in trades if trade not in doubtful)
+        self.works.seen.update({fill.trade_id: fill for fill in fills if fill.key not in unseen})
+        return trades
 
     def _book(self, trades: Iterable[VenueTrade]) -> tuple[tuple[Fill, ...], bool]:
         """Book new trades in the planner; returns them, and whether every trade could be placed."""

@@ -18,6 +18,7 @@ from huracan.execution.decisions import Decisions
 from huracan.execution.desk import Desk, Hooks
 from huracan.execution.failpoints import Failpoints, no_failpoints
 from huracan.execution.halting import clear_all, flatten
+from huracan.execution.ids import parse_child
 from huracan.execution.journal import Journal
 from huracan.execution.lease import LeaseKeeper
 from huracan.execution.model import Booked, Intent, StateChange
@@ -90,6 +91,7 @@ class Engine:
         self._resolving: set[str] = set()
         self._locked: set[str] = set()
         self._policy: HaltPolicy | None = None
+        self._state_seq = 0  # newest row of the trading state that was read or written here
         self._trades_closed = 0
 
     # ---- life -------------------------------------------------------------------------------------------------
@@ -201,6 +203,8 @@ class Engine:
     async def on_event(self, event: UserEvent) -> None:
         """Take in what the user stream tells; it only makes things faster."""
         if isinstance(event, VenueOrder) and event.symbol in self.desks:
+            if parse_child(event.cid) is not None and self.desks[event.symbol].works.leg(event.cid) is None:
+                return  # an old order of ours told late: orphans are looked for in the venue's own list
             await self.tasks.owned(self.desks[event.symbol].take(orders=(event,)))
         elif isinstance(event, VenueTrade) and event.symbol in self.desks:
             await self.tasks.owned(self.desks[event.symbol].take(trades=(event,)))
@@ -238,7 +242,7 @@ class Engine:
     async def resume(self, author: str, reason: str) -> None:
         """Trade again after a halt or a reduction; a person's decision."""
         await self._write_state(TradingState.ACTIVE, author, reason)
-        self.state, self._policy = TradingState.ACTIVE, None
+        self._policy = None
         self._restrict()
         await self.tasks.all(desk.settle for desk in self.desks.values())
 
@@ -251,7 +255,10 @@ class Engine:
             await self.tasks.all(desk.settle for desk in self.desks.values())
 
     async def _obey(self, row: StateChange) -> None:
-        """Follow the trading state that stands in the store."""
+        """Follow the trading state that stands in the store; an old row undoes nothing that was ordered since."""
+        if row.seq <= self._state_seq:
+            return
+        self._state_seq = row.seq
         if row.state == self.state:
             return
         get_logger().warning("engine.state", state=row.state, author=row.author, reason=row.reason)
@@ -273,6 +280,7 @@ class Engine:
             last = await self._store.state()
             seq = last.seq + 1 if last is not None else 1
             if await self._store.change_state(StateChange(seq, state, author, reason, self._clock.now_ms())):
+                self._state_seq, self.state = seq, state
                 return
         raise InvariantError(f"the trading state changed {_STATE_WRITES_MAX} times while {state} was to be written")
 

@@ -72,6 +72,15 @@ class Journal:
             self._keep(record)
             return None
 
+    async def unseen(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
+        """Return those that are neither booked nor waiting to be.
+
+        Raises:
+            DatabaseError: the store does not answer.
+        """
+        waiting = {fill.key for record in self._waiting for fill in record.fills}
+        return tuple(fill for fill in await self._store.unseen(fills) if fill.key not in waiting)
+
     def doubt(self, cid: str, reason: str, at_ms: int) -> None:
         """Note an order that was not sent, and of which the store may have a row that says otherwise."""
         self._doubtful.append((cid, reason, at_ms))

@@ -13,6 +13,7 @@ from huracan.execution.lease import LeaseKeeper
 from huracan.execution.model import Alarm, AlarmCode, OrderFact, Record, Snapshot, Status, Trigger
 from huracan.execution.positions import Position
 from huracan.execution.reconcile import (
+    Difference,
     adopt,
     balance_differences,
     filter_differences,
@@ -29,6 +30,9 @@ from huracan.trading import Instrument, KernelSettings
 from huracan.venue.protocol import TradingVenue
 
 __all__ = ["Starter", "Tradable"]
+
+_LOOKS_MAX = 5
+_LOOK_AGAIN_S = 5.0
 
 
 class Tradable(Protocol):
@@ -153,10 +157,9 @@ class Starter:
         if facts:
             await desk.note(facts)
         if works.cursor is None and not orders:
-            newest = await self._venue.trades(symbol, limit=1)
-            if newest:  # what happened before our time is in the opening balance
-                works.cursor = newest[-1].trade_id
-                await self._journal.book(Record(cursors={symbol: newest[-1].trade_id}))
+            newest = await self._venue.trades(symbol, limit=1)  # what happened before our time is in the balances
+            works.cursor = newest[-1].trade_id if newest else "0"
+            await self._journal.book(Record(cursors={symbol: works.cursor}))
 
     async def _settle(self, desk: Desk) -> None:
         """Ask after everything that is not over, and for every trade since the cursor."""
@@ -176,11 +179,16 @@ class Starter:
             await desk.take(orders=foreign)
 
     async def _check_money(self, accept_balances: bool) -> None:
-        snapshot = await self._store.load()
-        theirs = await self._venue.balances()
-        assets = {asset for desk in self.desks.values() for asset in desk.planner.position.grid.assets}
-        opening = set() if snapshot.balances else set(theirs)  # whatever may pay a fee one day
-        found = balance_differences(snapshot.balances, theirs, assets | set(snapshot.balances) | opening)
+        snapshot, found = await self._compare()
+        for _ in range(_LOOKS_MAX):
+            if not found or not snapshot.balances:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)  # a fill between two questions, or one the venue shows late, is no money
+            for desk in self.desks.values():
+                await desk.poll()
+            before, (snapshot, found) = found, await self._compare()
+            if found == before:
+                break
         reasons = []
         if found and (accept_balances or not snapshot.balances):
             reason = "accepted at the start" if snapshot.balances else "opening balance"
@@ -196,6 +204,13 @@ class Starter:
                 alarm = Alarm(AlarmCode.SLOT_MISMATCH, symbol, self._clock.now_ms(), difference.words)
                 await self._journal.book(Record(alarms=(alarm,)))
         self._refuse(reasons)
+
+    async def _compare(self) -> tuple[Snapshot, tuple[Difference, ...]]:
+        """Return the store's picture, and how its balances differ from the venue's."""
+        snapshot, theirs = await self._store.load(), await self._venue.balances()
+        assets = {asset for desk in self.desks.values() for asset in desk.planner.position.grid.assets}
+        opening = set() if snapshot.balances else set(theirs)  # whatever may pay a fee one day
+        return snapshot, balance_differences(snapshot.balances, theirs, assets | set(snapshot.balances) | opening)
 
     def _refuse(self, reasons: list[str]) -> None:
         if reasons:

@@ -81,6 +81,7 @@ class Working:
         legs: by cid.
         sent_ms: wall clock of the send; 0 before.
         unknown: what came of the POST, or of a cancel, is not known.
+        restored: it was sent before the last start; trades of it may be booked that nobody here has seen.
     """
 
     key: str
@@ -88,6 +89,7 @@ class Working:
     legs: dict[str, LegState] = field(default_factory=dict)
     sent_ms: int = 0
     unknown: bool = False
+    restored: bool = False
 
     @property
     def complete(self) -> bool:
@@ -159,6 +161,11 @@ class Works:
         found = ((trade, self.leg_of(trade)) for trade in trades)
         return tuple(fill_of(trade, leg[1].cid if leg else None) for trade, leg in found)
 
+    def doubtful(self, trades: Iterable[VenueTrade]) -> tuple[VenueTrade, ...]:
+        """Return trades of strangers and of children from before the start that only the store may know."""
+        new = ((trade, self.leg_of(trade)) for trade in trades if trade.trade_id not in self.seen)
+        return tuple(trade for trade, owner in new if owner is None or owner[0].restored)
+
     def sort(self, trades: Iterable[VenueTrade]) -> Sorted:
         """Tell new trades from known ones, oldest first, and note the new ones as seen."""
         found = Sorted()
@@ -200,6 +207,7 @@ def working_of(place: Place, orders: Iterable[Order] = ()) -> Working:
         legs = {request.cid: Leg.SINGLE}
     work = Working(place.key, place, {cid: LegState(cid, leg) for cid, leg in legs.items()})
     for order in orders:
+        work.restored = True
         leg = work.legs[order.cid]
         leg.venue_id, leg.filled, leg.told = order.venue_id, order.filled, order.venue_filled
         leg.status = _ENDED.get(order.status)

@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         run_seed(chosen.start, chosen.steps, show=print)
         return 0
     began_s = time.perf_counter()
-    seeds = [*failing_seeds(), *range(chosen.start, chosen.start + chosen.seeds)] if chosen.seeds > 1 else [chosen.start]
+    seeds = (
+        [*failing_seeds(), *range(chosen.start, chosen.start + chosen.seeds)] if chosen.seeds > 1 else [chosen.start]
+    )
     found = run_all(list(dict.fromkeys(seeds)), chosen.steps, min(chosen.workers, len(seeds)), chosen.thorough)
     met: Counter[str] = sum((one.met for one in found), Counter())
     failed = [one for one in found if one.violations]
@@ -46,8 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"never met: {name}")
     took_s = time.perf_counter() - began_s
     print(
-        f"{len(found)} seeds x {chosen.steps} steps, {len(failed)} failed, {sum(one.requests for one in found)} requests, "
-        f"{sum(one.orders for one in found)} orders, {sum(one.trades for one in found)} trades in {took_s:.1f} s"
+        f"{len(found)} seeds x {chosen.steps} steps, {len(failed)} failed, "
+        f"{sum(one.requests for one in found)} requests, {sum(one.orders for one in found)} orders, "
+        f"{sum(one.trades for one in found)} trades in {took_s:.1f} s"
     )
     if len(found) == 1:
         print(f"digest {found[0].digest}")

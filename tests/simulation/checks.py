@@ -270,7 +270,9 @@ class Checker:
         for key in self._account.open_orders:
             order = self._account.orders[key]
             if order.side.value == "BUY" and order.cid in self._theirs:
-                real[order.symbol] = real.get(order.symbol, ZERO) + order.rest * self._markets[order.symbol].instrument.step
+                real[order.symbol] = (
+                    real.get(order.symbol, ZERO) + order.rest * self._markets[order.symbol].instrument.step
+                )
         foreign = {alarm.symbol for alarm in self._tables.alarms if alarm.code is AlarmCode.EXTERNAL_FILL}
         for name, quantity in real.items():
             symbol = self._names[name]

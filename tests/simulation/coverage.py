@@ -1,4 +1,4 @@
-"""What a run has met: faults by their number, statuses and transitions of orders, and what must be met over all seeds."""
+"""What a run has met: faults by number, statuses and transitions of orders, and what all seeds together must meet."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The store as a process sees it: the memory store behind doors, with outages before, after and during a transaction."""
+"""The store as a process sees it: the memory store behind doors, with outages before, in and after a transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

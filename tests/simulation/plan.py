@@ -185,7 +185,9 @@ def _draw_market(rng: random.Random, symbol: str, settings: KernelSettings) -> P
     instrument = Instrument(
         symbol=symbol,
         tick=Decimal("0.01"),
-        step=rng.choice((Decimal("0.001"), Decimal("0.01"), Decimal("1"))) if settings.stake_quote >= 1_000 else Decimal("0.001"),
+        step=rng.choice((Decimal("0.001"), Decimal("0.01"), Decimal("1")))
+        if settings.stake_quote >= 1_000
+        else Decimal("0.001"),
         min_notional=Decimal(5),
         fee_maker_ppm=settings.fee_maker_ppm,
         fee_taker_ppm=settings.fee_taker_ppm,

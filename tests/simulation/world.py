@@ -145,9 +145,7 @@ class Trader:
             self.turn = self.call(self._close(closes, intents, forced))
             await asyncio.wait((self.turn,))
 
-    async def _close(
-        self, closes: dict[str, Close], intents: list[Intent], forced: dict[str, ExitReason]
-    ) -> None:
+    async def _close(self, closes: dict[str, Close], intents: list[Intent], forced: dict[str, ExitReason]) -> None:
         await self.engine.on_close(closes)
         verdicts = await self.engine.on_intents(intents, forced)
         for intent in intents:
@@ -258,7 +256,7 @@ class World:
         self.calm = False
         self.show: Callable[[str], None] | None = None
         self._hash = hashlib.blake2b(digest_size=16)
-        self._alarms = 0
+        self._alarms = self._told_count = 0
         self._statuses: dict[str, Any] = {}
         self.checker = Checker(self.database, self.account, self.by_venue, self.network.sent)
         self.meet("two markets", len(plan.markets) > 1)
@@ -277,7 +275,9 @@ class World:
         if market_ms >= self.exchange.now_ms:
             seq = self.account.seq
             self.exchange.advance(market_ms)
-            self.meet("F15 stream silent while the account changes", self.account.seq > seq and self.exchange.faults.silent)
+            self.meet(
+                "F15 stream silent while the account changes", self.account.seq > seq and self.exchange.faults.silent
+            )
 
     def _schedule(self) -> None:
         due_ms = self.exchange.next_ms()
@@ -369,7 +369,8 @@ class World:
         for event in self.exchange.drain():
             if event.account is not None and event.payload["e"] == "executionReport":
                 self.told.append(event)
-                self._loop.call_later(event.delay_ms / 1_000, self.tell, event)
+                self._told_count += 1  # of two that are due together the earlier one comes first
+                self._loop.call_later(event.delay_ms / 1_000 + self._told_count * 1e-9, self.tell, event)
 
     def tell(self, event: StreamEvent) -> None:
         """Let every process that listens hear an event."""
@@ -396,7 +397,7 @@ class World:
         self.traders.append(trader)
         return trader
 
-    # ---- what is noted ------------------------------------------------------------------------------------------------
+    # ---- what is noted -------------------------------------------------------------------------------------------
 
     def meet(self, name: str, really: bool) -> None:
         """Note that something was met."""
@@ -465,5 +466,3 @@ class World:
             trader.process.kill()
         with contextlib.suppress(OSError):
             shutil.rmtree(self.folder)
-
-
