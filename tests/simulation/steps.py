@@ -11,7 +11,6 @@ from huracan.execution.failpoints import Failpoint
 from huracan.execution.model import StateChange
 from huracan.paper import FaultKind, PaperMarket, ScriptedFault
 from huracan.paper.faults import NO_FAULTS
-from huracan.paper.state import Money
 from huracan.risk.live import HaltPolicy, TradingState
 from tests.simulation.flaky_store import Outage
 from tests.simulation.plan import ACCOUNT, draw_faults
@@ -242,15 +241,34 @@ def _far(market: PaperMarket, world: World) -> str:
 
 
 def deposit(world: World) -> None:
-    """Money comes from nowhere."""
+    """Money comes from nowhere, or nearly all of it goes there just before an order arrives."""
+    trader = world.trader
+    if trader is not None and trader.ready and world.rng.random() < 0.4:
+        _before_post(trader, lambda: _withdraw(world))
+        return
     world.disturbed += 1
     world.meet("F20 deposit", True)
     asset = world.rng.choice(("USDT", "USDT", "AAA"))
-    amount = Decimal(world.rng.choice(("12.5", "0.004")))
-    if asset == "USDT" and world.rng.random() < 0.5:  # a withdrawal of nearly everything
-        amount = Decimal(1) - world.account.money["USDT"].free.to_integral_value()
-    if amount + world.account.money.get(asset, Money()).free >= 0:
-        world.exchange.deposit(ACCOUNT, asset, str(amount))
+    world.exchange.deposit(ACCOUNT, asset, world.rng.choice(("12.5", "0.004")))
+
+
+def _withdraw(world: World) -> None:
+    free = world.account.money["USDT"].free
+    if free > 1:
+        world.disturbed += 1
+        world.exchange.deposit(ACCOUNT, "USDT", str(Decimal(1) - free))
+
+
+def _before_post(trader: Trader, what: Callable[[], Any]) -> None:
+    """Do something when the next order is about to leave."""
+
+    def arm(name: str) -> bool:
+        if name == "send POST":
+            trader.process.arms.remove(arm)
+            what()
+        return False
+
+    trader.process.arms.append(arm)
 
 
 def liar(world: World) -> None:
