@@ -141,9 +141,17 @@ class _SymbolHistory:
         """Fetch windows that adjoin the file, in this order, and write them; also when interrupted in between."""
         todo = list(windows)
         self._span_bars += sum(end - start for start, end in todo) // self._bar_ms
+        nothing_until = 0
         try:
             for count, (start, end) in enumerate(todo, 1):
-                self._pages.append(self._window(start, end))
+                if end <= nothing_until:
+                    continue
+                page = self._window(start, end)
+                forward = count < len(todo) and todo[count][0] == end
+                if len(page.timestamp) == 0 and forward:  # delisted, or a long pause: one question for what follows
+                    follows = self._venue.first_open_ms(self._listing, self._timeframe, end)
+                    nothing_until = todo[-1][1] if follows is None else follows
+                self._pages.append(page)
                 if self._progress is not None:
                     fetched = self._new_bars + sum(len(page.timestamp) for page in self._pages)
                     self._progress(self._listing.symbol, fetched, self._span_bars)

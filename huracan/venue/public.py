@@ -122,9 +122,9 @@ class PublicVenue:
         reply = self._get(self._hosts[perpetual], "Time", {}, 1, lambda body: int(body["serverTime"]))
         return int(reply)
 
-    def first_open_ms(self, listing: Listing, timeframe: str) -> int | None:
-        """Return the open time of the first candle the venue has (its listing), ms; None: it has none."""
-        rows = self.klines(listing, timeframe, 0, None, limit=1)
+    def first_open_ms(self, listing: Listing, timeframe: str, from_ms: int = 0) -> int | None:
+        """Return when the first candle from a time on opens, ms: of the whole history, the listing; None: no candle."""
+        rows = self.klines(listing, timeframe, from_ms, None, limit=1)
         return int(rows.timestamp[0]) if len(rows.timestamp) else None
 
     def klines(

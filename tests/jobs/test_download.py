@@ -12,6 +12,7 @@ from huracan.market import SYNTHETIC_START_MS as START
 from huracan.market import CandleStore, MarketShape, martingale
 from huracan.terminal import run
 from jobs.download import program
+from tests.paper import serving as paper
 from tests.venue.loopback import LoopbackExchange
 
 BARS = 3_500
@@ -89,3 +90,18 @@ def test_ctrl_c_leaves_whole_files_and_a_second_run_completes_them(exchange, tmp
     _, err = again.communicate(timeout=120)
     assert again.returncode == 0, err
     assert CandleStore(tmp_path).read("ADA/USDT", "1m").fingerprint() == ADA.fingerprint()
+
+
+def test_the_paper_exchange_serves_the_candles_it_was_given(tmp_path):
+    """Over HTTP a download brings every closed bar of the market's time, and not the one that is still open."""
+    served = paper.exchange(lockstep=True)
+    with paper.serving_in_a_thread(served) as server:
+        process = job(server, "ADA/USDT", "--folder", tmp_path, "--json")
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    closed = paper.candles("ADA/USDT").between(0, paper.start_ms())
+    got = CandleStore(tmp_path).read("ADA/USDT", "1m")
+    assert json.loads(out)["symbols"][0]["bars"] == len(closed)
+    for name in ("timestamp", "open", "high", "low", "close", "volume", "trades", "taker_buy_volume"):
+        assert getattr(got, name).tolist() == getattr(closed, name).tolist(), name
+    assert got.quote_volume == pytest.approx(closed.quote_volume, abs=1e-8)  # the protocol tells eight decimals

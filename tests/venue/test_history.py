@@ -110,6 +110,23 @@ def test_a_start_before_the_listing_is_the_listing(exchange, tmp_path):
     assert all(int(params["startTime"]) in (0, LISTED) for params in exchange.klines_requests)
 
 
+def test_a_delisted_market_and_a_long_pause_cost_one_question_each(tmp_path):
+    """Hundreds of empty pages are not asked for, and what lies behind a pause arrives from either side."""
+    early, late = martingale(MarketShape("OLD/USDT", start_ms=START), 1_500, 3), START + 900_000 * MINUTE
+    rest = martingale(MarketShape("OLD/USDT", start_ms=late), 1_500, 4)
+    columns = {
+        name: np.concatenate([values, rest.rows().columns[name]]) for name, values in early.rows().columns.items()
+    }
+    both = type(early)("OLD/USDT", "1m", np.concatenate([early.timestamp, rest.timestamp]), **columns)
+    with LoopbackExchange([both], late + 900_000 * MINUTE) as venue:
+        run(venue, tmp_path / "forth", symbols=("OLD/USDT",))
+        assert held(tmp_path / "forth", "OLD/USDT").fingerprint() == both.fingerprint()
+        assert len(venue.klines_requests) < 12
+        run(venue, tmp_path / "back", late + 500 * MINUTE, None, ("OLD/USDT",))
+        run(venue, tmp_path / "back", None, None, ("OLD/USDT",))
+        assert held(tmp_path / "back", "OLD/USDT").fingerprint() == both.fingerprint()
+
+
 def test_faults_on_the_way_change_nothing(exchange, tmp_path):
     """With 429, 500, resets, cut, short, shuffled and garbage replies the result equals an undisturbed run."""
     exchange.faults.extend(
