@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from huracan.clock import Clock, MarketClock
@@ -26,6 +27,7 @@ from huracan.trading import ExitReason
 from huracan.venue.klines import KlineStream
 from huracan.venue.orders import Side
 from huracan.venue.user_stream import UserStream
+from huracan.venue.wire import plain_text
 
 __all__ = ["Trader"]
 
@@ -239,10 +241,10 @@ class Trader:
             code=code,
             detail=verdict.detail if isinstance(verdict, Denied) else "",
             intent=intent.intent_id,
-            quantity=str(verdict.intent.quantity) if verdict is not None and not isinstance(verdict, Denied) else None,
-            price=str(self._book.prices.get(intent.symbol)),
-            held=None if desk is None else str(desk.planner.position.grid.quantity(desk.planner.position.sellable)),
-            equity=str(self._book.equity),
+            quantity=None if verdict is None or isinstance(verdict, Denied) else _text(verdict.intent.quantity),
+            price=_text(self._book.prices.get(intent.symbol)),
+            held=None if desk is None else _text(desk.planner.position.grid.quantity(desk.planner.position.sellable)),
+            equity=_text(self._book.equity),
             policy=intent.policy,
         )
 
@@ -289,6 +291,10 @@ class Trader:
                     get_logger().warning("trader.waits", what="event", reason=str(error))
         finally:
             await self._users.close()
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else plain_text(value)
 
 
 async def _until(stop: asyncio.Event) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from huracan.execution.model import Lock, Order, Snapshot, StateChange
 from huracan.execution.store import Store
 from huracan.trader.views import AccountState, AccountViews, Holder
+from huracan.venue.wire import plain_text
 
 __all__ = ["Limit", "OpenOrder", "OpenPosition", "Status", "read_status"]
 
@@ -179,8 +180,4 @@ def _order(order: Order) -> OpenOrder:
 
 
 def _text(value: Decimal | None) -> Any:
-    """Return a figure with all its digits and no zeros at the end."""
-    if value is None:
-        return None
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return None if value is None else plain_text(value)

@@ -265,8 +265,10 @@ class BinanceVenue:
                 break
         was_paused = self.paused
         self.skew_ms, self._compared = min(samples)[1], True
-        if was_paused or self.paused:
-            get_logger().warning("venue.clock", skew_ms=self.skew_ms, paused=self.paused)
+        if self.paused:
+            get_logger().warning("venue.clock", skew_ms=self.skew_ms, paused=True)
+        elif was_paused:
+            get_logger().info("venue.clock", skew_ms=self.skew_ms, paused=False)
         return self.skew_ms
 
     def user_stream(self) -> UserStream:

@@ -35,6 +35,7 @@ __all__ = [
     "parse_order",
     "parse_trade",
     "parse_user_event",
+    "plain_text",
 ]
 
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError)
@@ -61,6 +62,11 @@ def decimal_text(value: Decimal) -> str:
     """Return a positive number as the venue reads it: every digit, no exponent, no zeros at the end."""
     if not value.is_finite() or value <= 0:
         raise ValueError(f"{value} is no positive number")
+    return plain_text(value)
+
+
+def plain_text(value: Decimal) -> str:
+    """Return a number with every digit, without exponent and without zeros at the end."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -37,6 +37,7 @@ from huracan.venue.wire import (
     parse_order,
     parse_trade,
     parse_user_event,
+    plain_text,
 )
 from tests.venue.replies import (
     BUY,
@@ -283,3 +284,9 @@ def test_events_tell_what_replies_tell():
     assert parse_user_event({"e": "balanceUpdate"}, NAMES) == ()
     with pytest.raises(MALFORMED):
         parse_user_event(EXECUTION, {})
+
+
+def test_plain_text_has_every_digit_and_no_exponent() -> None:
+    """What people read of figures that may be zero or negative."""
+    told = {"0E-7": "0", "100.5000": "100.5", "-3.10": "-3.1", "1E+3": "1000", "0.00000001": "0.00000001"}
+    assert {text: plain_text(Decimal(text)) for text in told} == told
