@@ -126,7 +126,8 @@ class Engine:
         if snapshot.state is not None:
             await self.tasks.owned(self._obey(snapshot.state))
         await self.tasks.all(desk.settle for desk in self.desks.values())
-        self.tasks.loop(self._watch.run())
+        for watching in self._watch.loops():
+            self.tasks.loop(watching)
         get_logger().info("engine.started", account=self._store.account, state=self.state, markets=len(self.desks))
 
     def _new_desk(self, symbol: str, position: Position, works: Works) -> Desk:

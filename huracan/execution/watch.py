@@ -1,7 +1,8 @@
 """The watch: what the engine looks after between closes; orders, trades, strangers, balances, and the trading state."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from huracan.clock import Clock
 from huracan.errors import DatabaseError, VenueError
@@ -46,16 +47,26 @@ class Watch:
         self._clock, self._settings, self._obey, self._reduce = clock, settings, obey, reduce
         self._strikes: dict[str, int] = {}
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        loop = asyncio.get_running_loop()
-        turns = (
-            (self._settings.watch_s, self.flush),
-            (self._settings.watch_s, self._follow_state),
-            (self._settings.orders_s, self._ask_orders),
-            (self._settings.trades_s, self._ask_trades),
-            (self._settings.balances_s, self.compare_balances),
+    def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Return what watches until it is cancelled.
+
+        The trading state has a loop of its own: a venue that asks to wait for minutes must not delay a halt, nor a
+        halt the journal.
+        """
+        settings = self._settings
+        asked = (
+            (settings.orders_s, self._ask_orders),
+            (settings.trades_s, self._ask_trades),
+            (settings.balances_s, self.compare_balances),
         )
+        return (
+            self._repeat(((settings.watch_s, self._follow_state),)),
+            self._repeat(((settings.watch_s, self.flush),)),
+            self._repeat(asked),
+        )
+
+    async def _repeat(self, turns: Sequence[tuple[float, Callable[[], Awaitable[None]]]]) -> None:
+        loop = asyncio.get_running_loop()
         last = [loop.time()] * len(turns)
         while True:
             await asyncio.sleep(self._settings.watch_s)
@@ -65,7 +76,7 @@ class Watch:
                     try:
                         await turn()
                     except (VenueError, DatabaseError, TimeoutError) as error:
-                        get_logger().warning("watch.waits", turn=turn.__name__, reason=str(error))
+                        get_logger().warning("watch.waits", turn=getattr(turn, "__name__", ""), reason=str(error))
 
     async def flush(self) -> None:
         """Book what waits for the store, and go on where it held everything up."""

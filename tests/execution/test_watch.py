@@ -4,6 +4,7 @@ import asyncio
 
 from huracan.execution.model import StateChange
 from huracan.execution.ports import EngineSettings
+from huracan.paper import FaultKind, ScriptedFault
 from huracan.risk.live import HaltPolicy, TradingState
 from tests.execution.scenes import NORMAL, check, opened, quiet, scene
 from tests.execution.test_faults import entered, held, protected
@@ -44,5 +45,21 @@ def test_a_halt_written_by_an_operator_is_carried_out() -> None:
         await asyncio.sleep(3.0)
         assert engine.state is TradingState.ACTIVE
         await check(world, engine)
+
+    virtually(steps)
+
+
+def test_a_halt_does_not_wait_for_a_venue_that_wants_silence() -> None:
+    """Two minutes of a ban hold up the questions after orders, not the operator's word."""
+
+    async def steps() -> None:
+        world = scene(entry="maker", maker_life_bars=50, engine_settings=EngineSettings(halt_policy=HaltPolicy.CANCEL))
+        engine = await opened(world)
+        await engine.on_intents([world.intent(NORMAL)])
+        world.exchange.script(ScriptedFault(FaultKind.BANNED, "GET /api/v3/order"))
+        await asyncio.sleep(80.0)  # what is left is short enough to be waited for
+        assert await world.store().change_state(StateChange(1, TradingState.HALTED, "anna", "enough", 1))
+        await asyncio.sleep(3.0)
+        assert engine.state is TradingState.HALTED
 
     virtually(steps)
