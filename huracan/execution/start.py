@@ -170,9 +170,9 @@ class Starter:
         fills = desk.works.fills_of(trades)
         unseen = {fill.key for fill in await self._store.unseen(fills)}
         desk.works.seen.update({fill.trade_id: fill for fill in fills if fill.key not in unseen})
-        for work in desk.alive:
-            if not await desk.inquire(work.key):
-                await self._resolver.resolve(desk, work.key)
+        unknown = [work.key for work in desk.alive if not await desk.inquire(work.key)]
+        # together: a trade that nobody owns yet keeps one from being absent, and may belong to another
+        await asyncio.gather(*(self._resolver.resolve(desk, key) for key in unknown))
         await desk.poll()
         foreign = strangers(desk, await self._venue.open_orders(desk.symbol))
         if foreign:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from huracan.errors import RefusedError
+from huracan.execution.failpoints import Failpoint
 from huracan.execution.model import AlarmCode, SlotRow
 from huracan.execution.positions import Position
-from tests.execution.scenes import EXIT, NORMAL, check, opened, orders, posts, quiet, scene
+from huracan.paper import FaultKind, ScriptedFault
+from tests.execution.scenes import EXIT, NORMAL, bury, check, opened, orders, posts, quiet, scene
 from tests.execution.test_faults import entered, held, protected
-from tests.execution.world import virtually
+from tests.execution.world import Killed, dying_at, virtually
 
 DROP = (9_900, 9_900, 9_800, 9_850, 1_000_000)
 
@@ -97,6 +99,35 @@ def test_a_restart_between_any_two_bars_trades_as_if_nothing_had_happened() -> N
         return found, rows.net.tolist(), sent, protected(engine, world)
 
     assert virtually(lambda: run(False)) == virtually(lambda: run(True))
+
+
+def test_two_children_of_unknown_fate_do_not_wait_for_each_other() -> None:
+    """Until the filled sale is asked for its trade is nobody's, and keeps the entry from being proven absent."""
+
+    async def steps() -> None:
+        part = (10_000, 10_000, 9_990, 10_000, 33_333)
+        world = scene([*quiet(1), part, *quiet(10)], entry="maker", maker_life_bars=1, maker_tries=4)
+        engine = await opened(world, failpoints=dying_at(Failpoint.AFTER_ACCEPT, 3))
+        await engine.on_intents([world.intent(NORMAL)])
+        world.exchange.script(ScriptedFault(FaultKind.REQUEST_LOST, "POST /api/v3/order"))
+        await world.play(engine)
+        await engine.on_close({world.symbol: world.close()})
+        await engine.on_intents([])
+        assert 0 < held(engine, world) < 9_990
+        with pytest.raises(Killed):
+            await world.turn(engine, EXIT)
+        await bury(engine)
+        unknown = [order for order in await orders(world) if not order.complete and order.draft.side == "BUY"]
+        assert [order.status for order in unknown] == ["UNKNOWN"]
+        engine = world.engine(holder="two")
+        await engine.start()
+        await engine.quiesce()
+        assert held(engine, world) == 0
+        assert {order.status for order in await orders(world) if order.cid == unknown[0].cid} == {"REJECTED"}
+        await check(world, engine)
+        await engine.stop()
+
+    virtually(steps)
 
 
 def test_the_first_start_opens_the_books_with_what_is_there() -> None:

@@ -32,7 +32,7 @@ class Network:
         sent: commands that left, oldest first.
         count: requests that left.
         open_posts: POSTs on their way.
-        silence: per process name, until when it was told to be silent (429, 418).
+        silence: per process name, when it was told to be silent (429, 418), and until when.
     """
 
     def __init__(self, world: "World") -> None:
@@ -40,7 +40,7 @@ class Network:
         self.sent: list[Sent] = []
         self.count = 0
         self.open_posts = 0
-        self.silence: dict[str, int] = {}
+        self.silence: dict[str, tuple[int, int]] = {}
 
     async def carry(
         self, process: Process, method: str, url: str, headers: Mapping[str, str], body: str | None
@@ -72,7 +72,11 @@ class Network:
             raise ConnectionResetError
         if reply.status in (418, 429) and reply.headers.get("Retry-After"):
             until_ms = world.now_ms + 1_000 * int(reply.headers["Retry-After"])
-            self.silence[process.name] = max(until_ms, self.silence.get(process.name, 0))
+            told_ms, before_ms = self.silence.get(process.name, (world.now_ms, 0))
+            self.silence[process.name] = (
+                told_ms if world.now_ms < before_ms else world.now_ms,
+                max(until_ms, before_ms),
+            )
         return WireReply(reply.status, reply.headers, reply.body)
 
     def _note(self, process: Process, request: Request) -> None:
@@ -80,7 +84,8 @@ class Network:
         world = self._world
         self.count += 1
         world.trace(f"> {world.now_ms} {process.name} {request.method} {request.path}?{request.query}&{request.body}")
-        if world.now_ms < self.silence.get(process.name, 0):
+        told_ms, until_ms = self.silence.get(process.name, (0, 0))
+        if told_ms < world.now_ms < until_ms:  # what leaves in the same instant was on its way already
             world.violate("F11", f"{request.method} {request.path} left {process.name}, which was told to be silent")
         if request.method == "GET":
             return

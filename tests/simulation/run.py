@@ -24,6 +24,8 @@ __all__ = ["Found", "run_seed"]
 LIVENESS_S = 1_800.0
 """Within this much virtual time after the last fault everything must have converged."""
 _ROUND_S = 15.0
+_START_S = 120.0
+"""Within this much virtual time a start must be ready at the slowest venue that a plan draws."""
 _RESTARTS_MAX = 12
 
 
@@ -239,7 +241,11 @@ async def _final(world: World, trader: Trader) -> None:
         trader.call(trader.stop())
         await asyncio.sleep(20.0)
         trader = world.boot()
-        await asyncio.sleep(30.0)
+        for _ in range(round(_START_S / _ROUND_S)):
+            await asyncio.sleep(_ROUND_S)
+            if trader.ready or not trader.alive:
+                break
+        await asyncio.sleep(_ROUND_S)
         if not (trader.ready and trader.alive):
             world.violate("I11", f"a start without any fault failed: {trader.refused}")
             return

@@ -217,7 +217,9 @@ def skew(world: World) -> None:
 
 
 def external(world: World) -> None:
-    """Somebody else orders on the account."""
+    """Somebody else orders on the account; before the first start it would be history, which no ledger has."""
+    if not any(trader.ready for trader in world.traders):
+        return
     rng, market = world.rng, world.rng.choice(world.plan.markets)
     world.disturbed += 1
     shape: dict[str, Any] = {
