@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import ccxt
@@ -12,8 +12,8 @@ from huracan.errors import DataError, InvariantError, VenueError
 from huracan.logs import get_logger
 from huracan.venue import weights
 from huracan.venue.budget import AsyncGate, WeightBudget
-from huracan.venue.classify import LIMIT_STATUSES, classify_error
-from huracan.venue.client import RECV_WINDOW_MS, AsyncBinance, client_config, facts_of, header
+from huracan.venue.classify import classify_error
+from huracan.venue.client import RECV_WINDOW_MS, AsyncBinance, client_config, facts_of
 from huracan.venue.credentials import Credentials
 from huracan.venue.markets import parse_markets, parse_symbols, weight_limit
 from huracan.venue.orders import (
@@ -59,7 +59,6 @@ _BACKOFF_FIRST_S = 0.25
 _BACKOFF_MAX_S = 4.0
 _READ_PATIENCE_MS = 65_000
 _COMMAND_PATIENCE_MS = 2_000
-_RETRY_AFTER_DEFAULT_S = 60.0
 _CLOCK_SAMPLES = 3
 _QUICK_MS = 100
 _TIMESTAMP_CODE = -1021
@@ -106,7 +105,7 @@ class BinanceVenue:
         self._client = client or AsyncBinance(
             client_config(base_url, credentials, timeout_ms, recv_window_ms=recv_window_ms)
         )
-        self._client.on_reply = self._note_reply
+        self._client.on_reply = self._gate.note_reply
         self._client.now_ms = self._venue_now_ms
         self._close_wait_s = timeout_ms / 1_000 + _COMMAND_PATIENCE_MS / 1_000 + 1.0
         self._symbol_of: dict[str, str] = {}
@@ -405,17 +404,6 @@ class BinanceVenue:
     def _call(self, endpoint: Endpoint) -> Callable[[dict[str, str]], Awaitable[Any]]:
         found: Callable[[dict[str, str]], Awaitable[Any]] = getattr(self._client, endpoint.method)
         return found
-
-    def _note_reply(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take over the used weight of every reply, and stop everything when the venue says so."""
-        now_ms = self._clock.now_ms()
-        used = header(headers, "X-MBX-USED-WEIGHT-1M") or ""
-        if used.isdecimal():
-            self._budget.observe(int(used), now_ms)
-        if status in LIMIT_STATUSES:
-            text = header(headers, "Retry-After") or ""
-            wait_s = float(text) if text.isdecimal() else _RETRY_AFTER_DEFAULT_S
-            self._budget.block(int(wait_s * 1_000) + 1, now_ms)  # our clock tells whole ms, rounded down
 
     def _venue_now_ms(self) -> int:
         return self._clock.now_ms() - self.skew_ms

@@ -2,14 +2,18 @@
 
 import asyncio
 import threading
+from collections.abc import Mapping
 
 from huracan.clock import Clock
 from huracan.errors import InvariantError
+from huracan.venue.classify import LIMIT_STATUSES
+from huracan.venue.client import header
 
 __all__ = ["AsyncGate", "WeightBudget"]
 
 _WINDOW_MS = 60_000
 _ROUNDS_MAX = 10_000
+_RETRY_AFTER_DEFAULT_S = 60.0
 
 
 class WeightBudget:
@@ -92,6 +96,17 @@ class AsyncGate:
         self._urgent = 0
         self._no_urgent = asyncio.Event()
         self._no_urgent.set()
+
+    def note_reply(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take over the used weight of a reply, and let nobody send when the venue wants silence."""
+        now_ms = self._clock.now_ms()
+        used = header(headers, "X-MBX-USED-WEIGHT-1M") or ""
+        if used.isdecimal():
+            self._budget.observe(int(used), now_ms)
+        if status in LIMIT_STATUSES:
+            text = header(headers, "Retry-After") or ""
+            wait_s = float(text) if text.isdecimal() else _RETRY_AFTER_DEFAULT_S
+            self._budget.block(int(wait_s * 1_000) + 1, now_ms)  # our clock tells whole ms, rounded down
 
     async def enter(self, weight: int, patience_ms: int, urgent: bool = False) -> int:
         """Wait for the budget, spend `weight` and return 0; or return the ms still to wait, having spent nothing.

@@ -70,6 +70,7 @@ class KlineReader:
     def __init__(self, base_url: str | None, clock: Clock, budget: WeightBudget, timeout_ms: int = 5_000) -> None:
         self._client = AsyncBinance(client_config(base_url, timeout_ms=timeout_ms))
         self._gate = AsyncGate(budget, clock)
+        self._client.on_reply = self._gate.note_reply
 
     async def klines(
         self, symbol: str, timeframe: str, start_ms: int | None = None, limit: int = KLINES_PAGE
