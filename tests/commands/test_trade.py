@@ -2,10 +2,12 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -17,6 +19,7 @@ from huracan.trader.access import user_name
 from tests.trader.processes import ENTER, ROUND_TRIPS, START, WAIT_S, World, until, write_candles
 
 pytestmark = pytest.mark.postgres
+CHECKOUT = Path(__file__).parents[2]
 ACCOUNTS = ("market", "ctrl", "asked", "locked", "second")
 
 
@@ -196,3 +199,20 @@ def test_live_trading_wants_the_accounts_name(
     said = capsys.readouterr().err
     assert f"as operating system user {user_name()}" in said
     assert "nothing was sent" in said.splitlines()[-1]
+
+
+def test_every_command_of_its_page_runs_as_written(world: World, tmp_path: Path) -> None:
+    """The day on paper of docs/trading.md, in one shell: it trades, is halted with proof, and stopped."""
+    page = (CHECKOUT / "docs" / "trading.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.M | re.S)
+    assert len(blocks) == 1
+    told = world.environment | {"HURACAN_HOME": str(tmp_path / "home"), "HURACAN__EXECUTION__ACCOUNT": "main"}
+    done = subprocess.run(
+        ["bash", "-c", "set -e\n" + blocks[0]], cwd=tmp_path, env=told, capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert "halted main: zero open orders in BTC/USDT, REV1/USDT" in done.stdout
+    assert "main: HALTED -> ACTIVE" in done.stdout
+    log = (tmp_path / "build" / "trading" / "trader.log").read_text(encoding="utf-8")
+    assert log.count("trade.decision") >= 3
+    assert log.splitlines()[-1] == "stopped trading: entries taken back, brackets left at the venue"
