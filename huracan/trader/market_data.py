@@ -52,7 +52,7 @@ class MarketData:
         settings: whole configuration.
         kernel: rules of the timeframe.
         instruments: by symbol.
-        history: closed candles of each market, all up to the same close.
+        history: closed candles of each market, all up to the same close; what cannot be counts as missing.
 
     Raises:
         DataError: a market cannot be traded by the rules, or its history is unfit.
@@ -69,7 +69,12 @@ class MarketData:
         history: Mapping[str, Sequence[Kline]],
     ) -> None:
         self._kernel, self._instruments = kernel, dict(sorted(instruments.items()))
-        self._rows = {symbol: list(history[symbol]) for symbol in self._instruments}
+        self._rows = {
+            symbol: [row for row in history[symbol] if self._is_sound(symbol, row)] for symbol in self._instruments
+        }
+        empty = [symbol for symbol, rows in self._rows.items() if not rows]
+        if empty:
+            raise DataError(f"no sound candle of {', '.join(empty)}; look at what the venue shows of it")
         candles = {symbol: self._candles(symbol) for symbol in self._instruments}
         leader = find_leader(candles, settings.data.leader_symbol)
         context = context_for(candles, settings.features, kernel.decision_interval_bars, leader)
@@ -124,7 +129,8 @@ class MarketData:
     def _is_sound(self, symbol: str, row: Kline) -> bool:
         """Return whether a candle can be; what the venue prints wrong counts as missing."""
         prices = (row.open, row.high, row.low, row.close)
-        if 0 < row.low == min(prices) and row.high == max(prices) and row.volume >= 0:
+        amounts = (row.volume, row.quote_volume, row.trades, row.taker_buy_volume)
+        if 0 < row.low == min(prices) and row.high == max(prices) and min(amounts) >= 0:
             return True
         get_logger().warning("feed.impossible", symbol=symbol, candle=str(row))
         return False
