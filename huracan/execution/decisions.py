@@ -70,6 +70,9 @@ class Decisions:
             return _unknown("no closed bar")
         if action not in ENTRIES:
             return None
+        late_ms = desk.planner.close.bar.number * desk.planner.position.base_ms - intent.candle_ms
+        if late_ms != 0:
+            return Denied(DenialCode.STALE_DATA, late_ms, 0.0, "not decided at the last close")
         if self.closing or not desk.booked or self._journal.blocked or not desk.planner.settled:
             return _unknown("fills of the bar are not booked")
         preview = desk.planner.preview(action) if desk.planner.may_enter else None

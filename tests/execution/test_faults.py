@@ -262,7 +262,6 @@ class FlakyStore(MemoryStore):
 
     away = False
     after = False
-    writes: tuple[str, ...] = ("begin_order", "mark_sent", "record")
 
     async def _flaky(self, name: str, *arguments: Any) -> Any:
         if self.away and not self.after:
@@ -283,6 +282,10 @@ class FlakyStore(MemoryStore):
     async def record(self, *arguments: Any) -> Any:
         """See `Store`."""
         return await self._flaky("record", *arguments)
+
+    async def change_state(self, *arguments: Any) -> Any:
+        """See `Store`."""
+        return await self._flaky("change_state", *arguments)
 
 
 def test_f14_database_away_before_anything_is_written() -> None:

@@ -10,7 +10,7 @@ from huracan.execution.model import Status
 from huracan.execution.submit import drafts_of
 from huracan.risk.live import HaltPolicy, TradingState
 from huracan.venue.orders import OcoRequest, OrderKind, Side
-from tests.execution.scenes import NORMAL, check, opened, orders, posts, scene
+from tests.execution.scenes import EXIT, NORMAL, check, opened, orders, posts, scene
 from tests.execution.world import World, virtually
 
 
@@ -42,6 +42,32 @@ def test_a_halt_in_the_middle_stops_the_order(place: Failpoint) -> None:
         assert order.status is (Status.NEVER_SENT if place is Failpoint.AFTER_T1 else Status.REJECTED)
         await check(world, engine)
         assert not (await world.store().load()).reservations
+
+    virtually(steps)
+
+
+def test_a_reduction_in_the_middle_stops_a_buy() -> None:
+    """Trading is reduced while a buy is being written down: the buy does not leave, and a sell does."""
+
+    async def steps() -> None:
+        world = scene()
+        reduced = []
+
+        def reduce(here: Failpoint) -> None:
+            if reduced and here is Failpoint.AFTER_T2:
+                engine.state = TradingState.REDUCING
+
+        engine = await opened(world, failpoints=reduce)
+        await engine.on_intents([world.intent(NORMAL)])
+        count = len(posts(world))
+        reduced.append(True)
+        await world.turn(engine, EXIT)
+        assert len(posts(world)) == count + 1, "the sell has left"
+        engine.state = TradingState.ACTIVE
+        await world.turn(engine, NORMAL)
+        assert len(posts(world)) == count + 1, "the buy has not"
+        assert (await orders(world))[-1].status is Status.REJECTED
+        await check(world, engine)
 
     virtually(steps)
 
