@@ -20,7 +20,6 @@ from huracan.venue.orders import MarketFilters
 __all__ = ["AccountBook", "Feed", "Ledgered"]
 
 _DAY_MS = 86_400_000
-_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class AccountBook:
             state=None,
             equity=self.equity,
             equity_peak=None if kept is None else kept.peak,
-            day_pnl=None if kept is None else Decimal(str(kept.day.judged_pnl(self._limits))),
+            day_pnl=None if kept is None else _figure(kept.day.judged_pnl(self._limits)),
             cash=self.cash,
             coins={symbol: self._coin(symbol, desk) for symbol, desk in self._desks.items()},
             locks=None,
@@ -196,3 +195,8 @@ class AccountBook:
             stop=int(position.slot.stop) * instrument.tick if position.held and int(position.slot.stop) > 0 else None,
             booked=desk.booked and desk.planner.settled,
         )
+
+
+def _figure(value: float) -> Decimal:
+    """Return a difference of floats as a figure that risk can know: digits behind the eighteenth are noise."""
+    return Decimal(f"{value:.18f}")

@@ -130,7 +130,7 @@ class MarketData:
         """Return whether a candle can be; what the venue prints wrong counts as missing."""
         prices = (row.open, row.high, row.low, row.close)
         amounts = (row.volume, row.quote_volume, row.trades, row.taker_buy_volume)
-        if 0 < row.low == min(prices) and row.high == max(prices) and min(amounts) >= 0:
+        if 0 < row.low == min(prices) and row.high == max(prices) and all(amount >= 0 for amount in amounts):
             return True
         get_logger().warning("feed.impossible", symbol=symbol, candle=str(row))
         return False
