@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from huracan.clock import Clock
-from huracan.errors import DatabaseError, VenueError
+from huracan.errors import DatabaseError, InvariantError, VenueError
 from huracan.execution.model import Held, Lease
 from huracan.execution.store import Store
 from huracan.logs import get_logger
@@ -32,7 +32,8 @@ class Halted:
     """What a halt has come to.
 
     Attributes:
-        proven: the venue showed no open order or list of the account's markets.
+        proven: the venue showed no open order or list of the account's markets; without a database those that were
+            named, and never when the database went away before it told the others.
         stored: the database holds the state; otherwise a trader that runs or starts knows nothing of it.
         holder: who trades the account; None: nobody.
         canceled: orders and lists cancelled from here.
@@ -73,7 +74,7 @@ async def halt_account(
     switch = _Switch(store, venue, set(symbols))
     await switch.write(author, reason, clock.now_ms(), limit_s)
     try:
-        proven = await switch.clear(limit_s)
+        proven = await switch.clear(limit_s) and not switch.blind
     finally:
         await switch.release()
     return Halted(
@@ -90,6 +91,7 @@ async def halt_account(
 class _Switch:
     def __init__(self, store: Store | None, venue: TradingVenue, symbols: set[str]) -> None:
         self.symbols, self.stored, self.canceled = symbols, False, 0
+        self.blind = False  # the halt is stored, and which markets the account has is not known
         self.holder: str | None = None
         self.resting: set[str] = set()
         self.problem = "the database is away"
@@ -112,8 +114,8 @@ class _Switch:
             snapshot = await self._store.load()
             self.symbols |= {*snapshot.slots, *snapshot.cursors, *snapshot.positions}
             self.symbols |= {order.draft.symbol for order in snapshot.orders.values()}
-        except DatabaseError as error:
-            self.problem = str(error)
+        except (DatabaseError, InvariantError) as error:  # orders are cancelled all the same
+            self.problem, self.blind = str(error), self.stored
             get_logger().error("halt.database", reason=str(error))
 
     async def clear(self, limit_s: float) -> bool:

@@ -1,18 +1,22 @@
 """The kill switch in virtual time: proof or no proof, with a trader, without one, without a database."""
 
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from huracan.execution.memory_store import MemoryStore
+from huracan.execution.model import StateChange
 from huracan.paper import Faults
 from huracan.risk.live import TradingState
 from huracan.trader.kill_switch import OBEYED_S, Halted, halt_account
 from huracan.venue.orders import OrderKind, OrderRequest, Side
 from tests.execution.scenes import NORMAL, bury, opened, scene
-from tests.execution.test_faults import FlakyStore
 from tests.execution.world import ACCOUNT, World, virtually
+from tests.trader.away import DistantStore
 
 
-async def halted(world: World, store: MemoryStore | None, limit_s: float = 30.0) -> Halted:
+async def halted(world: World, store: Any, limit_s: float = 30.0) -> Halted:
     """Pull the switch."""
     venue = world.venue()
     await venue.instruments([world.symbol])
@@ -84,11 +88,53 @@ def test_without_a_database_it_cancels_and_admits_what_it_cannot_know() -> None:
         found = await halted(world, None)
         assert (found.proven, found.stored, found.canceled) == (True, False, 1)
         assert found.problem
-        store = FlakyStore(world.database, ACCOUNT)
+        store = DistantStore(world.store())
         store.away = True
         await rest(world, "another")
         found = await halted(world, store)
         assert (found.proven, found.stored, found.canceled) == (True, False, 1)
+        assert found.problem
+        assert await world.store().state() is None
+
+    virtually(steps)
+
+
+@pytest.mark.parametrize("method", ["acquire", "load"])
+def test_a_database_that_goes_away_after_the_halt_was_stored_leaves_it_unproven(method: str) -> None:
+    """What is known is cleared, and nobody is told that all is: markets that only the database knows were not seen."""
+
+    async def steps() -> None:
+        world = scene(entry="maker", maker_life_bars=50)
+        engine = await opened(world)
+        await engine.on_intents([world.intent(NORMAL)])
+        await bury(engine)
+        world.database.tables(ACCOUNT).lease = None
+        await rest(world, "foreign")
+        store = DistantStore(world.store())
+        store.away = (method,)
+        found = await halted(world, store)
+        assert (found.proven, found.stored, found.canceled, found.open) == (False, True, 2, ())
+        assert found.problem
+        assert world.database.tables(ACCOUNT).lease is None
+        assert (await halted(world, world.store())).proven
+
+    virtually(steps)
+
+
+def test_a_state_that_others_keep_writing_does_not_keep_orders_alive() -> None:
+    """Ten times somebody else was faster: the halt is not stored, and everything is cancelled."""
+
+    class Busy(MemoryStore):
+        async def change_state(self, change: StateChange) -> bool:
+            return False
+
+    async def steps() -> None:
+        world = scene()
+        await rest(world, "foreign")
+        found = await halted(world, Busy(world.database, ACCOUNT))
+        assert (found.proven, found.stored, found.canceled) == (True, False, 1)
+        assert found.problem
+        assert not await world.venue().open_orders(world.symbol)
 
     virtually(steps)
 
