@@ -1,12 +1,18 @@
 """The journal: what has happened is booked in the store, or kept in memory and on disk until the store is back.
 
 While something waits, `blocked` is true and nothing new is sent: an order must never be written down after it was sent.
+
+A process that lost its lease may still write here, after its successor has started, on this machine or another one. So
+each line states which slots it follows upon. A later start leaves out what follows upon other slots than the store has:
+its fills are asked for again at the venue, and nothing else in it is the venue's word.
 """
 
 import base64
+import hashlib
 import io
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -49,6 +55,7 @@ class Journal:
     def __init__(self, store: Store, keeper: LeaseKeeper, path: Path) -> None:
         self._store, self._keeper, self._path = store, keeper, path
         self._waiting: list[Record] = []
+        self._slots: dict[str, str] = {}  # digest of each slot, as the store will have it when nothing waits
         self._doubtful: list[tuple[str, str, int]] = []
 
     @property
@@ -66,11 +73,17 @@ class Journal:
             self._keep(record)
             return None
         try:
-            return await self._store.record(self._keeper.lease, record)
+            booked = await self._store.record(self._keeper.lease, record)
         except DatabaseError as error:
             get_logger().error("journal.blocked", reason=str(error))
             self._keep(record)
             return None
+        self._slots |= _digests(record.slots)
+        return booked
+
+    def follow(self, slots: Iterable[SlotRow]) -> None:
+        """Note which slots the store has."""
+        self._slots = _digests(slots)
 
     async def unseen(self, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
         """Return those that are neither booked nor waiting to be.
@@ -115,10 +128,17 @@ class Journal:
         """
         if not self._path.exists():
             return 0
+        slots = _digests((await self._store.load()).slots.values())
         lines = self._path.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):
             try:
-                self._waiting.append(decode_record(line))
+                record, before = decode_record(line), json.loads(line)["before"]
+                after = _digests(record.slots)
+                if any(slots.get(symbol, "") not in (before[symbol], after[symbol]) for symbol in after):
+                    get_logger().warning("journal.stale", path=str(self._path), line=number + 1, symbols=list(after))
+                    continue
+                self._waiting.append(record)
+                slots |= after
             except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines) - 1:  # torn by the crash; its facts are asked for again at the venue
                     get_logger().warning("journal.torn", path=str(self._path), line=number + 1)
@@ -137,15 +157,18 @@ class Journal:
         await self._store.record(self._keeper.lease, Record(facts=(OrderFact(cid, trigger, at_ms, reason=reason),)))
 
     def _keep(self, record: Record) -> None:
+        after = _digests(record.slots)
+        line = encode_record(record, {symbol: self._slots.get(symbol, "") for symbol in after})
         self._waiting.append(record)
+        self._slots |= after
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(encode_record(record) + "\n")
+            file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
 
 
-def encode_record(record: Record) -> str:
-    """Return a record as one line of JSON."""
+def encode_record(record: Record, before: Mapping[str, str] | None = None) -> str:
+    """Return a record as one line of JSON; `before` are digests of the slots that its own follow upon, by symbol."""
     rows = None
     if record.trades is not None:
         buffer = io.BytesIO()
@@ -159,6 +182,7 @@ def encode_record(record: Record) -> str:
             "transfers": [_plain(transfer) for transfer in record.transfers],
             "cursors": dict(record.cursors),
             "slots": [[row.symbol, row.bar_no, base64.b64encode(row.data).decode()] for row in record.slots],
+            "before": dict(before or {}),
             "trades": rows,
             "alarms": [_plain(alarm) for alarm in record.alarms],
             "locks": [_plain(lock) for lock in record.locks],
@@ -201,6 +225,10 @@ def decode_record(line: str) -> Record:
         alarms=tuple(Alarm(**{**row, "code": AlarmCode(row["code"])}) for row in data["alarms"]),
         locks=tuple(Lock(**row) for row in data["locks"]),
     )
+
+
+def _digests(slots: Iterable[SlotRow]) -> dict[str, str]:
+    return {row.symbol: hashlib.sha256(row.data).hexdigest() for row in slots}
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class Starter:
         await self._venue.sync_clock()
         await self._check_filters(markets)
         snapshot = await self._store.load()
+        self._journal.follow(snapshot.slots.values())
         self._check_markets(snapshot, markets)
         for symbol, market in markets.items():
             await self._open(symbol, market, snapshot, new_desk)

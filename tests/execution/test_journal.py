@@ -106,3 +106,37 @@ def test_what_waits_is_booked_in_order_and_once(tmp_path: Path) -> None:
         await asyncio.sleep(0)
 
     virtually(steps)
+
+
+def test_what_a_fenced_process_wrote_does_not_undo_its_successor(tmp_path: Path) -> None:
+    """Its lines follow upon a slot that is long gone; those of the successor, before and after, are booked."""
+
+    async def steps() -> None:
+        clock = LoopClock()
+        store = AwayStore(MemoryDatabase(clock), ACCOUNT)
+        keeper = LeaseKeeper(store, "one", 1_000.0)
+        await keeper.acquire(0.0)
+        path = tmp_path / "journal"
+
+        def slot(data: bytes) -> Record:
+            return Record(slots=(SlotRow("AAA/USDT", 7, data),))
+
+        async def opened() -> Journal:
+            journal = Journal(store, keeper, path)
+            journal.follow((await store.load()).slots.values())
+            return journal
+
+        old = await opened()
+        assert await old.book(slot(b"first")) is not None
+        new = await opened()
+        assert await new.book(slot(b"second")) is not None
+        store.away = True
+        await new.book(slot(b"third"))
+        await old.book(slot(b"late"))
+        await new.book(slot(b"fourth"))
+        store.away = False
+        assert await (await opened()).recover() == 2
+        assert (await store.load()).slots["AAA/USDT"].data == b"fourth"
+        assert not path.exists()
+
+    virtually(steps)
