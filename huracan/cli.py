@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
     "resume": ("huracan.commands.halt", "resume", "Trade again after a halt."),
     "shadow": ("jobs.shadow", "program", "Shadow-trade a run's policies on data they have not seen."),
-    "trade": ("huracan.commands.trade", "trade", "The process that trades: start, stop, status, lock, unlock."),
+    "trade": ("huracan.commands.trade", "trade", "Trading: start, stop, status, lock, unlock, replay."),
     "train": ("jobs.train", "program", "Search, train every fold and seed, export artefacts."),
     "verify": ("huracan.commands.verify", "verify", "Check that everything huracan needs is there and works."),
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from huracan.commands.replay import replay
 from huracan.terminal import Terminal, command
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _STOP_PAUSE_S = 0.1
 @click.group()
 def trade() -> None:
     """Trade an account by a script of decisions, at a paper exchange or for real."""
+
+
+trade.add_command(replay)
 
 
 @command(trade, "start")

@@ -29,7 +29,7 @@ from huracan.report.model import (
 )
 from huracan.shadow.bootstrap import Interval
 from huracan.shadow.summary import ChanceSummary, CoinSummary, FoldSummary, PolicySummary, ShadowReport, TradeSample
-from huracan.trading import Tape
+from huracan.trading import RULES_SEARCHED, Tape
 
 __all__ = ["RunFacts", "build_report"]
 
@@ -131,7 +131,8 @@ def build_report(
             for trial in campaign.trials
         ),
         chosen={
-            name: value for name, value in campaign.ppo.model_dump(mode="json").items() if isinstance(value, NUMBERS)
+            **{name: getattr(campaign.trading, name) for name in RULES_SEARCHED},
+            **{k: value for k, value in campaign.ppo.model_dump(mode="json").items() if isinstance(value, NUMBERS)},
         },
         excerpts=_excerpts(shadow.sample, dataset),
         quality=_quality(dataset),

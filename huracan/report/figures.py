@@ -1,43 +1,30 @@
 """The report's pictures: each function takes plain numbers and returns one inline SVG."""
 
-import io
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from huracan.report.model import Band, Candle, CostSplit, Curve, TradeMark
+from huracan.report.style import (
+    ACCENT,
+    BAD,
+    COST,
+    GOOD,
+    GRID,
+    INK,
+    MUTED,
+    STYLE,
+    cycle,
+    dates,
+    draw_candles,
+    legend_right,
+    to_svg,
+)
 
 __all__ = ["costs_figure", "equity_figure", "exits_figure", "learning_figure", "trades_figure"]
-
-INK, MUTED, GRID = "#1c2430", "#6b7686", "#e3e7ec"
-ACCENT, GOOD, BAD = "#1f5fbf", "#1a8f5a", "#c23b3b"
-OTHERS = ("#8a6bb8", "#d08a2e", "#3b9aa3", "#a05a7a", "#7a8a3a", "#5c6b7a")
-
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "huracan",
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": MUTED,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 11,
-    "axes.titlecolor": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-}
 
 
 def equity_figure(policy: Band, baselines: Mapping[str, Sequence[float]], folds: Sequence[tuple[int, str]]) -> str:
@@ -48,53 +35,46 @@ def equity_figure(policy: Band, baselines: Mapping[str, Sequence[float]], folds:
         baselines: cumulative net PnL by name, one value per day of `policy`.
         folds: (first day ms, label) of each test window.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.2, 3.6))
         axes = figure.add_subplot()
-        days = _dates(policy.time_ms)
+        days = dates(policy.time_ms)
         axes.fill_between(days, policy.low, policy.high, color=ACCENT, alpha=0.14, linewidth=0, label="interval")
-        for (name, values), color in zip(baselines.items(), _cycle(len(baselines)), strict=True):
+        for (name, values), color in zip(baselines.items(), cycle(len(baselines)), strict=True):
             axes.plot(days, values, color=color, linewidth=1.1, label=name)
         axes.plot(days, policy.mid, color=ACCENT, linewidth=2.2, label="policy")
         axes.axhline(0, color=MUTED, linewidth=0.8)
         for start_ms, label in folds:
-            axes.axvline(_dates([start_ms])[0], color=GRID, linewidth=1.4)
+            axes.axvline(dates([start_ms])[0], color=GRID, linewidth=1.4)
             axes.annotate(
-                label, (_dates([start_ms])[0], 1.0), xycoords=("data", "axes fraction"), color=MUTED, fontsize=8,
+                label, (dates([start_ms])[0], 1.0), xycoords=("data", "axes fraction"), color=MUTED, fontsize=8,
                 xytext=(3, -2), textcoords="offset points", va="top",
             )  # fmt: skip
         axes.set_ylabel("net PnL, account currency")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        _legend_right(axes)
-        return _svg(figure)
+        legend_right(axes)
+        return to_svg(figure)
 
 
 def trades_figure(symbol: str, candles: Sequence[Candle], trades: Sequence[TradeMark]) -> str:
     """Draw candles of one coin with each trade from entry to exit, green when it won net of costs."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.2, 3.2))
         axes = figure.add_subplot()
-        times = _dates([candle.time_ms for candle in candles])
-        rises = np.array([candle.close >= candle.open for candle in candles])
-        low, high = np.array([c.low for c in candles]), np.array([c.high for c in candles])
-        body_low = np.array([min(c.open, c.close) for c in candles])
-        body_high = np.array([max(c.open, c.close) for c in candles])
-        axes.vlines(times, low, high, color=MUTED, linewidth=0.5, alpha=0.7)
-        axes.vlines(times, body_low, body_high, color=np.where(rises, GOOD, BAD).tolist(), linewidth=1.6, alpha=0.55)
+        draw_candles(axes, candles)
         for trade in trades:
             color = GOOD if trade.net > 0 else BAD
-            ends = _dates([trade.entry_ms, trade.exit_ms])
+            ends = dates([trade.entry_ms, trade.exit_ms])
             axes.plot(ends, [trade.entry_price, trade.exit_price], color=color, linewidth=1.4)
             axes.plot(ends[:1], [trade.entry_price], marker="^", color=color, markersize=6, linestyle="none")
             axes.plot(ends[1:], [trade.exit_price], marker="v", color=INK, markersize=5, linestyle="none")
         axes.set_title(f"{symbol}: {len(trades)} trades (▲ entry, ▼ exit; green won net of costs, red lost)")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def exits_figure(counts: Mapping[str, int], mean_net_bps: Mapping[str, float]) -> str:
     """Draw how many trades ended for each reason, with their mean net result in bp of notional."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.5, 2.9))
         axes = figure.add_subplot()
         names = sorted(counts, key=lambda name: counts[name])
@@ -106,18 +86,18 @@ def exits_figure(counts: Mapping[str, int], mean_net_bps: Mapping[str, float]) -
         axes.margins(x=0.35)
         axes.grid(axis="y", visible=False)
         axes.set_title("Exits by reason (mean net bp)")
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def costs_figure(split: CostSplit) -> str:
     """Draw the exact identity: price move - spread - slippage - fees = net, account currency."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.5, 2.9))
         axes = figure.add_subplot()
         names = ["price move", "spread", "slippage", "fees", "net"]
         values = [split.price, split.spread, split.slippage, split.fee, split.net]
         starts = np.concatenate([[0.0], np.cumsum(values[:-2]), [0.0]])
-        colors = [ACCENT, *("#d08a2e",) * 3, GOOD if split.net > 0 else BAD]
+        colors = [ACCENT, *(COST,) * 3, GOOD if split.net > 0 else BAD]
         bars = axes.bar(names, values, bottom=starts, color=colors, alpha=0.85)
         axes.bar_label(bars, [f"{value:+,.0f}" for value in values], padding=3, fontsize=8)
         axes.axhline(0, color=MUTED, linewidth=0.8)
@@ -125,16 +105,16 @@ def costs_figure(split: CostSplit) -> str:
         axes.margins(y=0.18)
         axes.grid(axis="x", visible=False)
         axes.set_title("Where the money went, account currency")
-        return _svg(figure)
+        return to_svg(figure)
 
 
 def learning_figure(curves: Sequence[Curve], ylabel: str) -> str:
     """Draw training progress: one line for each fold and seed, colour by fold."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.2, 2.9))
         axes = figure.add_subplot()
         folds = sorted({curve.fold for curve in curves})
-        colors = dict(zip(folds, (ACCENT, *_cycle(len(folds))), strict=False))
+        colors = dict(zip(folds, (ACCENT, *cycle(len(folds))), strict=False))
         labelled: set[int] = set()
         for curve in curves:
             label = None if curve.fold in labelled else f"fold {curve.fold}"
@@ -143,25 +123,5 @@ def learning_figure(curves: Sequence[Curve], ylabel: str) -> str:
         axes.set_xlabel("environment steps")
         axes.set_ylabel(ylabel)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e3:,.0f} k"))
-        _legend_right(axes)
-        return _svg(figure)
-
-
-def _legend_right(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9)
-
-
-def _cycle(count: int) -> list[str]:
-    return [OTHERS[index % len(OTHERS)] for index in range(count)]
-
-
-def _dates(times_ms: Sequence[int]) -> Any:  # matplotlib plots datetimes, its stubs know numbers only
-    return [datetime.fromtimestamp(time_ms / 1000, tz=UTC) for time_ms in times_ms]
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+        legend_right(axes)
+        return to_svg(figure)

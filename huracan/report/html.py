@@ -14,16 +14,25 @@ from huracan.market import atomic_file
 from huracan.report.figures import costs_figure, equity_figure, exits_figure, learning_figure, trades_figure
 from huracan.report.model import ReportData
 
-__all__ = ["render_html", "render_json", "write_report"]
+__all__ = ["render_html", "render_json", "write_pages", "write_report"]
 
 
 def write_report(data: ReportData, folder: Path) -> tuple[Path, Path]:
+    """Write a run's report into `folder` and return the paths of its page and its JSON.
+
+    Raises:
+        DataError: the folder cannot be written (no permission, no space).
+    """
+    return write_pages(folder, render_html(data), render_json(data))
+
+
+def write_pages(folder: Path, page: str, values: str) -> tuple[Path, Path]:
     """Write `report.html` and `report.json` into `folder`, each whole or not at all; return both paths.
 
     Raises:
         DataError: the folder cannot be written (no permission, no space).
     """
-    texts = {folder / "report.html": render_html(data), folder / "report.json": render_json(data)}
+    texts = {folder / "report.html": page, folder / "report.json": values}
     for path, text in texts.items():
         with atomic_file(path) as file:
             file.write(text.encode("utf-8"))
@@ -31,8 +40,8 @@ def write_report(data: ReportData, folder: Path) -> tuple[Path, Path]:
     return html_path, json_path
 
 
-def render_json(data: ReportData) -> str:
-    """Return `data` as JSON text; a value that is not finite becomes null."""
+def render_json(data: Any) -> str:
+    """Return a dataclass as JSON text; a value that is not finite becomes null."""
     return json.dumps(_finite(asdict(data)), indent=1, allow_nan=False)
 
 

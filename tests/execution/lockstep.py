@@ -5,7 +5,8 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 
-from huracan.trading import ExitReason
+from huracan.memory import TradeRows
+from huracan.trading import ExitReason, Instrument
 from tests.execution.planned import look
 from tests.execution.world import ACCOUNT, World, virtually
 from tests.paper.kernel_trader import paper_market_of
@@ -55,25 +56,7 @@ async def _run(case: Case) -> tuple[KernelRun, Counter[str]]:
     rows = await world.store().closed_trades(0)
     base = sum(map(Decimal, world.exchange.balances(ACCOUNT).get(world.market.base, ("0", "0"))))
     quote = sum(map(Decimal, world.exchange.balances(ACCOUNT)["USDT"]))
-    tick, step, unit = world.market.instrument.tick, world.market.instrument.step, Decimal("1e-8")
-    found = [
-        ReferenceTrade(
-            entry_bar=int(rows.entry_time[i]) // case.settings.base_ms,
-            exit_bar=int(rows.exit_time[i]) // case.settings.base_ms,
-            quantity_in=int(rows.steps_in[i]) * step,
-            quantity_out=int(rows.steps_out[i]) * step,
-            money_in=int(rows.tick_steps_in[i]) * tick * step,
-            money_out=int(rows.tick_steps_out[i]) * tick * step,
-            fee_base=int(rows.fee_base_e8[i]) * unit,
-            fee_quote=int(rows.fee_quote_e8[i]) * unit,
-            dust_in=int(rows.dust_in_e8[i]) * unit,
-            dust_out=int(rows.dust_out_e8[i]) * unit,
-            reason=str(rows.exit_reason[i]),
-            high=int(rows.high_ticks[i]) * tick,
-            low=int(rows.low_ticks[i]) * tick,
-        )
-        for i in range(len(rows))
-    ]
+    found = reference_trades(rows, world.market.instrument, case.settings.base_ms)
     log = await world.store().log()
     assert not log.alarms, log.alarms
     counts = Counter(trade.reason for trade in found)
@@ -88,3 +71,26 @@ async def _run(case: Case) -> tuple[KernelRun, Counter[str]]:
         base=Decimal(base),
     )
     return run, counts
+
+
+def reference_trades(rows: TradeRows, instrument: Instrument, base_ms: int) -> list[ReferenceTrade]:
+    """Return stored trades of one market in the reference's units."""
+    tick, step, unit = instrument.tick, instrument.step, Decimal("1e-8")
+    return [
+        ReferenceTrade(
+            entry_bar=int(rows.entry_time[i]) // base_ms,
+            exit_bar=int(rows.exit_time[i]) // base_ms,
+            quantity_in=int(rows.steps_in[i]) * step,
+            quantity_out=int(rows.steps_out[i]) * step,
+            money_in=int(rows.tick_steps_in[i]) * tick * step,
+            money_out=int(rows.tick_steps_out[i]) * tick * step,
+            fee_base=int(rows.fee_base_e8[i]) * unit,
+            fee_quote=int(rows.fee_quote_e8[i]) * unit,
+            dust_in=int(rows.dust_in_e8[i]) * unit,
+            dust_out=int(rows.dust_out_e8[i]) * unit,
+            reason=str(rows.exit_reason[i]),
+            high=int(rows.high_ticks[i]) * tick,
+            low=int(rows.low_ticks[i]) * tick,
+        )
+        for i in range(len(rows))
+    ]

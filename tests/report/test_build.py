@@ -35,7 +35,9 @@ def campaign() -> Campaign:
     """Return two seeds of one version and one finished trial."""
     results = tuple(TrainResult(seed, 8_192, 1.0, (POINT,), Path("x"), "e" * 64) for seed in (1, 2))
     trial = Trial("t1", "done", {"ppo.lr": 1e-3}, SCORE, 4_096, 1.0, stopped_early=False)
-    return Campaign(PpoSettings(lr=2e-4), (trial,), (Version(0, "*", ("W0/USDT",), Path("x"), "f" * 64, results),))
+    rules = TradingSettings(decision_interval_bars=60, hold_bars=240, stop_sigmas=0.8, target_sigmas=2.0)
+    versions = (Version(0, "*", ("W0/USDT",), Path("x"), "f" * 64, results),)
+    return Campaign(PpoSettings(lr=2e-4), rules, (trial,), versions)
 
 
 @pytest.fixture(scope="module")
