@@ -15,7 +15,7 @@ import huracan
 from huracan.report.execution_model import ExecutionReport, LegReport, Mean, Part
 from huracan.report.execution_rows import EntryRow, busiest_excerpt, entry_rows, fee_of
 from huracan.shadow.bootstrap import Resampler
-from huracan.trader.replay import Leg, ReplayData
+from huracan.trader.replay import Leg, ReplayData, patience_bars
 from huracan.trading import KernelSettings
 
 __all__ = ["MARKOUT_BARS", "Statistics", "measure_execution"]
@@ -98,13 +98,25 @@ def _entry_cost(entry: EntryRow) -> tuple[float, float]:
     return _BPS * (entry.paid + entry.fee - value), value
 
 
-COSTS: dict[str, Ratio] = {
-    "slippage_close": _slippage_close,
-    "slippage_open": _slippage_open,
-    "fee": _fee,
-    "entry_cost": _entry_cost,
-}
-"""The figures in which the two ways are subtracted, by their name in `Part`."""
+def _missed_move(entry: EntryRow) -> tuple[float, float]:
+    return _BPS * entry.missed * (entry.later - entry.close), entry.missed * entry.close
+
+
+def _costs(fee_taker_ppm: int) -> dict[str, Ratio]:
+    """Return the figures in which the two ways are subtracted, by their name in `Part`."""
+
+    def shortfall(entry: EntryRow) -> tuple[float, float]:
+        missed = entry.missed * entry.later * (1.0 + fee_taker_ppm * 1e-6)
+        value = entry.wanted * entry.close
+        return _BPS * (entry.paid + entry.fee + missed - value), value
+
+    return {
+        "slippage_close": _slippage_close,
+        "slippage_open": _slippage_open,
+        "fee": _fee,
+        "entry_cost": _entry_cost,
+        "shortfall": shortfall,
+    }
 
 
 def measure_execution(
@@ -124,7 +136,7 @@ def measure_execution(
     reports = first.report(), second.report()
     differences = {
         name: statistics.difference(_over(first.entries, cost), _over(second.entries, cost))
-        for name, cost in COSTS.items()
+        for name, cost in _costs(taker.kernel.fee_taker_ppm).items()
     }
     everything = np.ones(len(maker.trades), np.bool_), np.ones(len(taker.trades), np.bool_)
     differences["net_bps"] = statistics.difference(first.net(everything[0]), second.net(everything[1]))
@@ -143,9 +155,10 @@ def measure_execution(
         maker_life_bars=rules.maker_life_bars,
         maker_tries=rules.maker_tries,
         maker_fallback="taker" if rules.maker_fallback_taker else "give_up",
+        patience_bars=patience_bars(rules),
         level=statistics.level,
         seed=statistics.seed,
-        headline=_headline(reports[0].total, differences["entry_cost"], statistics.level),
+        headline=_headline(reports[0].total, differences["shortfall"], statistics.level, patience_bars(rules)),
         caveats=_caveats(rules, decider),
         maker=reports[0],
         taker=reports[1],
@@ -154,17 +167,18 @@ def measure_execution(
     )
 
 
-def _headline(maker: Part, difference: Mean | None, level: float) -> str:
+def _headline(maker: Part, difference: Mean | None, level: float, patience: int) -> str:
     shares = (maker.maker_share, maker.taker_share, maker.missed_share)
     if difference is None or None in shares:
-        return "Nothing was bought: there is no execution to judge."
+        return "Nothing was wanted: there is no execution to judge."
     resting, taking, missed = (0.0 if share is None else 100.0 * share.value for share in shares)
     interval = f"{100 * level:g} % interval {_less(difference.low)} to {_less(difference.high)}"
     holds = difference.low <= 0.0 <= difference.high
     return (
         f"Of what was wanted, maker-first entries bought {resting:.0f} % resting, {taking:.0f} % by taking and "
-        f"{missed:.0f} % not at all. Fees included, what they bought cost {_less(difference.value)} than by entries "
-        f"that take ({interval})" + (": a difference is not shown." if holds else ".")
+        f"{missed:.0f} % not at all. With fees, and what was missed bought {patience} bars after the decision, it cost "
+        f"{_less(difference.value)} than by entries that take ({interval})"
+        + (": a difference is not shown." if holds else ".")
     )
 
 
@@ -177,7 +191,7 @@ def _caveats(rules: KernelSettings, decider: str) -> tuple[str, ...]:
     found = [
         "A resting order counts as filled when the price trades through it by a tick, and by at most "
         f"{share} of the volume that lies beyond it: queue, depth and latency are that rule, nobody has seen them.",
-        "The costs of entries are of what was bought; what was missed shows in its share and in the move missed.",
+        "What was missed counts in the shortfall as bought at a later close, without spread: a guess, not a trade.",
         f"Net results are those of the decisions ({decider}).",
         "Intervals speak of the hours replayed, not of other days.",
     ]
@@ -228,10 +242,13 @@ class _Measured:
             taker_share=self._share(entries, lambda e: (e.bought(False) * e.close, e.wanted * e.close)),
             missed_share=self._share(entries, lambda e: (e.missed * e.close, e.wanted * e.close)),
             bars_to_fill=float(np.median(first)) if first else None,
-            **{name: self._statistics.ratio(_over(entries, cost)) for name, cost in COSTS.items()},
+            **{
+                name: self._statistics.ratio(_over(entries, cost))
+                for name, cost in _costs(self._leg.kernel.fee_taker_ppm).items()
+            },
             markout_resting={bars: self._markout(entries, bars, maker=True) for bars in MARKOUT_BARS},
             markout_taking={bars: self._markout(entries, bars, maker=False) for bars in MARKOUT_BARS},
-            missed_move={bars: self._missed_move(entries, bars) for bars in MARKOUT_BARS},
+            missed_move=self._statistics.ratio(_over(entries, _missed_move)),
             trades=int(rows.sum()),
             net_bps=self._statistics.ratio(self.net(rows)),
             net=float(self._leg.trades.net[rows].sum()),
@@ -260,13 +277,6 @@ class _Measured:
             for entry in entries
             for fill in entry.fills
             if fill.maker is maker and (later := self._close(entry.symbol, fill.bar + bars)) is not None
-        )
-
-    def _missed_move(self, entries: Sequence[EntryRow], bars: int) -> Mean | None:
-        return self._statistics.ratio(
-            (entry.close_ms // _HOUR_MS, _BPS * entry.missed * (later - entry.close), entry.missed * entry.close)
-            for entry in entries
-            if (later := self._close(entry.symbol, entry.bar + bars)) is not None
         )
 
     def _close(self, symbol: str, row: int) -> float | None:

@@ -82,9 +82,9 @@ def cost_figure(maker: Part, taker: Part) -> str:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=SMALL)
         axes = figure.add_subplot()
-        names = ("slippage\nto close", "entry fee", "entry cost")
+        names = ("slippage\nto close", "entry fee", "shortfall\nof all")
         for offset, part, color, name in ((-0.19, maker, MAKER, NAMES[0]), (0.19, taker, TAKER, NAMES[1])):
-            means = (part.slippage_close, part.fee, part.entry_cost)
+            means = (part.slippage_close, part.fee, part.shortfall)
             _bars(axes, np.arange(len(names)) + offset, means, color, name)
         axes.set_xticks(range(len(names)), names)
         axes.axhline(0, color=MUTED, linewidth=0.8)
@@ -104,7 +104,7 @@ def _bars(axes: Axes, at: Sequence[float] | np.ndarray, means: Sequence[Mean | N
     axes.errorbar(at, values, yerr=np.array([low, high]), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
     for place, value, reach in zip(at, values, high, strict=True):
         axes.annotate(
-            f"{value:+.1f}", (place, max(value + reach, 0.0)), xytext=(0, 3), textcoords="offset points",
+            f"{round(value, 1) + 0.0:+.1f}", (place, max(value + reach, 0.0)), xytext=(0, 3), textcoords="offset points",
             ha="center", fontsize=7, color=INK,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ Row = tuple[str | None, ...]
 COLUMNS = ("what", "maker-first", "taker-only", "difference")
 COIN_COLUMNS = (
     "coin", "entries", "maker orders", "of them filled", "bought resting", "not bought",
-    "slippage, bp", "taker-only", "entry cost, bp", "taker-only", "net a trade, bp", "taker-only",
+    "slippage, bp", "taker-only", "shortfall, bp", "taker-only", "net a trade, bp", "taker-only",
 )  # fmt: skip
 
 
@@ -74,15 +74,15 @@ def comparison_rows(report: ExecutionReport) -> list[Row]:
         ("slippage_open", "slippage against the next open, bp"),
         ("fee", "entry fee, bp"),
         ("entry_cost", "entry cost: slippage to close and fee, bp"),
+        ("shortfall", f"shortfall: the missed bought after {report.patience_bars} bars, bp of all wanted"),
     ):
         rows.append((words, _bps(getattr(maker, name)), _bps(getattr(taker, name)), _bps(minus[name])))
     for bars in maker.markout_resting:
         words = f"price {bars} bar{'s' if bars > 1 else ''} after a fill (resting, taking), bp"
         rows.append((words, _bps(maker.markout_resting[bars]), _bps(taker.markout_taking[bars]), None))
-    longest = max(maker.missed_move)
-    missed = (_bps(part.missed_move[longest]) for part in (maker, taker))
+    after = f"price {report.patience_bars} bars after the decision, of what was not bought, bp"
     rows += [
-        (f"price {longest} bars after the decision, of what was not bought, bp", *missed, None),
+        (after, _bps(maker.missed_move), _bps(taker.missed_move), None),
         ("closed trades, still open", _trades(maker, report.maker.open_at_end),
          _trades(taker, report.taker.open_at_end), None),
         ("net result a trade, bp", _bps(maker.net_bps), _bps(taker.net_bps), _bps(minus["net_bps"])),
@@ -105,8 +105,8 @@ def coin_rows(report: ExecutionReport) -> list[Row]:
             _percent(part.missed_share),
             _number(part.slippage_close),
             _number(others[part.symbol].slippage_close),
-            _number(part.entry_cost),
-            _number(others[part.symbol].entry_cost),
+            _number(part.shortfall),
+            _number(others[part.symbol].shortfall),
             _number(part.net_bps),
             _number(others[part.symbol].net_bps),
         )

@@ -40,7 +40,10 @@ class Part:
         markout_resting: move of the price from a resting fill to the close so many bars after its bar, bp of what was
             paid; negative: it went against the buyer. `markout_taking` of fills that took.
         markout_taking: see there.
-        missed_move: move from the decision's close to the close so many bars later, bp of the value not bought.
+        missed_move: move from the decision's close to the close at which the last attempt is over, bp of the value not
+            bought.
+        shortfall: cost of all that was wanted, what was missed being bought at that close with the taker's fee, bp of
+            the value wanted (Perold 1988); the figure that compares both ways whole.
         trades: closed.
         net_bps: their net result, bp of what was paid.
         net: the same, quote currency.
@@ -64,7 +67,8 @@ class Part:
     entry_cost: Mean | None
     markout_resting: Mapping[int, Mean | None]
     markout_taking: Mapping[int, Mean | None]
-    missed_move: Mapping[int, Mean | None]
+    missed_move: Mean | None
+    shortfall: Mean | None
     trades: int
     net_bps: Mean | None
     net: float
@@ -108,7 +112,8 @@ class ExecutionReport:
         start_ms, end_ms: span of market time.
         symbols: replayed.
         fee_maker_ppm, fee_taker_ppm: as configured.
-        maker_life_bars, maker_tries, maker_fallback: how maker-first enters.
+        maker_life_bars, maker_tries, maker_fallback: how maker-first enters; its last attempt is over `patience_bars`
+            after the decision.
         level: of all intervals.
         seed: of exchange and bootstrap.
         headline: the result in a sentence or two.
@@ -131,6 +136,7 @@ class ExecutionReport:
     maker_life_bars: int
     maker_tries: int
     maker_fallback: str
+    patience_bars: int
     level: float
     seed: int
     headline: str

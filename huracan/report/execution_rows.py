@@ -8,7 +8,7 @@ import numpy as np
 
 from huracan.execution.model import Fill, Order, Status
 from huracan.report.model import Candle
-from huracan.trader.replay import EntryWish, Leg, ReplayData, ReplayMarket
+from huracan.trader.replay import EntryWish, Leg, ReplayData, ReplayMarket, patience_bars
 from huracan.venue.orders import OrderKind, RejectCode, Side
 
 __all__ = [
@@ -56,8 +56,8 @@ class EntryRow:
         symbol: ccxt symbol.
         close_ms: market time of the decision.
         bar: row of the bar at whose close it was decided.
-        close: price at the decision; `open` of the bar after it.
-        open: quote currency.
+        close: price at the decision; `open` of the bar after it, `later` at the close when its last attempt is over.
+        open, later: quote currency.
         wanted: coins.
         posted: maker orders sent; of them `touched` had a fill, `whole` were filled to the end, `refused` would have
             taken from the book.
@@ -70,6 +70,7 @@ class EntryRow:
     bar: int
     close: float
     open: float
+    later: float
     wanted: float
     posted: int
     touched: int
@@ -122,13 +123,16 @@ class OrderExcerpt:
 
 def entry_rows(data: ReplayData, leg: Leg) -> tuple[EntryRow, ...]:
     """Return one row per decided entry, in order of time."""
-    children, fills = _by_intent(leg), _by_order(leg)
+    children, fills, patience = _by_intent(leg), _by_order(leg), patience_bars(leg.kernel)
     return tuple(
-        _entry(data.market(wish.symbol), wish, children.get(wish.intent_id, []), fills) for wish in leg.entries
+        _entry(data.market(wish.symbol), wish, children.get(wish.intent_id, []), fills, patience)
+        for wish in leg.entries
     )
 
 
-def _entry(market: ReplayMarket, wish: EntryWish, orders: list[Order], fills: dict[str, list[Fill]]) -> EntryRow:
+def _entry(
+    market: ReplayMarket, wish: EntryWish, orders: list[Order], fills: dict[str, list[Fill]], patience: int
+) -> EntryRow:
     bars, tick, base_ms = market.paper.bars, float(market.paper.instrument.tick), market.paper.base_ms
     bar = market.row_at(wish.close_ms - base_ms)
     assert bar is not None, "a decision has its bar"
@@ -140,6 +144,7 @@ def _entry(market: ReplayMarket, wish: EntryWish, orders: list[Order], fills: di
         bar=bar,
         close=float(bars[bar, _CLOSE]) * tick,
         open=float(bars[min(bar + 1, len(bars) - 1), _OPEN]) * tick,
+        later=float(bars[min(bar + patience, len(bars) - 1), _CLOSE]) * tick,
         wanted=float(wish.quantity),
         posted=len(posted),
         touched=sum(order.filled > 0 for order in posted),

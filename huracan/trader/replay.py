@@ -35,7 +35,7 @@ from huracan.trading import Action, KernelSettings
 from huracan.venue import BinanceVenue, Credentials, InProcessBinance, WeightBudget, WireReply, client_config
 from huracan.venue.orders import Side
 
-__all__ = ["Decider", "EntryWish", "Leg", "ReplayData", "ReplayMarket", "book_faults", "replay_leg"]
+__all__ = ["Decider", "EntryWish", "Leg", "ReplayData", "ReplayMarket", "book_faults", "patience_bars", "replay_leg"]
 
 ACCOUNT = "replay"
 _CREDENTIALS = Credentials(SecretStr("replay-key"), SecretStr("replay-secret"))
@@ -173,6 +173,11 @@ def replay_leg(data: ReplayData, kernel: KernelSettings, decide: Decider, seed: 
         return asyncio.run(_Run(data, kernel, decide, seed, Path(folder)).trade(begun_s))
 
 
+def patience_bars(kernel: KernelSettings) -> int:
+    """Return how many bars after its decision the last attempt of a maker-first entry is over."""
+    return kernel.maker_life_bars * kernel.maker_tries + 1
+
+
 def book_faults(log: EventLog, theirs: VenueTrades) -> list[str]:
     """Return where a ledger differs from its own history and from the exchange's account; empty when it is sound."""
     faults = [*differences(log), *(f"alarm {alarm.code}: {alarm.detail}" for alarm in log.alarms)]
@@ -207,7 +212,7 @@ class _Run:
             self._clock,
         )
         self._store = MemoryStore(MemoryDatabase(self._clock), ACCOUNT)
-        self._last_entry_ms = data.end_ms - (kernel.maker_life_bars * kernel.maker_tries + 1) * kernel.base_ms
+        self._last_entry_ms = data.end_ms - patience_bars(kernel) * kernel.base_ms
         self._entries: list[EntryWish] = []
         self._requests = 0
 

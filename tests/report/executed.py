@@ -8,7 +8,8 @@ Prices are in USDT, a coin is about 100. Three entries are decided, at the close
 | B | 1 at 100.50 | refused, pegged anew, no fill, then takes 1 at 100.80 in bar 7 | 1 at 100.65 in bar 5 |
 | C | 1 at 101.00 | no fill, given up | 1 at 101.05 in bar 9 |
 
-Every fee is 10 bp: of the coins bought, of the money for 2 coins sold at 101.00 in bar 10.
+A maker-first entry is over after 5 bars. Every fee is 10 bp: of the coins bought, of the money for 2 coins sold at
+101.00 in bar 10.
 """
 
 from dataclasses import replace
@@ -44,7 +45,7 @@ def replay_data() -> ReplayData:
         for first, last in zip(OPENS, CLOSES, strict=True)
     ]
     paper = market(bars)
-    kernel = resolve_settings(TradingSettings(decision_interval_bars=1), "1m")
+    kernel = resolve_settings(TradingSettings(decision_interval_bars=1, maker_life_bars=2, maker_tries=2), "1m")
     listed = ReplayMarket(paper, np.full(len(bars), 1e-4))
     return ReplayData((listed,), kernel, close_ms(0), close_ms(len(bars) - 1))
 

@@ -78,10 +78,16 @@ def test_markouts_look_at_the_closes_after_a_fill() -> None:
 
 
 def test_the_move_missed_is_of_what_was_not_bought() -> None:
-    """C alone: from 101.00 to 100.00 in a bar, to 101.50 in five."""
-    assert value(MAKER.total.missed_move[1]) == pytest.approx(-1e4 / 101)
-    assert value(MAKER.total.missed_move[5]) == pytest.approx(1e4 * 0.5 / 101)
-    assert TAKER.total.missed_move[1] is None
+    """C alone: from 101.00 to 101.50 when its attempts are over, five bars later."""
+    assert value(MAKER.total.missed_move) == pytest.approx(1e4 * 0.5 / 101)
+    assert TAKER.total.missed_move is None
+
+
+def test_the_shortfall_buys_what_was_missed_later() -> None:
+    """Maker-first pays 300.88 and fees for A and B, and would pay 101.50 and a fee for C; taking misses nothing."""
+    missed = 101.5 * 1.001
+    assert value(MAKER.total.shortfall) == pytest.approx(1e4 * (300.88 + 0.30088 + missed - 401.5) / 401.5)
+    assert value(TAKER.total.shortfall) == pytest.approx(value(TAKER.total.entry_cost))
 
 
 def test_net_results_are_those_of_closed_trades() -> None:
@@ -104,7 +110,9 @@ def test_the_headline_says_the_shares_and_that_a_difference_is_not_shown() -> No
     """Three entries of one hour show nothing."""
     headline = sample_execution().headline
     assert "bought 50 % resting, 25 % by taking and 25 % not at all" in headline
-    assert "cost 5.2 bp more than by entries that take (95 % interval" in headline
+    assert (
+        "what was missed bought 5 bars after the decision, it cost 14.5 bp more than by entries that take" in headline
+    )
     assert headline.endswith("a difference is not shown.")
     assert any("both pay 10 bp" in caveat for caveat in sample_execution().caveats)
 
@@ -120,22 +128,24 @@ def test_the_same_leg_twice_differs_by_nothing() -> None:
 def test_nothing_wanted_is_said() -> None:
     """No mean of nothing, and a sentence in place of a result."""
     report = idle_execution()
-    assert report.headline == "Nothing was bought: there is no execution to judge."
+    assert report.headline == "Nothing was wanted: there is no execution to judge."
     assert report.excerpt is None
     assert report.maker.fill_curve == ()
     assert set(report.differences.values()) == {None}
     assert (report.maker.total.maker_share, report.maker.total.fee, report.maker.total.net_bps) == (None, None, None)
 
 
-def test_nothing_bought_by_one_way_is_no_difference() -> None:
-    """Maker-first without a fill has no cost to compare."""
+def test_a_way_that_buys_nothing_is_judged_by_what_it_missed() -> None:
+    """Maker-first without a fill has no entry cost, but a shortfall: all bought later, at 100.60, 100.00, 101.50."""
     missed = maker_leg()
     kept = tuple(order for order in missed.log.orders if not order.filled)
     leg = replace(missed, log=replace(missed.log, orders=kept, fills=()))
     report = measure_execution(replay_data(), leg, taker_leg(), STATISTICS, "", "")
     assert report.differences["entry_cost"] is None
     assert value(report.maker.total.missed_share) == 1.0
-    assert report.headline.startswith("Nothing was bought")
+    later = (2 * 100.60 + 100.00 + 101.50) * 1.001
+    assert value(report.maker.total.shortfall) == pytest.approx(1e4 * (later - 401.5) / 401.5)
+    assert "bought 0 % resting, 0 % by taking and 100 % not at all" in report.headline
 
 
 def test_a_ratio_of_one_value_has_no_width() -> None:

@@ -45,9 +45,9 @@ def test_orders_are_named_by_their_fate() -> None:
 
 
 def test_costs_carry_their_figures() -> None:
-    """Slippage 12.6 and 7.5, fees 10.0 and 10.0, cost 22.7 and 17.5 bp."""
+    """Slippage 12.6 and 7.5, fees 10.0 and 10.0, shortfall 31.9 and 17.5 bp."""
     picture = PICTURES["cost"]()
-    for figure in ("+12.6", "+7.5", "+10.0", "+22.7", "+17.5"):
+    for figure in ("+12.6", "+7.5", "+10.0", "+31.9", "+17.5"):
         assert figure in picture
 
 

@@ -40,7 +40,7 @@ def test_page_says_how_maker_first_enters() -> None:
 def test_page_without_an_entry_says_so() -> None:
     """No picture is drawn of nothing."""
     tags = Tags(render_execution(idle_execution()))
-    assert "Nothing was bought: there is no execution to judge." in tags.text
+    assert "Nothing was wanted: there is no execution to judge." in tags.text
     assert tags.names.count("svg") == 0
 
 
@@ -70,7 +70,7 @@ def test_a_coin_stands_in_one_row() -> None:
     """Both ways beside each other, nothing measured is None."""
     (row,) = coin_rows(sample_execution())
     assert row == (
-        "AAA/USDT", "3", "5", "40 %", "50 %", "25 %", "+12.6", "+7.5", "+22.7", "+17.5", "+73.3", "+73.3",
+        "AAA/USDT", "3", "5", "40 %", "50 %", "25 %", "+12.6", "+7.5", "+31.9", "+17.5", "+73.3", "+73.3",
     )  # fmt: skip
     (idle,) = coin_rows(idle_execution())
     assert idle == ("AAA/USDT", "0", "0", *(None,) * 9)

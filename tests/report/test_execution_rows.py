@@ -13,7 +13,8 @@ from tests.trader.replayed import data, legs
 def test_an_entry_stands_beside_the_prices_of_its_decision() -> None:
     """Close and next open, the orders sent for it and what they bought."""
     first, second, third = entry_rows(replay_data(), maker_leg())
-    assert (first.bar, first.close, first.open, first.wanted) == (0, 100.0, 100.02, 2.0)
+    prices = (first.close, first.open, first.later)
+    assert (first.bar, first.wanted, *prices) == pytest.approx((0, 2.0, 100.0, 100.02, 100.6), rel=1e-12)
     assert [(fill.bar, fill.bars_after, fill.price, fill.maker) for fill in first.fills] == [
         (1, 1, 99.99, True),
         (3, 3, 100.09, True),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from huracan.execution.model import Alarm, AlarmCode, EventLog
-from huracan.trader.replay import ReplayMarket, book_faults, replay_leg
+from huracan.trader.replay import ReplayMarket, book_faults, patience_bars, replay_leg
 from huracan.trader.replay_data import legs_of
 from huracan.trading import Action, KernelSettings
 from tests.execution.lockstep import reference_trades
@@ -39,8 +39,8 @@ def integers(market: ReplayMarket) -> IntegerMarket:
 
 
 def last_entry_ms(kernel: KernelSettings) -> int:
-    """Return the last close at which all attempts of an entry still fit into the day."""
-    return data().end_ms - (kernel.maker_life_bars * kernel.maker_tries + 1) * kernel.base_ms
+    """Return the last close at which all attempts of an entry still fit into the day: twice two bars, and one."""
+    return data().end_ms - 5 * kernel.base_ms
 
 
 @pytest.mark.parametrize("way", [0, 1], ids=["maker-first", "taker-only"])
@@ -89,6 +89,7 @@ def test_no_entry_is_decided_that_could_not_finish() -> None:
         leg = replay_leg(data(), kernel, lambda close_ms: wishes, SEED)
         decided = [wish.close_ms for wish in leg.entries]
         assert data().end_ms - 10 * kernel.base_ms < max(decided) <= last_entry_ms(kernel)
+        assert patience_bars(kernel) == 5
 
 
 def test_nothing_wanted_is_nothing_traded() -> None:
