@@ -103,10 +103,9 @@ def _bars(axes: Axes, at: Sequence[float] | np.ndarray, means: Sequence[Mean | N
     axes.bar(at, values, width=0.36, color=color, alpha=0.85, label=name)
     axes.errorbar(at, values, yerr=np.array([low, high]), fmt="none", ecolor=INK, elinewidth=1, capsize=2.5)
     for place, value, reach in zip(at, values, high, strict=True):
-        axes.annotate(
-            f"{round(value, 1) + 0.0:+.1f}", (place, max(value + reach, 0.0)), xytext=(0, 3), textcoords="offset points",
-            ha="center", fontsize=7, color=INK,
-        )  # fmt: skip
+        text = f"{round(value, 1) + 0.0:+.1f}"
+        above = (place, max(value + reach, 0.0))
+        axes.annotate(text, above, xytext=(0, 3), textcoords="offset points", ha="center", fontsize=7, color=INK)
 
 
 def orders_figure(excerpt: OrderExcerpt) -> str:
