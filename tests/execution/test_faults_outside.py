@@ -192,6 +192,24 @@ def test_f15_a_close_that_nobody_can_book() -> None:
     virtually(steps)
 
 
+def test_f16_a_close_that_was_left_out() -> None:
+    """Its candle had a gap or could not be: a wish that was made on it meets an older close, and nothing is bought."""
+
+    async def steps() -> None:
+        world = scene()
+        engine = await opened(world)
+        await world.play(engine)
+        (verdict,) = (await engine.on_intents([world.intent(NORMAL)])).values()
+        assert isinstance(verdict, Denied)
+        assert verdict.code is DenialCode.STALE_DATA
+        assert not posts(world)
+        await world.turn(engine, NORMAL)
+        assert protected(engine, world), "the next close is whole"
+        await check(world, engine)
+
+    virtually(steps)
+
+
 def test_f23_a_decision_comes_twice_late_or_never() -> None:
     """Whoever decides may die and be asked again: one order of one decision, none of a close that has passed."""
 
@@ -208,13 +226,14 @@ def test_f23_a_decision_comes_twice_late_or_never() -> None:
         assert isinstance(verdict, Denied)
         assert verdict.code is DenialCode.STALE_DATA
         assert await entries(world) == 0, "late"
+        world.exchange.script(ScriptedFault(FaultKind.MARKET_REMAINDER))
         for _ in range(3):
             await engine.on_intents([world.intent(NORMAL)])
         await engine.quiesce()
-        assert await entries(world) == 1, "three times"
-        await world.turn(engine, EXIT)
-        await engine.on_intents([world.intent(NORMAL, world.row - 1)])
-        assert await entries(world) == 2, "the entry and its exit"
+        assert [order.status for order in await orders(world)] == [Status.EXPIRED], "three times"
+        await world.turn(engine, NORMAL)
+        await engine.on_intents([world.intent(NORMAL)])
+        assert await entries(world) == 2, "the next close is another decision"
         await check(world, engine)
 
     virtually(steps)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from huracan.paper import Faults
+from huracan.paper import FaultKind, ScriptedFault
 from huracan.risk.live import HaltPolicy, TradingState
 from tests.execution.scenes import NORMAL, bury, check, opened, posts, scene
 from tests.execution.test_faults import FlakyStore, entered
@@ -12,17 +12,17 @@ from tests.execution.world import ACCOUNT, virtually
 
 
 def test_cancels_are_repeated_until_nothing_rests() -> None:
-    """Half of them are lost."""
+    """The first five are lost."""
 
     async def steps() -> None:
         world = scene(entry="maker", maker_life_bars=50)
         engine = await opened(world)
         await engine.on_intents([world.intent(NORMAL)])
         assert await world.venue().open_orders(world.symbol)
-        world.exchange.faults = Faults(request_lost=0.5)
+        for _ in range(5):
+            world.exchange.script(ScriptedFault(FaultKind.REQUEST_LOST, "DELETE /api/v3/order", how="RESET"))
         await engine.halt(HaltPolicy.CANCEL, "anna", "a test")
         assert not await world.venue().open_orders(world.symbol)
-        world.exchange.faults = Faults()
         await engine.quiesce()
         await check(world, engine)
 
