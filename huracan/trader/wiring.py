@@ -14,6 +14,7 @@ from huracan.errors import ConfigError, RefusedError, VenueError
 from huracan.execution.engine import Engine
 from huracan.execution.failpoints import Failpoints
 from huracan.execution.grid import Grid
+from huracan.execution.model import Snapshot
 from huracan.execution.ports import EngineSettings, Market
 from huracan.execution.resolver import ResolverSettings
 from huracan.execution.store import Store
@@ -35,6 +36,7 @@ from huracan.trading import ExitReason, Instrument, KernelSettings, resolve_sett
 from huracan.venue.binance import BinanceVenue
 from huracan.venue.budget import WeightBudget
 from huracan.venue.klines import KlineReader, KlineStream
+from huracan.venue.orders import Balance
 
 __all__ = ["Setup", "base_timeframe", "connect_venue", "open_trader"]
 
@@ -136,7 +138,9 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
     )
     await venue.sync_clock()
     data = MarketData(settings, kernel, instruments, await feed.history(history_bars(settings, kernel)))
-    rates = await _rates(venue, reader, kernel, _quote(instruments), symbols)
+    quote = _quote(instruments)
+    snapshot, balances = await store.load(), await venue.balances()
+    rates = await _rates(snapshot, balances, reader, kernel, quote, symbols)
     state, locks, trades, kept = (
         await store.state(),
         await store.locks(),
@@ -198,7 +202,7 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         lambda: {row.key for row in keeper.reservations.rows},
     )
     book.mark(data.closes(), data.last_ms)
-    await _check_money(venue, store, book, settings, kernel, len(symbols))
+    _check_money(snapshot, balances.get(quote), book, kernel, len(symbols))
     performer = EnginePerformer(engine, store, clock)
     if breaker_halt and risk.breaker_policy == "flatten":
         performer.flattening = ExitReason.RISK_EXIT
@@ -245,12 +249,10 @@ def _check_stake(settings: Settings, kernel: KernelSettings) -> None:
         )
 
 
-async def _check_money(
-    venue: BinanceVenue, store: Store, book: AccountBook, settings: Settings, kernel: KernelSettings, coins: int
+def _check_money(
+    snapshot: Snapshot, cash: Balance | None, book: AccountBook, kernel: KernelSettings, coins: int
 ) -> None:
     """Refuse an account that cannot pay for every market at once, what it holds already included."""
-    balances, snapshot = await venue.balances(), await store.load()
-    cash = balances.get(book.quote)
     total = Decimal(0) if cash is None else cash.free + cash.locked
     for symbol, position in snapshot.positions.items():
         total += max(position.holding, Decimal(0)) * book.prices.get(symbol, Decimal(0))
@@ -270,17 +272,27 @@ def _quote(instruments: Mapping[str, Instrument]) -> str:
 
 
 async def _rates(
-    venue: BinanceVenue, reader: KlineReader, kernel: KernelSettings, quote: str, symbols: tuple[str, ...]
+    snapshot: Snapshot,
+    balances: Mapping[str, Balance],
+    reader: KlineReader,
+    kernel: KernelSettings,
+    quote: str,
+    symbols: tuple[str, ...],
 ) -> dict[str, Decimal]:
-    """Return the price of the venue's discount token when fees may be paid in it and it is not traded here."""
-    held, symbol = (await venue.balances()).get(_DISCOUNT), f"{_DISCOUNT}/{quote}"
-    if held is None or not held.free or symbol in symbols or quote == _DISCOUNT:
+    """Return the price of the venue's discount token when fees may be, or were, paid in it and it is not traded here.
+
+    An open trade may have paid with a token that is spent by now: the ledger remembers it.
+    """
+    symbol = f"{_DISCOUNT}/{quote}"
+    if (_DISCOUNT not in balances and _DISCOUNT not in snapshot.balances) or symbol in symbols or quote == _DISCOUNT:
         return {}
     try:
         rows = await reader.klines(symbol, kernel.timeframe, None, 1)
     except VenueError as error:
         rows = ()
         get_logger().warning("trader.no_rate", asset=_DISCOUNT, reason=str(error))
+    if not rows and _DISCOUNT not in balances:
+        return {}
     if not rows:
         raise RefusedError(
             f"the account holds {_DISCOUNT}, which may pay fees, and {symbol} has no price; move it away"
