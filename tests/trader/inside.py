@@ -95,8 +95,9 @@ class Inside:
                 await running
 
     def resting(self) -> list[dict[str, Any]]:
-        """Return the account's open orders at the exchange."""
-        return [row for row in self.exchange.orders("main") if row["status"] in ("NEW", "PARTIALLY_FILLED")]
+        """Return the account's orders that rest at the exchange; one that fills at once or not at all never does."""
+        rows = [row for row in self.exchange.orders("main") if row["status"] in ("NEW", "PARTIALLY_FILLED")]
+        return [row for row in rows if row["timeInForce"] != "FOK"]
 
     async def until(self, what: str, find: Callable[[], Any], wait_s: float = 30.0) -> Any:
         """Return what `find` finds, asking until it is there."""

@@ -24,12 +24,11 @@ def test_unknown_outcomes_in_a_row_trip_the_breaker(tmp_path: Path) -> None:
     """Every answer is an error after the deed: after three the account is halted."""
 
     async def steps() -> None:
-        async with inside(tmp_path, execution__timeout_ms=500) as world, world.trading() as trader:
+        async with inside(tmp_path, execution__timeout_ms=500) as world, world.trading(ROUND_TRIPS) as trader:
             world.exchange.faults = Faults(error_after=1.0)
             await world.until("a trip", lambda: trader.state is TradingState.HALTED)
             world.exchange.faults = Faults()
-            row = await world.store.state()
-            assert row is not None
+            row = (await world.until("a row", lambda: world.database.tables("main").states))[-1]
             assert (row.author, row.reason.split()[1]) == ("breaker", "unknown_outcomes")
 
     really(steps)

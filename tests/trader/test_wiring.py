@@ -92,8 +92,8 @@ async def ready(world: Inside, script: str = ENTER, **changes: Any) -> tuple[str
 
 async def bought(world: Inside) -> set[str]:
     """Wait until something is held and its bracket rests; return the ids of both legs."""
-    legs = await world.until("a bracket", lambda: [row for row in world.resting() if row["side"] == "SELL"])
-    assert len(legs) == 2
+    legs = await world.until("a bracket", world.resting)
+    assert [row["side"] for row in legs] == ["SELL"] * 2
     return {row["clientOrderId"] for row in legs}
 
 
