@@ -1,6 +1,7 @@
 """Faults of the world around an engine, one named test each: limits, clocks, closes, a store that dies or dozes off."""
 
 import asyncio
+import json
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from huracan.execution.model import Status
 from huracan.execution.ports import EngineSettings
 from huracan.paper import FaultKind, Faults, ScriptedFault
 from huracan.risk.live import DenialCode, Denied
+from huracan.venue import WireReply
 from tests.execution.scenes import EXIT, NORMAL, bury, check, opened, orders, posts, scene
 from tests.execution.test_faults import POST, held, protected
 from tests.execution.world import ACCOUNT, Killed, World, virtually
@@ -205,6 +207,51 @@ def test_f16_a_close_that_was_left_out() -> None:
         assert not posts(world)
         await world.turn(engine, NORMAL)
         assert protected(engine, world), "the next close is whole"
+        await check(world, engine)
+
+    virtually(steps)
+
+
+def test_f18_a_halted_market_takes_no_orders() -> None:
+    """A definite refusal: the money is free, nothing is sent again; when the market opens, the next close buys."""
+
+    async def steps() -> None:
+        world = scene()
+        engine = await opened(world)
+        world.exchange.faults = Faults(halted=("AAAUSDT",))
+        await engine.on_intents([world.intent(NORMAL)])
+        await asyncio.sleep(30.0)
+        assert [order.status for order in await orders(world)] == [Status.REJECTED]
+        assert not (await world.store().load()).reservations
+        assert len(posts(world)) == 1
+        world.exchange.faults = Faults()
+        await world.turn(engine, NORMAL)
+        assert protected(engine, world)
+        await check(world, engine)
+
+    virtually(steps)
+
+
+def test_f18_an_order_that_is_there_already_is_adopted() -> None:
+    """The venue answers "Duplicate order sent.": the order is looked up by its id, booked and protected."""
+
+    async def steps() -> None:
+        world = scene()
+        answers, carry = ["Duplicate order sent."], world.carry
+
+        async def duplicate(method: str, url: str, headers: Any, body: str | None) -> WireReply:
+            reply = await carry(method, url, headers, body)
+            if method == "POST" and answers:
+                return WireReply(400, {}, json.dumps({"code": -2010, "msg": answers.pop()}))
+            return reply
+
+        world.carry = duplicate  # type: ignore[method-assign]
+        engine = await opened(world)
+        await engine.on_intents([world.intent(NORMAL)])
+        await engine.quiesce()
+        assert (await orders(world))[0].status is Status.FILLED
+        assert protected(engine, world)
+        assert len(posts(world)) == 2
         await check(world, engine)
 
     virtually(steps)

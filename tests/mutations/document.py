@@ -22,8 +22,9 @@ named ones with real processes, signals, sockets and Postgres (below, where ther
 faults together from a seed, `python -m tests.simulation --seeds 1000`, with every invariant checked after every step.
 
 A test that cannot fail proves nothing. So each defence below is taken out of a copy of the code, one at a time, and the
-tests named must fail by an assertion: `python -m tests.mutations`, which ends with 1 when one of them does not. The
-rules of the gate are taken out one by one by `tests/risk/test_gate.py::test_each_rule_is_needed`.
+tests named must fail: by an assertion of theirs, or because the code itself notices (`InvariantError`, a start that is
+refused). `python -m tests.mutations` does it, and ends with 1 when one of them passes all the same. The rules of the
+gate are taken out one by one by `tests/risk/test_gate.py::test_each_rule_is_needed`.
 """
 
 _INVARIANTS = """\

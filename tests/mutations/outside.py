@@ -24,10 +24,7 @@ OUTSIDE = (
                 "            del wait_s",
             ),
         ),
-        tests=(
-            "tests/venue/test_binance.py::test_nothing_is_sent_before_retry_after",
-            f"{EDGE}::test_f11_the_venue_wants_silence",
-        ),
+        tests=(f"{EDGE}::test_f11_the_venue_wants_silence",),
     ),
     Mutation(
         name="throttled-entries",

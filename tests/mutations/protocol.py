@@ -184,7 +184,10 @@ PROTOCOL = (
                 "return Rejected(RejectCode.ORDER_REFUSED, facts.code, facts.message)",
             ),
         ),
-        tests=("tests/venue/test_classify.py::test_everything_else_is_unknown",),
+        tests=(
+            "tests/execution/test_faults_outside.py::test_f18_an_order_that_is_there_already_is_adopted",
+            "tests/venue/test_classify.py::test_everything_else_is_unknown",
+        ),
     ),
     Mutation(
         name="absent-by-one-reply",

@@ -20,8 +20,8 @@ from tests.mutations.probe import REPORT_VARIABLE
 __all__ = ["ROOT", "Ended", "Outcome", "Workspace", "changed", "workspace"]
 
 ROOT = Path(__file__).parents[2]
-RUN_LIMIT_S = 300
-TEST_LIMIT_S = 60
+RUN_LIMIT_S = 600
+TEST_LIMIT_S = 120
 _COPIED = ("huracan", "tests", "configs")
 
 
