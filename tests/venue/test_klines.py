@@ -37,10 +37,10 @@ def row(open_ms: int = T0, **cells: Any) -> list[Any]:
 
 @contextlib.asynccontextmanager
 async def reading(
-    server: ScriptedServer, budget: WeightBudget | None = None, clock: Any = None
+    server: ScriptedServer, budget: WeightBudget | None = None, clock: Any = None, timeout_ms: int = 10_000
 ) -> AsyncIterator[KlineReader]:
     """Yield a reader of a server, closed at the end."""
-    reader = KlineReader(server.url, clock or WallClock(), budget or WeightBudget(6_000), timeout_ms=500)
+    reader = KlineReader(server.url, clock or WallClock(), budget or WeightBudget(6_000), timeout_ms)
     try:
         yield reader
     finally:
@@ -142,7 +142,8 @@ def test_a_passing_fault_is_passed_over() -> None:
     ]
 
     async def ask(answers: list[Answer]) -> int:
-        async with serving(*answers, reply([row()])) as server, reading(server) as reader:
+        timeout_ms = 1_500 if answers[0].fate == "hang" else 10_000
+        async with serving(*answers, reply([row()])) as server, reading(server, timeout_ms=timeout_ms) as reader:
             return len(await reader.klines("ADA/USDT", "1m", T0))
 
     async def steps() -> list[int]:
