@@ -75,7 +75,8 @@ def demo(settings: Settings, out: Path) -> ReportData:
                 with ray_session(settings.ray):
                     campaign = train(dataset, folds, engine, run_id, TerminalProgress())
                     with phase(engine, run_id, "shadow"):
-                        judged = shadow(dataset, folds, campaign.versions, url=url, run_id=run_id)
+                        ruled = dataset.under(campaign.trading)
+                        judged = shadow(ruled, folds, campaign.versions, url=url, run_id=run_id)
             except (KeyboardInterrupt, SystemExit):
                 finish_run(engine, run_id, "interrupted")
                 raise

@@ -189,7 +189,7 @@ def shadow(
     """Judge the versions of a run on the test windows of their folds; starts or joins Ray.
 
     Args:
-        dataset: the candles they were trained on.
+        dataset: the candles they were trained on, under the rules the run froze.
         folds: the walk-forward folds.
         versions: trained recipes, by fold and scope.
         url: database for the trades and figures; None keeps everything in memory.
@@ -333,7 +333,8 @@ def program(terminal: Terminal, run_id: int | None, data: Path | None) -> None:
         )
     url = database_url(settings.database)
     with claim_run(engine, found.run_id), bind_run(found.run_id), phase(engine, found.run_id, "shadow"):
-        report = shadow(dataset, folds_of(dataset), campaign.versions, url=url, run_id=found.run_id, progress=_say)
+        judged = dataset.under(campaign.trading)
+        report = shadow(judged, folds_of(dataset), campaign.versions, url=url, run_id=found.run_id, progress=_say)
     write_atomically(folder / REPORT_NAME, json.dumps(to_json(report), allow_nan=False).encode())
     terminal.show(report, lambda: _table(terminal, report))
 

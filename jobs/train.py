@@ -97,7 +97,10 @@ class RunObserver:
 
 
 def folds_of(dataset: Dataset) -> tuple[Fold, ...]:
-    """Return the walk-forward folds of a dataset's traded symbols.
+    """Return the walk-forward folds of a dataset's traded symbols, purged for the longest hold a search may choose.
+
+    Where `search.hold_bars` is not configured, holds too long for a short history are left out of the search; the
+    purge of the folds says which.
 
     Raises:
         DataError: the history is too short for the folds asked for.
@@ -114,9 +117,14 @@ def folds_of(dataset: Dataset) -> tuple[Fold, ...]:
             f"{dataset.summary.source}: no symbol's history outlasts the warm-up of the features; the longest, "
             f"{longest.symbol}, has {len(longest)} bars; give a longer history"
         )
-    return walk_forward_splits(
-        histories, dataset.settings.walk_forward, bar_ms=kernel.base_ms, hold_bars=kernel.hold_bars
-    )
+    rules, settings = dataset.rules, dataset.settings
+    holds = [hold for hold in rules.hold_bars if hold >= rules.given.hold_bars]
+    while True:
+        try:
+            return walk_forward_splits(histories, settings.walk_forward, bar_ms=kernel.base_ms, hold_bars=holds.pop())
+        except DataError:
+            if not holds or settings.search.hold_bars is not None:
+                raise
 
 
 def windows_of(folds: Sequence[Fold], validation_frac: float, bar_ms: int) -> tuple[SearchWindow, list[TrainWindow]]:
@@ -129,7 +137,10 @@ def windows_of(folds: Sequence[Fold], validation_frac: float, bar_ms: int) -> tu
     inner, judged = validation_split(first.train, validation_frac, first.purge_bars, bar_ms)
     assert judged.end_ms <= min(fold.test.start_ms for fold in folds)
     search = SearchWindow(
-        TrainWindow(first.index, inner.start_ms, inner.end_ms, first.symbols), judged.start_ms, judged.end_ms
+        TrainWindow(first.index, inner.start_ms, inner.end_ms, first.symbols),
+        judged.start_ms,
+        judged.end_ms,
+        first.purge_bars,
     )
     return search, [TrainWindow(fold.index, fold.train.start_ms, fold.train.end_ms, fold.symbols) for fold in folds]
 
@@ -259,7 +270,12 @@ def _table(terminal: Terminal, run_id: int, campaign: Campaign) -> None:
         )
         for version in campaign.versions
     ]
-    terminal.table(f"run {run_id}", columns, rows)
+    trading = campaign.trading
+    title = (
+        f"run {run_id}: a decision every {trading.decision_interval_bars} bars, hold {trading.hold_bars}, stop "
+        f"{trading.stop_sigmas:.3g}, target {trading.target_sigmas:.3g} sigmas"
+    )
+    terminal.table(title, columns, rows)
 
 
 if __name__ == "__main__":

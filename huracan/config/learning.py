@@ -1,11 +1,11 @@
 """Sections of learning: candles, features, the kernel's rules, environment, policy, PPO, search, folds, shadow."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from huracan.config.base import Fraction, PositiveInt, Section, Timeframe
+from huracan.config.base import Fraction, PositiveFloat, PositiveInt, Section, Timeframe
 
 __all__ = [
     "DataSettings",
@@ -127,7 +127,7 @@ class PpoSettings(Section):
 
 
 class SearchSettings(Section):
-    """Tune: hyper-parameters are searched on data before the first test bar only."""
+    """Tune: hyper-parameters and trading rules are searched on data before the first test bar only."""
 
     num_samples: Annotated[int, Field(ge=0)] = Field(6, description="Trials; 0 skips the search.")
     seeds_per_trial: PositiveInt = Field(2, description="Seeds trained for each candidate.")
@@ -139,6 +139,29 @@ class SearchSettings(Section):
     max_concurrent_trials: PositiveInt = Field(2, description="Trials running at the same time.")
     validation_frac: Annotated[float, Field(gt=0, lt=1)] = Field(0.25, description="Tail of the first training window.")
     seed: int = Field(7, description="Seed of the sampler.")
+    trading_rules: bool = Field(
+        True, description="Search the four rules below too; `false`: the rules of `trading`, PPO's settings searched."
+    )
+    decision_interval_bars: tuple[PositiveInt, ...] | None = Field(
+        None,
+        description="Decision intervals tried beside the configured one, bars; none: four times it, if four decisions "
+        "then fall into the shortest hold.",
+    )
+    hold_bars: tuple[PositiveInt, ...] | None = Field(
+        None, description="Time limits tried beside the configured one, bars; none: a third of it and twice it."
+    )
+    stop_sigmas: tuple[PositiveFloat, PositiveFloat] = Field((0.75, 2.0), description="Range of the stop's distance.")
+    target_sigmas: tuple[PositiveFloat, PositiveFloat] = Field(
+        (1.0, 3.0), description="Range of the target's distance."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("stop_sigmas", "target_sigmas"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"search.{name} [{low:g}, {high:g}] is no range; give the lower end first")
+        return self
 
 
 class WalkForwardSettings(Section):

@@ -2,18 +2,29 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
 from huracan.clock import Clock, WallClock
-from huracan.config import Settings
-from huracan.errors import DataError
+from huracan.config import Settings, TradingSettings
+from huracan.errors import DataError, InvariantError
 from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw
 from huracan.market import Candles, CandleSet, Verdict, load_candles
-from huracan.trading import KernelSettings, Tape, build_cost_table, build_tape, infer_instrument, resolve_settings
+from huracan.trading import (
+    KernelSettings,
+    RuleSpace,
+    Tape,
+    build_cost_table,
+    build_tape,
+    infer_instrument,
+    resolve_settings,
+    rule_space,
+    with_rules,
+)
+from huracan.trading.tape import check_stop
 
 __all__ = ["Dataset", "DatasetSummary", "Refusal"]
 
@@ -68,8 +79,9 @@ class Dataset:
 
     Attributes:
         settings: the whole configuration.
-        kernel: the trading rules resolved for the timeframe.
-        raw: features without any fitted constant, by symbol; also of symbols that are watched and not traded.
+        kernel: the trading rules in force, resolved for the timeframe: as configured, or as a search chose them.
+        raw: features without any fitted constant, by symbol, at the decisions of every interval that a search may
+            choose; also of symbols that are watched and not traded.
         bare: one tape per traded symbol, sorted by symbol; their features are zero until a fit is applied.
         summary: what was taken and what refused.
     """
@@ -107,8 +119,8 @@ class Dataset:
         Raises:
             DataError: a symbol asked for, or every symbol, cannot be traded by the rules.
         """
-        kernel = resolve_settings(settings.trading, found.timeframe)
-        raw = compute_raw(found.candles, settings.features, kernel.decision_interval_bars, found.leader)
+        rules = rule_space(settings.trading, settings.search, found.timeframe)
+        raw = compute_raw(found.candles, settings.features, rules.grid_bars, found.leader)
         refused = [
             Refusal(verdict.report.symbol, "quality", "; ".join(verdict.reasons))
             for verdict in found.verdicts
@@ -117,7 +129,7 @@ class Dataset:
         tapes: list[Tape] = []
         for symbol in found.symbols:
             try:
-                tapes.append(_tape(found.candles[symbol], raw[symbol], kernel))
+                tapes.append(_tape(found.candles[symbol], raw[symbol], rules))
             except DataError as error:
                 if symbol in settings.data.symbols:
                     raise
@@ -128,25 +140,58 @@ class Dataset:
             )
         refused.sort(key=lambda refusal: refusal.symbol)
         summary = _summary(found, tapes, tuple(refused), source)
-        return cls(settings, kernel, raw, tuple(tapes), summary)
+        return cls(settings, rules.given, raw, tuple(tapes), summary)
+
+    @property
+    def rules(self) -> RuleSpace:
+        """Return the trading rules that a search of this configuration may choose, whichever are in force."""
+        return rule_space(self.settings.trading, self.settings.search, self.kernel.timeframe)
+
+    @property
+    def trading(self) -> TradingSettings:
+        """Return the `trading` section with the rules in force."""
+        return with_rules(self.settings.trading, self.kernel)
+
+    def under(self, trading: TradingSettings) -> Self:
+        """Return the same markets under rules that a search of this configuration may choose.
+
+        Raises:
+            InvariantError: the rules differ in more than a search chooses, or in an interval it cannot.
+        """
+        kernel = resolve_settings(trading, self.kernel.timeframe)
+        if with_rules(trading, self.kernel) != self.trading:
+            raise InvariantError("rules that no search chooses differ from those the dataset was built with")
+        if kernel.decision_interval_bars == self.kernel.decision_interval_bars:
+            return replace(self, kernel=kernel)
+        bare = tuple(tape.every(kernel.decision_interval_bars) for tape in self.bare)
+        return replace(self, kernel=kernel, bare=bare)
 
     def fit(self, start_ms: int, end_ms: int, seed: int) -> FeatureFit:
-        """Fit the constants of the features on bars in [start_ms, end_ms) alone."""
-        return FeatureFit.fit(self.raw, start_ms, end_ms, seed, sample_max=self.settings.features.fit_sample_max)
+        """Fit the constants of the features on bars in [start_ms, end_ms) alone, at the decisions in force."""
+        raw = {symbol: self._due(symbol) for symbol in self.raw}
+        return FeatureFit.fit(raw, start_ms, end_ms, seed, sample_max=self.settings.features.fit_sample_max)
 
     def fold_tapes(self, fit: FeatureFit) -> list[Tape]:
         """Return the tapes with the features of one fit; the memory block (52-61) is zero: there is no memory yet."""
         tapes = []
         for tape in self.bare:
             features = np.zeros((len(tape.rows), HEAD_SIZE), np.float32)
-            features[:, :MARKET_SIZE] = apply_fit(fit, self.raw[tape.symbol])
+            features[:, :MARKET_SIZE] = apply_fit(fit, self._due(tape.symbol))
             tapes.append(tape.with_features(features))
         return tapes
 
+    def _due(self, symbol: str) -> RawFeatures:
+        return self.raw[symbol].every(self.kernel.decision_interval_bars)
 
-def _tape(candles: Candles, raw: RawFeatures, kernel: KernelSettings) -> Tape:
+
+def _tape(candles: Candles, raw: RawFeatures, rules: RuleSpace) -> Tape:
+    """Return the tape under the configured rules of a market that every rule of the search could trade."""
+    kernel = rules.given
     instrument = infer_instrument(candles, kernel)
-    return build_tape(candles, raw, instrument, build_cost_table(candles, instrument, kernel), kernel)
+    costs = build_cost_table(candles, instrument, kernel)
+    tape = build_tape(candles, raw.every(kernel.decision_interval_bars), instrument, costs, kernel)
+    check_stop(tape, rules.nearest)
+    return tape
 
 
 def _summary(found: CandleSet, tapes: list[Tape], refused: tuple[Refusal, ...], source: str) -> DatasetSummary:

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from huracan.config import FeatureSettings
-from huracan.errors import DataError
+from huracan.errors import DataError, InvariantError
 from huracan.features.engine import Engine, EngineBlock, FeatureContext
-from huracan.features.layout import MARKET_SIZE
-from huracan.features.machines.coin import BAR_COLUMNS, OPTIONAL_INPUTS
+from huracan.features.layout import MARKET_SIZE, S_HMM_HIGH_VOL
+from huracan.features.machines.coin import BAR_COLUMNS, OPTIONAL_INPUTS, row_return
 from huracan.features.windows import windows_for
 from huracan.market.candles import Candles
 
@@ -35,6 +36,7 @@ class RawFeatures:
         rows: int64[M] indices of the bars at whose close a decision is due.
         values: float64[M, 52] raw market entries; see the catalogue for what the fit finishes.
         available: bool[M, 4] whether each of `OPTIONAL_INPUTS` could be read.
+        log_close: float64[M] logarithm of each row's close.
     """
 
     symbol: str
@@ -46,11 +48,34 @@ class RawFeatures:
     rows: NDArray[np.int64]
     values: NDArray[np.float64]
     available: NDArray[np.bool_]
+    log_close: NDArray[np.float64]
 
     @property
     def row_close_ms(self) -> NDArray[np.int64]:
         """Return int64[M], the close time of each row's bar: all it contains was known then."""
         return self.timestamp[self.rows] + self.context.base_ms
+
+    def every(self, decision_interval_bars: int) -> "RawFeatures":
+        """Return what the machines give for a slower decision interval, bit for bit.
+
+        These are the rows that fall due in it; of their entries only the return since the last row is another.
+
+        Raises:
+            InvariantError: the interval is no multiple of the one computed with.
+        """
+        context, k = self.context, decision_interval_bars
+        if k % context.decision_interval_bars:
+            raise InvariantError(f"decisions every {context.decision_interval_bars} bars do not hold those every {k}")
+        if k == context.decision_interval_bars:
+            return self
+        number = self.timestamp // context.base_ms + 1
+        before = number[np.maximum(self.rows - 1, 0)] // k
+        due = np.where(self.rows > 0, number[self.rows] // k > before, number[self.rows] % k == 0)
+        rows, values, log_close = self.rows[due], self.values[due], self.log_close[due]
+        _write_row_returns(number[rows], self.segment[rows], self.sigma[rows], log_close, values[:, S_HMM_HIGH_VOL])
+        context = replace(context, decision_interval_bars=k)
+        available = self.available[due]
+        return replace(self, context=context, rows=rows, values=values, available=available, log_close=log_close)
 
 
 def find_leader(symbols: Mapping[str, object], configured: str | None) -> str | None:
@@ -142,6 +167,7 @@ class _Columns:
         self.symbol = candles.symbol
         self.timestamp = candles.timestamp
         self.bar_no = candles.timestamp // context.base_ms
+        self.close = candles.close
         self.inputs = [
             (at, values)
             for at, values in enumerate(
@@ -208,7 +234,32 @@ class _Columns:
             self.rows[to],
             self.values[to],
             self.available[to],
+            _logarithms(self.close[self.rows[to]]),
         )
+
+
+@njit(cache=True, nogil=True)
+def _logarithms(close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithms as the machines take them: numpy's may differ in the last bit."""
+    out = np.empty(len(close))
+    for i in range(len(close)):
+        out[i] = math.log(close[i])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _write_row_returns(
+    number: NDArray[np.int64],
+    segment: NDArray[np.int32],
+    sigma: NDArray[np.float64],
+    log_close: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Write the return of each row since the one before it, 0 for the first of a gap-free run."""
+    for i in range(len(number)):
+        out[i] = 0.0
+        if i > 0 and segment[i] == segment[i - 1]:
+            out[i] = row_return(log_close[i] - log_close[i - 1], sigma[i], float(number[i] - number[i - 1]))
 
 
 def _row_count(bar_no: NDArray[np.int64], k: int) -> int:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from huracan.config import PpoSettings
+from huracan.config import PpoSettings, TradingSettings
 from huracan.env import Dataset
-from huracan.errors import TrainingError, UsageError
+from huracan.errors import DataError, TrainingError, UsageError
 from huracan.learn.checkpoint import first_line, write_atomically
-from huracan.learn.recipe import MarketStore, WindowRecipe
+from huracan.learn.recipe import Ground, MarketStore, RuleArena, WindowRecipe
 from huracan.learn.remote import train_many
-from huracan.learn.search import SearchPlan, Trial, search
+from huracan.learn.search import Candidate, SearchPlan, Trial, search
 from huracan.learn.train import CurvePoint, Recording, TrainResult, read_result
 from huracan.learn.validation import ValidationScore
 from huracan.market import symbol_to_stem
 from huracan.policy import combine_artefacts, export_artefact, load_artefact
+from huracan.trading import RuleSpace, with_rules
 
 __all__ = [
     "ALL_COINS",
@@ -46,11 +47,19 @@ class TrainWindow:
 
 @dataclass(frozen=True, slots=True)
 class SearchWindow:
-    """Where the search trains and where it judges; both lie before the first test bar."""
+    """Where the search trains and where it judges; both lie before the first test bar.
+
+    Attributes:
+        train: where candidates train.
+        validation_start_ms: first bar of the window that judges them, ms UTC.
+        validation_end_ms: its end, exclusive.
+        purge_bars: bars kept free before validation and tests; only shorter holds are searched.
+    """
 
     train: TrainWindow
     validation_start_ms: int
     validation_end_ms: int
+    purge_bars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +89,13 @@ class Campaign:
 
     Attributes:
         ppo: the frozen hyper-parameters.
+        trading: the frozen rules, every searched one filled in.
         trials: of the search, best first; empty without a search.
         versions: by fold, then scope.
     """
 
     ppo: PpoSettings
+    trading: TradingSettings
     trials: tuple[Trial, ...]
     versions: tuple[Version, ...]
 
@@ -107,7 +118,7 @@ def run_campaign(
     """Run or resume everything in `folder`; Ray must be running.
 
     The search sees `search_window` only. Its best candidate is frozen in `search.json`; then fold x scope x seed are
-    trained with it, as many at once as there are CPUs. Whatever is finished is not repeated.
+    trained with it, under its rules, as many at once as there are CPUs. Whatever is finished is not repeated.
 
     Args:
         dataset: judged candles; its settings say what to search and train.
@@ -121,11 +132,13 @@ def run_campaign(
         DataError: a window holds too few rows.
     """
     store = MarketStore(dataset)
-    ppo, trials = _frozen(store, dataset, search_window, folder, observer)
+    frozen, trials = _frozen(store, dataset, search_window, folder, observer)
+    ppo = frozen.ppo
     recordings: dict[int, tuple[int, str, Recording]] = {}
     plan: list[tuple[int, str, WindowRecipe, list[Recording]]] = []
     for window in folds:
-        recipe = store.window(window.start_ms, window.end_ms, window.symbols, dataset.settings.search.seed)
+        seed = dataset.settings.search.seed
+        recipe = store.window(window.start_ms, window.end_ms, window.symbols, seed, frozen.trading)
         for scope, part in _scopes(recipe, dataset.settings.shadow.per_coin_policies):
             seeds = [_recording(part, ppo, window.index, scope, seed, folder) for seed in dataset.settings.shadow.seeds]
             recordings |= {id(recording): (window.index, scope, recording) for recording in seeds}
@@ -137,7 +150,7 @@ def run_campaign(
 
     train_many([recording for _, _, _, seeds in plan for recording in seeds], progress)
     versions = tuple(_version(fold, scope, part, seeds, folder) for fold, scope, part, seeds in plan)
-    campaign = Campaign(ppo, trials, versions)
+    campaign = Campaign(ppo, frozen.trading, trials, versions)
     write_atomically(folder / _CAMPAIGN_NAME, json.dumps(_document(campaign, folder), indent=1).encode())
     return campaign
 
@@ -146,12 +159,14 @@ def read_campaign(folder: Path) -> Campaign:
     """Return the finished campaign in `folder`.
 
     Raises:
-        UsageError: there is none: the training is not finished.
+        UsageError: there is none: the training is not finished; or it is of a version that did not keep its rules.
         TrainingError: a file of it is damaged.
     """
     path = folder / _CAMPAIGN_NAME
     try:
         document = json.loads(path.read_bytes())
+        if "versions" in document and "trading" not in document:
+            raise UsageError(f"{path} is of an older version that kept no trading rules; train a new run")
         versions = []
         for item in document["versions"]:
             results = [read_result(folder / place) for place in item["seeds"]]
@@ -160,9 +175,8 @@ def read_campaign(folder: Path) -> Campaign:
             seeds = tuple(result for result in results if result is not None)
             place = folder / item["artefact"]
             versions.append(Version(item["fold"], item["scope"], tuple(item["symbols"]), place, item["sha256"], seeds))
-        return Campaign(
-            PpoSettings(**document["ppo"]), tuple(_trial(item) for item in document["trials"]), tuple(versions)
-        )
+        chosen, trials = _read_choice(document)
+        return Campaign(chosen.ppo, chosen.trading, trials, tuple(versions))
     except FileNotFoundError:
         raise UsageError(f"{path} is missing: the training is not finished; resume it") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -173,29 +187,59 @@ def read_campaign(folder: Path) -> Campaign:
 
 def _frozen(
     store: MarketStore, dataset: Dataset, window: SearchWindow, folder: Path, observer: Observer
-) -> tuple[PpoSettings, tuple[Trial, ...]]:
-    """Return hyper-parameters and trials: as configured, as frozen before, or as searched now."""
+) -> tuple[Candidate, tuple[Trial, ...]]:
+    """Return hyper-parameters, rules and trials: as configured, as frozen before, or as searched now."""
     settings = dataset.settings
+    given = Candidate(settings.ppo, dataset.trading)
     if settings.search.num_samples == 0:
-        return settings.ppo, ()
+        return given, ()
     path = folder / _SEARCH_NAME
     if path.exists():
         try:
-            document = json.loads(path.read_bytes())
-            return PpoSettings(**document["ppo"]), tuple(_trial(item) for item in document["trials"])
+            return _read_choice(json.loads(path.read_bytes()))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise TrainingError(f"{path} is damaged ({first_line(error)}); remove it to search again") from None
-    train = window.train
-    recipe = store.window(train.start_ms, train.end_ms, train.symbols, settings.search.seed)
-    spec = recipe.spec(settings.ppo, settings.shadow.seeds[0], settings.search.env_steps)
-    judge = recipe.validation(window.validation_start_ms, window.validation_end_ms)
-    found = search(SearchPlan(spec, judge, settings.search), folder, observer)
-    document = {
-        "ppo": found.ppo.model_dump(mode="json"),
-        "trials": [dataclasses.asdict(trial) for trial in found.trials],
+    rules = dataset.rules.held_below(window.purge_bars)
+    grounds = _grounds(store, dataset, rules, window.train)
+    rules = dataclasses.replace(rules, decision_interval_bars=tuple(grounds))
+    arena = RuleArena(grounds, window.validation_start_ms, window.validation_end_ms)
+    found = search(SearchPlan(arena, given, rules, settings.shadow.seeds[0], settings.search), folder, observer)
+    write_atomically(path, json.dumps(_choice(found.chosen, found.trials), indent=1).encode())
+    return found.chosen, found.trials
+
+
+def _grounds(store: MarketStore, dataset: Dataset, rules: RuleSpace, window: TrainWindow) -> dict[int, Ground]:
+    """Return what trains and judges at each decision interval, fitted on its own decisions.
+
+    An interval that nobody asked for is left out where a short window has too few of its decisions for a fit.
+    """
+    grounds = {}
+    seed, asked = dataset.settings.search.seed, dataset.settings.search.decision_interval_bars
+    for interval in rules.decision_interval_bars:
+        trading = with_rules(dataset.trading, {"decision_interval_bars": interval})
+        try:
+            recipe = store.window(window.start_ms, window.end_ms, window.symbols, seed, trading)
+        except DataError:
+            if asked is not None or interval == rules.given.decision_interval_bars:
+                raise
+            continue
+        grounds[interval] = recipe.ground
+    return grounds
+
+
+def _choice(chosen: Candidate, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Return what was frozen as JSON values."""
+    return {
+        "ppo": chosen.ppo.model_dump(mode="json"),
+        "trading": chosen.trading.model_dump(mode="json"),
+        "trials": [dataclasses.asdict(trial) for trial in trials],
     }
-    write_atomically(path, json.dumps(document, indent=1).encode())
-    return found.ppo, found.trials
+
+
+def _read_choice(document: dict[str, Any]) -> tuple[Candidate, tuple[Trial, ...]]:
+    """Return what `_choice` wrote."""
+    chosen = Candidate(PpoSettings(**document["ppo"]), TradingSettings(**document["trading"]))
+    return chosen, tuple(_trial(item) for item in document["trials"])
 
 
 def _scopes(recipe: WindowRecipe, per_coin: bool) -> list[tuple[str, WindowRecipe]]:
@@ -227,8 +271,7 @@ def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Record
 def _document(campaign: Campaign, folder: Path) -> dict[str, Any]:
     """Return a campaign as JSON values, places relative to `folder`."""
     return {
-        "ppo": campaign.ppo.model_dump(mode="json"),
-        "trials": [dataclasses.asdict(trial) for trial in campaign.trials],
+        **_choice(Candidate(campaign.ppo, campaign.trading), campaign.trials),
         "versions": [
             {
                 "fold": version.fold,

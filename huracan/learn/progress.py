@@ -39,7 +39,7 @@ def leaderboard(trials: list[Trial]) -> Table:
                 f"{score.trades:,}",
             ]
         )
-        params = " ".join(f"{name.removeprefix('ppo.')}={value:.3g}" for name, value in trial.params.items())
+        params = " ".join(f"{name.rpartition('.')[2]}={value:.4g}" for name, value in trial.params.items())
         table.add_row(trial.name[-12:], trial.status, *figures, f"{trial.env_steps:,}", params)
     return table
 

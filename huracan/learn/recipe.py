@@ -1,26 +1,37 @@
 """From a dataset and a training window to what trains on it: markets in Ray's object store, specification, card."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import ray
 from pydantic import JsonValue
 
-from huracan.config import PpoSettings, Settings
+from huracan.config import EnvSettings, PpoSettings, Settings, TradingSettings
 from huracan.env import Dataset, Window, vector_entry_point
+from huracan.errors import InvariantError
 from huracan.features import CATALOGUE, OPTIONAL_INPUTS, FeatureFit
 from huracan.features.layout import MEMORY_SLICE
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.runner import EnvSource
+from huracan.learn.search import Candidate
 from huracan.learn.validation import TradingValidation
 from huracan.policy import NetworkSpec, Normaliser, PolicyCard, catalogue_identity, library_versions
 from huracan.policy.card import ACTION_NAMES
-from huracan.trading import Limits, Tape
+from huracan.trading import KernelSettings, Limits, Tape, resolve_settings
 
-__all__ = ["MEMORY_INPUT", "MarketStore", "Markets", "WindowRecipe", "normaliser_of", "trading_rules"]
+__all__ = [
+    "MEMORY_INPUT",
+    "Ground",
+    "MarketStore",
+    "Markets",
+    "RuleArena",
+    "WindowRecipe",
+    "normaliser_of",
+    "trading_rules",
+]
 
 MEMORY_INPUT = "closed trades"
 """Input of the memory block, as the catalogue names it."""
@@ -33,17 +44,20 @@ class Markets:
     Attributes:
         bare: reference to every tape of the dataset, features zero.
         features: reference to float32[M, 62] by tape, of one fit.
+        decision_interval_bars: k of the decisions that the features belong to.
         chosen: indices of the tapes wanted.
     """
 
     bare: ray.ObjectRef
     features: ray.ObjectRef
+    decision_interval_bars: int
     chosen: tuple[int, ...]
 
     def __call__(self) -> list[Tape]:
         """Fetch the tapes; their arrays are read-only and shared by all processes of a node."""
         bare, features = ray.get([self.bare, self.features])
-        return [bare[index].with_features(features[index]) for index in self.chosen]
+        k = self.decision_interval_bars
+        return [bare[index].every(k).with_features(features[index]) for index in self.chosen]
 
 
 class MarketStore:
@@ -57,7 +71,9 @@ class MarketStore:
         self._dataset = dataset
         self._bare = ray.put(list(dataset.bare))
 
-    def window(self, start_ms: int, end_ms: int, symbols: Sequence[str], seed: int) -> "WindowRecipe":
+    def window(
+        self, start_ms: int, end_ms: int, symbols: Sequence[str], seed: int, trading: TradingSettings | None = None
+    ) -> "WindowRecipe":
         """Fit the features on [start_ms, end_ms) alone and return what trains there.
 
         Args:
@@ -65,18 +81,116 @@ class MarketStore:
             end_ms: its end, exclusive.
             symbols: markets to trade.
             seed: of the fit's regime model.
+            trading: the rules; None: the dataset's. The decisions they make due are what is fitted.
 
         Raises:
             DataError: the window holds too few warm rows.
         """
-        fit = self._dataset.fit(start_ms, end_ms, seed)
-        tapes = self._dataset.fold_tapes(fit)
+        dataset = self._dataset if trading is None else self._dataset.under(trading)
+        fit = dataset.fit(start_ms, end_ms, seed)
+        tapes = dataset.fold_tapes(fit)
         features = [tape.features for tape in tapes]
         has_memory = any(bool(block[:, MEMORY_SLICE].any()) for block in features)
         chosen = tuple(index for index, tape in enumerate(tapes) if tape.symbol in set(symbols))
-        markets = Markets(self._bare, ray.put(features), chosen)
+        markets = Markets(self._bare, ray.put(features), dataset.kernel.decision_interval_bars, chosen)
         inputs = (*fit.inputs, MEMORY_INPUT) if has_memory else fit.inputs
-        return WindowRecipe(self._dataset, fit, normaliser_of(fit, inputs), markets, start_ms, end_ms)
+        return WindowRecipe(dataset, fit, normaliser_of(fit, inputs), markets, start_ms, end_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """What one window trains and is judged on under given rules; small enough to travel.
+
+    Attributes:
+        markets: tapes with the window's features, at the rules' decisions.
+        symbols: what is traded.
+        normaliser: input scaling of the network.
+        network: its shape.
+        env: episodes.
+        limits: the account's, behind state 72-75.
+        kernel: the rules.
+        window: where it trains.
+        data_fingerprint: of the candles.
+        fit_sha256: of the features' constants.
+    """
+
+    markets: Markets
+    symbols: tuple[str, ...]
+    normaliser: Normaliser
+    network: NetworkSpec
+    env: EnvSettings
+    limits: Limits
+    kernel: KernelSettings
+    window: Window
+    data_fingerprint: str
+    fit_sha256: str
+
+    def under(self, kernel: KernelSettings) -> "Ground":
+        """Return the ground under other rules whose decisions fall due at the same bars.
+
+        Raises:
+            InvariantError: they fall due at others, for which there are no features here.
+        """
+        if kernel.decision_interval_bars != self.markets.decision_interval_bars:
+            raise InvariantError(
+                f"decisions every {kernel.decision_interval_bars} bars on features of every "
+                f"{self.markets.decision_interval_bars}"
+            )
+        return replace(self, kernel=kernel)
+
+    def spec(self, ppo: PpoSettings, seed: int, env_steps: int) -> AlgorithmSpec:
+        """Return what to train: the environment over the window, the network, the hyper-parameters, the seed."""
+        context = {
+            "tapes": self.markets,
+            "kernel": self.kernel,
+            "settings": self.env,
+            "window": self.window,
+            "limits": self.limits,
+        }
+        identity = [
+            self.data_fingerprint,
+            self.fit_sha256,
+            *self.symbols,
+            self.env.model_dump(mode="json"),
+            repr(self.kernel),
+            repr(self.limits),
+            self.window.start_ms,
+            self.window.end_ms,
+        ]
+        source = EnvSource(vector_entry_point, context, self.env.num_envs, json.dumps(identity))
+        return AlgorithmSpec(source, self.network, self.normaliser, ppo, seed, env_steps)
+
+    def validation(self, start_ms: int, end_ms: int) -> TradingValidation:
+        """Return the judge of a later window, with this window's features and rules."""
+        return TradingValidation(self.markets, self.kernel, self.limits, start_ms, end_ms)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleArena:
+    """Trains and judges every candidate of a search under its own rules.
+
+    Attributes:
+        grounds: by decision interval: features are fitted on the decisions that fall due in it.
+        validation_start_ms: first bar of the window that judges, ms UTC.
+        validation_end_ms: its end, exclusive.
+    """
+
+    grounds: Mapping[int, Ground]
+    validation_start_ms: int
+    validation_end_ms: int
+
+    def spec(self, candidate: Candidate, seed: int, env_steps: int) -> AlgorithmSpec:
+        """Return the training of a candidate."""
+        return self._ground(candidate).spec(candidate.ppo, seed, env_steps)
+
+    def validation(self, candidate: Candidate) -> TradingValidation:
+        """Return the judge of a candidate's policies."""
+        return self._ground(candidate).validation(self.validation_start_ms, self.validation_end_ms)
+
+    def _ground(self, candidate: Candidate) -> Ground:
+        timeframe = next(iter(self.grounds.values())).kernel.timeframe
+        kernel = resolve_settings(candidate.trading, timeframe)
+        return self.grounds[kernel.decision_interval_bars].under(kernel)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +198,7 @@ class WindowRecipe:
     """Everything about one training window that does not depend on a seed.
 
     Attributes:
-        dataset: the judged candles.
+        dataset: the judged candles under the rules to train by.
         fit: features fitted on the window alone.
         normaliser: input scaling of the network.
         markets: tapes with the fit's features.
@@ -106,38 +220,29 @@ class WindowRecipe:
 
     def of_coin(self, symbol: str) -> "WindowRecipe":
         """Return the recipe of a policy for one coin; features keep the whole universe."""
-        index = self.symbols.index(symbol)
-        markets = Markets(self.markets.bare, self.markets.features, (self.markets.chosen[index],))
+        markets = replace(self.markets, chosen=(self.markets.chosen[self.symbols.index(symbol)],))
         return WindowRecipe(self.dataset, self.fit, self.normaliser, markets, self.start_ms, self.end_ms)
+
+    @property
+    def ground(self) -> Ground:
+        """Return what trains and judges here, without the dataset."""
+        settings = self.dataset.settings
+        return Ground(
+            self.markets,
+            self.symbols,
+            self.normaliser,
+            NetworkSpec(settings.policy.hidden, settings.policy.activation),
+            settings.env,
+            _limits(settings),
+            self.dataset.kernel,
+            Window(self.start_ms, self.end_ms),
+            self.dataset.summary.fingerprint,
+            self.fit.sha256,
+        )
 
     def spec(self, ppo: PpoSettings, seed: int, env_steps: int) -> AlgorithmSpec:
         """Return what to train: the environment over the window, the network, the hyper-parameters, the seed."""
-        settings = self.dataset.settings
-        context = {
-            "tapes": self.markets,
-            "kernel": self.dataset.kernel,
-            "settings": settings.env,
-            "window": Window(self.start_ms, self.end_ms),
-            "limits": _limits(settings),
-        }
-        identity = [
-            self.dataset.summary.fingerprint,
-            self.fit.sha256,
-            *self.symbols,
-            settings.env.model_dump(mode="json"),
-            repr(self.dataset.kernel),
-            repr(context["limits"]),
-            self.start_ms,
-            self.end_ms,
-        ]
-        source = EnvSource(vector_entry_point, context, settings.env.num_envs, json.dumps(identity))
-        network = NetworkSpec(settings.policy.hidden, settings.policy.activation)
-        return AlgorithmSpec(source, network, self.normaliser, ppo, seed, env_steps)
-
-    def validation(self, start_ms: int, end_ms: int) -> TradingValidation:
-        """Return the judge of a later window, with this window's fit."""
-        limits = _limits(self.dataset.settings)
-        return TradingValidation(self.markets, self.dataset.kernel, limits, start_ms, end_ms)
+        return self.ground.spec(ppo, seed, env_steps)
 
     def card(self, name: str, ppo: PpoSettings) -> PolicyCard:
         """Return the artefact's card; the trainer puts in seed and steps."""
@@ -158,7 +263,7 @@ class WindowRecipe:
             leader=self.dataset.summary.leader,
             timeframe=self.dataset.summary.timeframe,
             trading={
-                "settings": settings.trading.model_dump(mode="json"),
+                "settings": self.dataset.trading.model_dump(mode="json"),
                 **trading_rules(self.dataset),
                 "costs": {tape.symbol: tape.costs.sha256 for tape in self.dataset.bare if tape.symbol in self.symbols},
             },

@@ -1,7 +1,8 @@
-"""Hyper-parameter search: Tune, Optuna and ASHA over the recipe's settings, judged on held-out training data only.
+"""Hyper-parameter search: Tune, Optuna and ASHA over PPO's settings and the trading rules, on training data only.
 
-A candidate is trained with several seeds side by side. Its objective is what the greedy policies earn, net of all
-costs, on a validation window inside the training data: never the training return, never a bar of a test window.
+A candidate is trained with several seeds side by side, under its own rules. Its objective is what the greedy policies
+earn a day under the same rules, net of all costs, on a validation window inside the training data: never the training
+return, which every rule scales differently, never a bar of a test window.
 """
 
 import logging
@@ -19,15 +20,25 @@ import torch
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
-from huracan.config import PpoSettings, SearchSettings
+from huracan.config import PpoSettings, SearchSettings, TradingSettings
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.checkpoint import first_line
 from huracan.learn.train import Trainer
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
+from huracan.trading import RULES_SEARCHED, RuleSpace, with_rules
 
-__all__ = ["SearchPlan", "SearchResult", "Trial", "TrialSink", "given_params", "search", "search_space", "with_params"]
+__all__ = [
+    "Arena",
+    "Candidate",
+    "SearchPlan",
+    "SearchResult",
+    "Trial",
+    "TrialSink",
+    "search",
+    "search_space",
+]
 
 OBJECTIVE: Final = "objective"
 TIME: Final = "env_steps"
@@ -44,6 +55,40 @@ SEARCHED_CHOICES: Final[Mapping[str, tuple[float | int, ...]]] = {
     "ppo.weight_decay": (0.0, 1e-4, 1e-2),
 }
 """Settings searched among values."""
+_PPO, _TRADING = "ppo.", "trading."
+SEARCHED: Final = (*SEARCHED_RANGES, *SEARCHED_CHOICES, *(_TRADING + name for name in RULES_SEARCHED))
+"""Everything a search may choose, by dotted setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a search chooses: one value for each setting.
+
+    Attributes:
+        ppo: hyper-parameters.
+        trading: rules that the policy is trained and judged by.
+    """
+
+    ppo: PpoSettings
+    trading: TradingSettings
+
+    def with_params(self, params: Mapping[str, float | int]) -> "Candidate":
+        """Return the candidate with searched values by dotted setting put in, validated."""
+        ppo = {key.removeprefix(_PPO): value for key, value in params.items() if key.startswith(_PPO)}
+        rules = {key.removeprefix(_TRADING): value for key, value in params.items() if key.startswith(_TRADING)}
+        return Candidate(PpoSettings.model_validate(self.ppo.model_dump() | ppo), with_rules(self.trading, rules))
+
+
+class Arena(Protocol):
+    """What candidates train on and are judged by; picklable, since it travels to trials."""
+
+    def spec(self, candidate: Candidate, seed: int, env_steps: int) -> AlgorithmSpec:
+        """Return the training of a candidate under its own rules."""
+        ...
+
+    def validation(self, candidate: Candidate) -> Validation:
+        """Return the judge of a candidate's policies, under its own rules."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +98,7 @@ class Trial:
     Attributes:
         name: Tune's id, unique within the search.
         status: running; done (full length, or stopped early by the scheduler); failed.
-        params: hyper-parameters by dotted setting, e.g. `ppo.lr`.
+        params: searched values by dotted setting, e.g. `ppo.lr`, `trading.hold_bars`.
         score: of the last report, mean over the seeds; None before the first.
         env_steps: per seed, learnt from so far.
         wall_s: seconds so far.
@@ -82,13 +127,17 @@ class SearchPlan:
     """A search, small enough to travel to every trial.
 
     Attributes:
-        spec: the recipe; its hyper-parameters are the first candidate, its seed the first seed.
-        validation: judges a trained policy.
+        arena: trains and judges the candidates.
+        given: the first candidate: everything as configured.
+        rules: which trading rules may be chosen.
+        seed: the first seed of every candidate.
         settings: number of trials, seeds, steps.
     """
 
-    spec: AlgorithmSpec
-    validation: Validation
+    arena: Arena
+    given: Candidate
+    rules: RuleSpace
+    seed: int
     settings: SearchSettings
 
 
@@ -97,41 +146,36 @@ class SearchResult:
     """How a search ended.
 
     Attributes:
-        ppo: hyper-parameters of the best candidate that was trained to full length.
+        chosen: the best candidate that was trained to full length.
         best: its trial.
         trials: all of them, best objective first, those without one last.
     """
 
-    ppo: PpoSettings
+    chosen: Candidate
     best: Trial
     trials: tuple[Trial, ...]
 
 
-def given_params(ppo: PpoSettings) -> dict[str, float | int]:
-    """Return the searched settings as configured, by dotted name: the first candidate."""
-    values = ppo.model_dump()
-    return {name: values[name.removeprefix("ppo.")] for name in (*SEARCHED_RANGES, *SEARCHED_CHOICES)}
-
-
-def search_space(ppo: PpoSettings) -> dict[str, Any]:
+def search_space(given: Candidate, rules: RuleSpace) -> dict[str, Any]:
     """Return Tune's search space by dotted setting, widened where needed to hold the configured value.
 
-    A setting configured as 0 where the scale is logarithmic is not searched: it was switched off.
+    What leaves no choice is not searched; nor is a setting configured as 0 where the scale is logarithmic: it was
+    switched off.
     """
-    given = given_params(ppo)
+    ppo = given.ppo.model_dump()
     space: dict[str, Any] = {}
     for name, (low, high) in SEARCHED_RANGES.items():
-        if given[name] > 0:
-            space[name] = tune.loguniform(min(low, given[name]), max(high, given[name]))
+        value = ppo[name.removeprefix(_PPO)]
+        if value > 0:
+            space[name] = tune.loguniform(min(low, value), max(high, value))
     for name, choices in SEARCHED_CHOICES.items():
-        space[name] = tune.choice(sorted({*choices, given[name]}))
+        space[name] = tune.choice(sorted({*choices, ppo[name.removeprefix(_PPO)]}))
+    for name in RULES_SEARCHED:
+        values = getattr(rules, name)
+        if len(set(values)) > 1:
+            is_range = isinstance(values[0], float)
+            space[_TRADING + name] = tune.uniform(*values) if is_range else tune.choice(list(values))
     return space
-
-
-def with_params(ppo: PpoSettings, params: Mapping[str, float | int]) -> PpoSettings:
-    """Return `ppo` with searched values by dotted setting put in, validated."""
-    update = {name.removeprefix("ppo."): value for name, value in params.items()}
-    return PpoSettings.model_validate(ppo.model_dump() | update)
 
 
 def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
@@ -151,7 +195,7 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
     if plan.settings.num_samples == 0:
         raise TrainingError("search.num_samples is 0: there is nothing to search")
     path = (folder / _NAME).absolute()
-    runners = plan.spec.ppo.num_env_runners
+    runners = plan.given.ppo.num_env_runners
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, plan=plan),
         tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": 1}] * (runners * plan.settings.seeds_per_trial)),
@@ -176,28 +220,32 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
         errors = [str(result.error).strip().splitlines()[-1] for result in grid if result.error is not None]
         reason = errors[0] if errors else "all were stopped early"
         raise TrainingError(f"none of {len(trials)} trials in {path} was trained to full length: {reason}")
-    return SearchResult(with_params(plan.spec.ppo, whole[0].params), whole[0], tuple(ranked))
+    return SearchResult(plan.given.with_params(whole[0].params), whole[0], tuple(ranked))
 
 
 def run_trial(config: dict[str, Any], plan: SearchPlan) -> None:
     """Train one candidate with all its seeds and report its objective; what Tune runs in a trial's process."""
     torch.set_num_threads(1)
     settings = plan.settings
-    spec = replace(plan.spec, ppo=with_params(plan.spec.ppo, config), total_env_steps=settings.env_steps)
-    seeds = range(spec.seed, spec.seed + settings.seeds_per_trial)
+    candidate = plan.given.with_params(config)
+    validation = plan.arena.validation(candidate)
+    seeds = range(plan.seed, plan.seed + settings.seeds_per_trial)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
         resumed = tune.get_checkpoint()
         if resumed is not None:
             resumed.to_directory(scratch)
         trainers = [
-            stack.enter_context(Trainer(replace(spec, seed=seed), _checkpoint(Path(scratch), seed))) for seed in seeds
+            stack.enter_context(
+                Trainer(plan.arena.spec(candidate, seed, settings.env_steps), _checkpoint(Path(scratch), seed))
+            )
+            for seed in seeds
         ]
         while not trainers[0].finished:
             mark = min(trainers[0].env_steps + settings.grace_env_steps, settings.env_steps)
             for trainer in trainers:
                 while trainer.env_steps < mark:
                     trainer.step()
-            scores = [plan.validation.score(Ensemble([trainer.net()])) for trainer in trainers]
+            scores = [validation.score(Ensemble([trainer.net()])) for trainer in trainers]
             with tempfile.TemporaryDirectory() as saved:
                 for seed, trainer in zip(seeds, trainers, strict=True):
                     trainer.save(_checkpoint(Path(saved), seed))
@@ -226,17 +274,11 @@ def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str,
 
 def _tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
     """Return the tuner that goes on with the search in `path`, or begins it."""
+    space = search_space(plan.given, plan.rules)
     if tune.Tuner.can_restore(str(path)):
-        return tune.Tuner.restore(
-            str(path),
-            trainable,
-            resume_unfinished=True,
-            restart_errored=True,
-            param_space=search_space(plan.spec.ppo),
-        )
+        return tune.Tuner.restore(str(path), trainable, resume_unfinished=True, restart_errored=True, param_space=space)
     settings = plan.settings
-    space = search_space(plan.spec.ppo)
-    first = {name: value for name, value in given_params(plan.spec.ppo).items() if name in space}
+    given = _given_params(plan)
     return tune.Tuner(
         trainable,
         param_space=space,
@@ -245,7 +287,7 @@ def _tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
             mode="max",
             num_samples=settings.num_samples,
             max_concurrent_trials=settings.max_concurrent_trials,
-            search_alg=OptunaSearch(points_to_evaluate=[first], seed=settings.seed),
+            search_alg=OptunaSearch(points_to_evaluate=[{name: given[name] for name in space}], seed=settings.seed),
             scheduler=tune.schedulers.ASHAScheduler(
                 time_attr=TIME,
                 max_t=settings.env_steps,
@@ -263,6 +305,12 @@ def _tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
             verbose=0,
         ),
     )
+
+
+def _given_params(plan: SearchPlan) -> dict[str, float | int]:
+    """Return the configured values by dotted setting."""
+    ppo = {_PPO + name: value for name, value in plan.given.ppo.model_dump().items()}
+    return ppo | {_TRADING + name: getattr(plan.rules.given, name) for name in RULES_SEARCHED}
 
 
 _listeners: list[tuple[TrialSink, int]] = []
@@ -304,7 +352,7 @@ class _SinkCallback(tune.Callback):
 
 def _trial(name: str, status: Any, config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Trial:
     """Return the trial as Tune's configuration and last metrics describe it."""
-    params = {key: config[key] for key in (*SEARCHED_RANGES, *SEARCHED_CHOICES) if key in config}
+    params = {key: config[key] for key in SEARCHED if key in config}
     if not metrics or OBJECTIVE not in metrics:
         return Trial(name, status, params, None, 0, 0.0, stopped_early=False)
     score = ValidationScore(

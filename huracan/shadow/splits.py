@@ -123,7 +123,7 @@ def walk_forward_splits(
         histories: usable history by symbol.
         settings: number of folds, days, embargo.
         bar_ms: length of a base bar in ms.
-        hold_bars: longest holding time of a trade, in bars.
+        hold_bars: longest holding time that the rules, or a search over them, allow a trade, in bars.
         execution_delay_bars: bars between a decision and its first fill.
 
     Raises:
@@ -212,7 +212,7 @@ def _check_lengths(
             f"walk-forward: {history_days} usable days cannot hold {folds} folds of {train_days} training and "
             f"{test_days} test days; at least {needed} days are needed (training >= {needed_train} days with purge and "
             f"embargo of {gap_ms // bar_ms} bars, test >= {needed_test} days); give a longer history or lower "
-            "walk_forward.folds, train_days, test_days or trading.hold_bars"
+            "walk_forward.folds, train_days, test_days, trading.hold_bars or search.hold_bars"
         )
 
 

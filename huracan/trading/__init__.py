@@ -8,12 +8,14 @@ from huracan.trading.actions import NUM_ACTIONS, Action, ExitReason, legal_actio
 from huracan.trading.costs import CostTable, build_cost_table, load_cost_table, save_cost_table
 from huracan.trading.instruments import Instrument, infer_instrument
 from huracan.trading.lanes import Lanes
+from huracan.trading.rule_space import RULES_SEARCHED, RuleSpace, rule_space, with_rules
 from huracan.trading.settings import KernelSettings, Limits, resolve_settings
 from huracan.trading.tape import Tape, build_tape, decision_rows
 from huracan.trading.trades import Trades
 
 __all__ = [
     "NUM_ACTIONS",
+    "RULES_SEARCHED",
     "Action",
     "CostTable",
     "ExitReason",
@@ -21,6 +23,7 @@ __all__ = [
     "KernelSettings",
     "Lanes",
     "Limits",
+    "RuleSpace",
     "Tape",
     "Trades",
     "build_cost_table",
@@ -30,5 +33,7 @@ __all__ = [
     "legal_actions",
     "load_cost_table",
     "resolve_settings",
+    "rule_space",
     "save_cost_table",
+    "with_rules",
 ]

@@ -11,7 +11,10 @@ from huracan.config import RiskSettings, TradingSettings
 from huracan.errors import ConfigError
 from huracan.market.timeframes import timeframe_ms
 
-__all__ = ["RULES", "KernelSettings", "Limits", "Rules", "View", "resolve_settings"]
+__all__ = ["BRACKET_SIGMAS_MIN", "RULES", "KernelSettings", "Limits", "Rules", "View", "resolve_settings"]
+
+BRACKET_SIGMAS_MIN = 2.0
+"""Least distance of stop and target in standard deviations of a bar; nearer, one bar decides both."""
 
 # Base timeframe -> (decision interval k, hold), bars. 1m is measured; the others keep its decision every 15 minutes
 # and half a day while bars are that fine, and lengthen the hold with the bar beyond.
@@ -226,8 +229,9 @@ def _check_bracket(trading: TradingSettings, hold: int) -> None:
             "(target_sigmas * distance_min_bps); lower cap_bps or raise one of the two"
         )
     sigmas = min(trading.stop_sigmas, trading.target_sigmas) * math.sqrt(hold)
-    if sigmas < 2:
+    if sigmas < BRACKET_SIGMAS_MIN:
         raise ConfigError(
             f"trading.stop_sigmas {trading.stop_sigmas:g} and target_sigmas {trading.target_sigmas:g} put a bracket at "
-            f"{sigmas:.2f} bar sigmas with hold_bars {hold}; at least 2 are needed, or one bar decides both"
+            f"{sigmas:.2f} bar sigmas with hold_bars {hold}; at least {BRACKET_SIGMAS_MIN:g} are needed, or one bar "
+            "decides both"
         )

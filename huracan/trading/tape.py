@@ -13,7 +13,7 @@ from huracan.trading.costs import DAY_MS, CostTable
 from huracan.trading.instruments import Instrument, parse_prices, parse_volumes
 from huracan.trading.settings import KernelSettings
 
-__all__ = ["COST_SCALE_MAX", "MarketColumns", "Tape", "build_tape", "decision_rows"]
+__all__ = ["COST_SCALE_MAX", "MarketColumns", "Tape", "build_tape", "check_stop", "decision_rows"]
 
 NUMBER, OPEN, HIGH, LOW, CLOSE, VOLUME = range(6)
 """Columns of `Tape.bars`."""
@@ -100,6 +100,11 @@ class Tape:
             segment=self.segment[first:stop],
         )
 
+    def every(self, decision_interval_bars: int) -> "Tape":
+        """Return the tape with a decision every `decision_interval_bars`, its features zero until `with_features`."""
+        rows = decision_rows(self.bars[:, NUMBER], decision_interval_bars)
+        return replace(self, rows=rows, features=np.zeros((len(rows), HEAD_SIZE), np.float32))
+
     def with_features(self, features: NDArray[np.float32]) -> "Tape":
         """Return the tape with other state entries 0-61.
 
@@ -150,7 +155,7 @@ def build_tape(
     if day[0] < 0 or day[-1] >= len(costs.day_ms):
         raise DataError(f"{candles.symbol}: the cost table does not cover the candles; build it again from them")
     _check_margins(instrument, bars, settings)
-    _check_tradable(instrument, bars, raw.sigma, settings)
+    _check_stake(instrument, bars, settings)
     _check_quiet_bars(candles.symbol, bars)
     rows = decision_rows(bars[:, NUMBER], settings.decision_interval_bars)
     if not np.array_equal(rows, raw.rows):
@@ -158,7 +163,7 @@ def build_tape(
             f"{candles.symbol}: the features were made for another decision interval than "
             f"{settings.decision_interval_bars}; build them again"
         )
-    return Tape(
+    tape = Tape(
         symbol=candles.symbol,
         instrument=instrument,
         timeframe=candles.timeframe,
@@ -171,6 +176,26 @@ def build_tape(
         ready=raw.ready,
         segment=raw.segment,
     )
+    check_stop(tape, settings)
+    return tape
+
+
+def check_stop(tape: Tape, settings: KernelSettings) -> None:
+    """Hold that the stop of these rules lies ten ticks away, in the middle of the history.
+
+    Raises:
+        DataError: it does not.
+    """
+    close = float(np.median(tape.bars[:, CLOSE]))
+    finite = tape.sigma[np.isfinite(tape.sigma)]
+    distance = np.maximum(finite * settings.rules.sqrt_hold, settings.distance_min) * settings.stop_sigmas
+    stop_ticks = close * float(np.median(distance)) if len(finite) else close * settings.distance_min
+    if settings.stops_enabled and stop_ticks < 10:
+        raise DataError(
+            f"{tape.symbol}: with stop_sigmas {settings.stop_sigmas:g} and hold_bars {settings.hold_bars} the stop "
+            f"lies {stop_ticks:.1f} ticks away, under ten: the tick is too coarse; leave it out, or raise the setting "
+            "(trading.*, or search.* where rules are searched)"
+        )
 
 
 def _check_margins(instrument: Instrument, bars: NDArray[np.int64], settings: KernelSettings) -> None:
@@ -195,10 +220,8 @@ def _check_margins(instrument: Instrument, bars: NDArray[np.int64], settings: Ke
         )
 
 
-def _check_tradable(
-    instrument: Instrument, bars: NDArray[np.int64], sigma: NDArray[np.float64], settings: KernelSettings
-) -> None:
-    """Refuse a market whose step, least order or tick is too coarse for the stake and the stop."""
+def _check_stake(instrument: Instrument, bars: NDArray[np.int64], settings: KernelSettings) -> None:
+    """Refuse a market whose step or least order is too coarse for the stake."""
     symbol, stake = instrument.symbol, settings.stake_quote
     close = float(np.median(bars[:, CLOSE]))
     step_value = close * float(instrument.tick_step_quote)
@@ -211,14 +234,6 @@ def _check_tradable(
         raise DataError(
             f"{symbol}: half a stake of {stake} is below four least orders of {settings.min_notional}; "
             "raise trading.stake_amount"
-        )
-    finite = sigma[np.isfinite(sigma)]
-    distance = np.maximum(finite * settings.rules.sqrt_hold, settings.distance_min) * settings.stop_sigmas
-    stop_ticks = close * float(np.median(distance)) if len(finite) else close * settings.distance_min
-    if settings.stops_enabled and stop_ticks < 10:
-        raise DataError(
-            f"{symbol}: the stop lies {stop_ticks:.1f} ticks away, under ten: the tick is too coarse; leave it out "
-            "or widen trading.stop_sigmas"
         )
 
 

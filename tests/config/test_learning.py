@@ -32,6 +32,9 @@ def test_the_defaults_are_the_contracts() -> None:
         (EnvSettings, {"episode_bars": (0, 5)}),
         (PpoSettings, {"gamma": 1.5}),
         (SearchSettings, {"reduction_factor": 1}),
+        (SearchSettings, {"stop_sigmas": (2.0, 1.0)}),
+        (SearchSettings, {"target_sigmas": (0.0, 1.0)}),
+        (SearchSettings, {"hold_bars": (0,)}),
     ],
     ids=str,
 )

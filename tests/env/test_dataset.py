@@ -10,9 +10,10 @@ import pytest
 from huracan.clock import MarketClock
 from huracan.config import Settings, load_settings
 from huracan.env import Dataset, TradingVectorEnv, Window
-from huracan.errors import DataError, RefusedError
+from huracan.errors import DataError, InvariantError, RefusedError
 from huracan.features import MARKET_SIZE
 from huracan.market import MarketShape, SyntheticSpec, martingale, write_candles, write_synthetic
+from huracan.trading import with_rules
 
 NOW_MS = 4_000_000_000_000
 DAY_MS = 86_400_000
@@ -72,6 +73,48 @@ def test_the_fit_uses_as_many_rows_as_configured(dataset: Dataset) -> None:
     features = dataset.settings.features.model_copy(update={"fit_sample_max": 150})
     few = replace(dataset, settings=dataset.settings.model_copy(update={"features": features}))
     assert few.fit(start, end, seed=1).sha256 != dataset.fit(start, end, seed=1).sha256
+
+
+def test_other_rules_give_what_building_with_them_gives(dataset: Dataset, folder: Path) -> None:
+    """Rules a search may choose change decisions, fit and tapes exactly as if they had been configured."""
+    chosen = with_rules(dataset.settings.trading, {"decision_interval_bars": 12, "hold_bars": 48, "stop_sigmas": 0.8})
+    found = dataset.under(chosen)
+    overrides = {"trading.decision_interval_bars": 12, "trading.hold_bars": 48, "trading.stop_sigmas": 0.8}
+    built = Dataset.load(settings_of(folder, **overrides), MarketClock(NOW_MS))
+    assert found.kernel == built.kernel
+    assert found.trading == built.trading
+    assert found.rules == dataset.rules
+    start = dataset.summary.start_ms
+    fit = found.fit(start, start + 14 * DAY_MS, seed=1)
+    assert fit.sha256 == built.fit(start, start + 14 * DAY_MS, seed=1).sha256
+    assert fit.sha256 != dataset.fit(start, start + 14 * DAY_MS, seed=1).sha256
+    for ours, theirs in zip(found.fold_tapes(fit), built.fold_tapes(fit), strict=True):
+        assert np.array_equal(ours.rows, theirs.rows)
+        assert np.array_equal(ours.features, theirs.features)
+
+
+def test_rules_that_no_search_chooses_stay_as_built(dataset: Dataset) -> None:
+    """Another fee belongs to another dataset, and an interval that is no multiple of the shortest has no features."""
+    with pytest.raises(InvariantError, match="no search chooses"):
+        dataset.under(dataset.settings.trading.model_copy(update={"fee_taker_ppm": 1}))
+    slow = dataset.under(with_rules(dataset.settings.trading, {"decision_interval_bars": 4}))
+    with pytest.raises(InvariantError, match="every 3 bars do not hold those every 4"):
+        slow.fit(dataset.summary.start_ms, dataset.summary.end_ms, seed=1)
+
+
+def test_a_coin_that_some_searched_stop_could_not_trade_is_left_out(tmp_path: Path) -> None:
+    """Every trial trades the same coins: a tick too coarse for the nearest stop is refused, if stops are searched."""
+    shape = MarketShape(symbol="DOGE/USDT", timeframe="5m", price=0.5, price_decimals=3)
+    for symbol in ("BTC/USDT", "DOGE/USDT"):
+        own = replace(shape, symbol=symbol, price_decimals=3 if symbol == "DOGE/USDT" else 6)
+        stem = symbol.replace("/", "-")
+        write_candles(martingale(own, 12 * 288, seed=1, sigma_bps=25.0), tmp_path / f"{stem}.parquet")
+    searched = Dataset.load(settings_of(tmp_path), MarketClock(NOW_MS))
+    (refusal,) = searched.summary.refused
+    assert (refusal.symbol, refusal.by) == ("DOGE/USDT", "kernel")
+    assert "stop_sigmas 0.75 and hold_bars 48" in refusal.reason
+    fixed = Dataset.load(settings_of(tmp_path, **{"search.trading_rules": False}), MarketClock(NOW_MS))
+    assert fixed.summary.refused == ()
 
 
 def test_an_environment_plays_on_it(dataset: Dataset) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from huracan.config import FeatureSettings
-from huracan.errors import ConfigError, DataError
+from huracan.errors import ConfigError, DataError, InvariantError
 from huracan.features import LAYOUT, compute_raw, find_leader, windows_for
 from huracan.market import Candles, resample
 from tests.features.markets import (
@@ -31,6 +31,22 @@ def whole_universe(source: str) -> dict[str, Candles]:
         return {s: c.between(start, start + 60_000 * 500) for s, c in found.items()}
     made = (coin(LEADER, 500, 21, inputs=True), coin("ADA/USDT", 500, 22, inputs=True), coin("FET/USDT", 500, 23))
     return {c.symbol: c for c in made}
+
+
+def test_a_slower_interval_is_a_choice_of_rows() -> None:
+    """Rows picked for every 20th bar from those of every 5th are the machines' own, gaps included; 8 is refused."""
+    gaps = [(57, 63), (100, 101), (118, 122), (240, 300)]
+    coins = {c.symbol: without(c, *gaps) for c in (coin(LEADER, 700, 21, inputs=True), coin("ADA/USDT", 700, 22))}
+    fast, slow = (compute_raw(coins, SMALL, k, LEADER) for k in (5, 20))
+    for symbol, wanted in slow.items():
+        found = fast[symbol].every(20)
+        assert found.context == wanted.context
+        assert len(found.rows) > 25
+        for name in ("rows", "values", "available", "ready", "segment", "sigma"):
+            assert getattr(found, name).tobytes() == getattr(wanted, name).tobytes(), name
+    assert fast[LEADER].every(5) is fast[LEADER]
+    with pytest.raises(InvariantError, match="every 5 bars do not hold those every 8"):
+        fast[LEADER].every(8)
 
 
 @pytest.mark.parametrize("source", SOURCES)

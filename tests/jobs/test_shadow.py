@@ -27,7 +27,7 @@ from huracan.env.dataset import Dataset
 from huracan.errors import DataError
 from huracan.learn.campaign import ALL_COINS, Version
 from huracan.learn.cluster import ray_session
-from huracan.learn.recipe import MarketStore
+from huracan.learn.recipe import MarketStore, WindowRecipe
 from huracan.learn.train import TrainResult
 from huracan.market import wild_bars
 from huracan.market.load import CandleSet
@@ -35,7 +35,7 @@ from huracan.memory import open_run, read_performance, read_trades
 from huracan.policy import NetworkSpec, PolicyNet
 from huracan.policy.artefact import export_artefact, load_artefact
 from huracan.shadow import Fold, cut_tape, shadow_block
-from huracan.trading import Limits
+from huracan.trading import Limits, with_rules
 from jobs.shadow import Place, Rules, shadow, trade_block
 from jobs.train import folds_of
 from tests.shadow.worlds import LIMITS, rules, wild_world, window_of
@@ -74,15 +74,19 @@ def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple
     store = MarketStore(dataset)
     for fold in folds:
         recipe = store.window(fold.train.start_ms, fold.train.end_ms, fold.symbols, 7)
-        nets = [PolicyNet(NetworkSpec((16,), "tanh"), recipe.normaliser, seed) for seed in (1, 2)]
-        for net in nets:
-            net.policy_head.weight.data *= 100.0
-        card = recipe.card(f"test/fold-{fold.index}", PpoSettings()).model_copy(update={"seeds": (1, 2)})
-        folder = tmp_path_factory.mktemp(f"fold-{fold.index}") / "ensemble"
-        artefact = export_artefact(folder, nets, card)
-        seeds = tuple(TrainResult(seed, 0, 0.0, (), folder, artefact.sha256) for seed in (1, 2))
-        versions.append(Version(fold.index, ALL_COINS, fold.symbols, folder, artefact.sha256, seeds))
+        versions.append(untrained(fold, recipe, tmp_path_factory.mktemp(f"fold-{fold.index}") / "ensemble"))
     return folds, versions
+
+
+def untrained(fold: Fold, recipe: WindowRecipe, folder: Path) -> Version:
+    """Export two untrained networks, loud enough to trade, as the version of a fold."""
+    nets = [PolicyNet(NetworkSpec((16,), "tanh"), recipe.normaliser, seed) for seed in (1, 2)]
+    for net in nets:
+        net.policy_head.weight.data *= 100.0
+    card = recipe.card(f"test/fold-{fold.index}", PpoSettings()).model_copy(update={"seeds": (1, 2)})
+    artefact = export_artefact(folder, nets, card)
+    seeds = tuple(TrainResult(seed, 0, 0.0, (), folder, artefact.sha256) for seed in (1, 2))
+    return Version(fold.index, ALL_COINS, fold.symbols, folder, artefact.sha256, seeds)
 
 
 @pytest.mark.postgres
@@ -204,6 +208,29 @@ def test_a_policy_is_judged_by_the_rules_it_was_trained_with(
     ):
         with pytest.raises(DataError, match=named):
             shadow(changed, folds, versions)
+
+
+def test_a_run_is_judged_by_the_rules_its_search_froze(dataset: Dataset, tmp_path: Path) -> None:
+    """Coins, portfolio and random policies trade with the frozen hold; by the configured one the run is refused."""
+    frozen = with_rules(dataset.trading, {"hold_bars": 20, "decision_interval_bars": 60, "stop_sigmas": 2.0})
+    ruled = dataset.under(frozen)
+    fold = folds_of(dataset)[0]
+    assert folds_of(ruled) == folds_of(dataset)
+    recipe = MarketStore(dataset).window(fold.train.start_ms, fold.train.end_ms, fold.symbols, 7, frozen)
+    versions = [untrained(fold, recipe, tmp_path / "ensemble")]
+    report = shadow(ruled, [fold], versions)
+    fit = ruled.fit(fold.train.start_ms, fold.train.end_ms, 7)
+    tapes = [tape for tape in ruled.fold_tapes(fit) if tape.symbol in fold.symbols]
+    ensemble = load_artefact(versions[0].artefact).ensemble
+    here = shadow_block(ensemble, tapes, fold.test, ruled.kernel, LIMITS, name="ensemble", fold=0)
+    assert report.policy.daily == tuple(here.daily.tolist())
+    assert len(here.trades) > 10
+    assert 10 < here.trades.hold_bars.max() <= 21
+    assert all((trade.exit_ms - trade.entry_ms) <= 21 * 60_000 for trade in report.sample)
+    assert report.portfolio is not None
+    assert report.portfolio.summary.trades.trades > 10
+    with pytest.raises(DataError, match="hold_bars 20 -> 60"):
+        shadow(dataset, [fold], versions)
 
 
 def test_another_artefact_in_its_place_is_refused(

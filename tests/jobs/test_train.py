@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from huracan.config import load_settings
-from huracan.errors import ConfigError
+from huracan.errors import ConfigError, DataError
 from huracan.learn.campaign import read_campaign
 from huracan.memory import Registry, list_runs, read_run, read_trials
 from huracan.shadow import Fold, Window
@@ -37,8 +37,40 @@ def test_folds_do_not_touch_their_tests(candles: Path) -> None:
     assert len(folds) == 2
     for fold in folds:
         gap_bars = (fold.test.start_ms - fold.train.end_ms) // dataset.kernel.base_ms
-        assert gap_bars == fold.purge_bars + fold.embargo_bars > dataset.kernel.hold_bars
+        assert gap_bars == fold.purge_bars + fold.embargo_bars
+        assert fold.purge_bars > max(dataset.rules.hold_bars) == 2 * dataset.kernel.hold_bars
     assert folds[0].test.end_ms == folds[1].test.start_ms
+
+
+def test_the_purge_covers_every_hold_that_a_search_may_choose(candles: Path) -> None:
+    """Longer choices cut more off every training window, and the search judges as far behind its own training."""
+    bar_ms = 300_000
+    for search, longest in (
+        ({"search.num_samples": 0}, 144),
+        ({"search.trading_rules": False}, 144),
+        ({"search.hold_bars": [48]}, 144),
+        ({}, 288),
+        ({"search.hold_bars": [200, 260]}, 260),
+    ):
+        dataset = small_dataset(candles, **search)
+        folds = folds_of(dataset)
+        assert {fold.purge_bars for fold in folds} == {longest + 2}
+        assert all(fold.test.start_ms - fold.train.end_ms > longest * bar_ms for fold in folds)
+        window, _ = windows_of(folds, 0.25, bar_ms)
+        assert window.validation_start_ms - window.train.end_ms == (longest + 2) * bar_ms
+        assert max(dataset.rules.held_below(window.purge_bars).hold_bars) == longest
+
+
+def test_a_short_history_keeps_its_folds_and_searches_shorter_holds(candles: Path) -> None:
+    """A twice as long hold that does not fit into a test day is not searched; one asked for by name is refused."""
+    short = {"walk_forward.test_days": 1, "walk_forward.folds": 2}
+    dataset = small_dataset(candles, **short)
+    folds = folds_of(dataset)
+    window, _ = windows_of(folds, 0.25, 300_000)
+    assert folds[0].purge_bars == 144 + 2
+    assert dataset.rules.held_below(window.purge_bars).hold_bars == (48, 144)
+    with pytest.raises(DataError, match=r"or search\.hold_bars"):
+        folds_of(small_dataset(candles, **short, **{"search.hold_bars": [288]}))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import pytest
 from huracan.env import Dataset
 from huracan.errors import TrainingError, UsageError
 from huracan.learn.campaign import ALL_COINS, SearchWindow, TrainWindow, read_campaign, run_campaign
+from huracan.learn.recipe import trading_rules
 from huracan.learn.search import Trial
 from huracan.learn.train import CurvePoint
 from huracan.policy import load_artefact
+from huracan.trading import RULES_SEARCHED, with_rules
 from tests.learn.worlds import DAY_MS, small_dataset
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -41,7 +43,7 @@ def windows(dataset: Dataset) -> tuple[list[TrainWindow], SearchWindow]:
     start, symbols = dataset.summary.start_ms, dataset.summary.symbols
     folds = [TrainWindow(index, start, start + (12 + 2 * index) * DAY_MS, symbols) for index in range(2)]
     inner = TrainWindow(0, start, start + 9 * DAY_MS, symbols)
-    return folds, SearchWindow(inner, start + 9 * DAY_MS, start + 12 * DAY_MS)
+    return folds, SearchWindow(inner, start + 9 * DAY_MS, start + 12 * DAY_MS, purge_bars=290)
 
 
 def test_a_campaign_searches_freezes_trains_and_is_not_repeated(candles: Path, tmp_path: Path) -> None:
@@ -57,14 +59,56 @@ def test_a_campaign_searches_freezes_trains_and_is_not_repeated(candles: Path, t
         assert loaded.sha256 == version.sha256
         assert loaded.card.seeds == (1, 2)
         assert loaded.card.ppo == campaign.ppo.model_dump(mode="json")
+        assert loaded.card.trading["settings"] == campaign.trading.model_dump(mode="json")
         assert loaded.card.train_end_ms == windows(dataset)[0][version.fold].end_ms
     assert repr(read_campaign(tmp_path / "7")) == repr(campaign)  # NaN is not equal to itself
     again = Notes()
     assert repr(run_campaign(dataset, *windows(dataset), tmp_path / "7", again)) == repr(campaign)
     assert (again.trials, again.trainings) == (set(), set())
+    assert "trading.decision_interval_bars" not in campaign.trials[0].params  # an hour's decisions are too few to fit
     (tmp_path / "7" / "search.json").write_text("{")
     with pytest.raises(TrainingError, match="remove it to search again"):
         run_campaign(dataset, *windows(dataset), tmp_path / "7", Notes())
+
+
+def test_frozen_rules_are_those_of_every_fold(candles: Path, tmp_path: Path) -> None:
+    """Rules a search chose are in every artefact; its features are fitted on the decisions that fall due in them."""
+    dataset = small_dataset(candles, **{"search.num_samples": 2, "shadow.seeds": [1], "ppo.env_steps": 512})
+    rules = {"decision_interval_bars": 12, "hold_bars": 48, "stop_sigmas": 0.8, "target_sigmas": 2.0}
+    chosen = with_rules(dataset.settings.trading, rules)
+    frozen = {"ppo": dataset.settings.ppo.model_dump(mode="json"), "trading": chosen.model_dump(mode="json")}
+    (tmp_path / "9").mkdir()
+    (tmp_path / "9" / "search.json").write_text(json.dumps(frozen | {"trials": []}))
+    campaign = run_campaign(dataset, *windows(dataset), tmp_path / "9", Notes())
+    assert campaign.trading == chosen
+    assert len(campaign.versions) == 2
+    for version in campaign.versions:
+        card = load_artefact(version.artefact).card
+        assert {name: card.trading["kernel"][name] for name in rules} == rules
+        assert card.fit["decision_interval_bars"] == 12
+    (tmp_path / "9" / "search.json").write_text(json.dumps({"ppo": frozen["ppo"], "trials": []}))
+    with pytest.raises(TrainingError, match=r"trading is missing.*remove it to search again"):
+        run_campaign(dataset, *windows(dataset), tmp_path / "9", Notes())
+
+
+def test_a_search_over_rules_ends_in_rules_of_its_space(candles: Path, tmp_path: Path) -> None:
+    """Every trial names its four rules, trains and is judged; what is frozen is what the best of them had."""
+    searched = {"search.num_samples": 4, "search.decision_interval_bars": [6]}
+    dataset = small_dataset(candles, **searched, **{"shadow.seeds": [1], "ppo.env_steps": 512})
+    campaign = run_campaign(dataset, *windows(dataset), tmp_path / "10", Notes())
+    assert len(campaign.trials) == 4
+    assert len({trial.params["trading.stop_sigmas"] for trial in campaign.trials}) == 4
+    for trial in campaign.trials:
+        assert trial.status == "done"
+        assert trial.params["trading.hold_bars"] in (48, 144, 288)
+        assert trial.params["trading.decision_interval_bars"] in (3, 6)
+    best = campaign.trials[0].params
+    assert campaign.trading == with_rules(
+        dataset.settings.trading, {name: best[f"trading.{name}"] for name in RULES_SEARCHED}
+    )
+    ruled = dataset.under(campaign.trading)
+    for version in campaign.versions:
+        assert load_artefact(version.artefact).card.trading["kernel"] == trading_rules(ruled)["kernel"]
 
 
 def test_one_policy_per_coin_when_configured(candles: Path, tmp_path: Path) -> None:
@@ -88,4 +132,7 @@ def test_an_unfinished_or_damaged_campaign_says_so(tmp_path: Path) -> None:
         read_campaign(tmp_path)
     (tmp_path / "campaign.json").write_text(json.dumps({"ppo": {}}))
     with pytest.raises(TrainingError, match="damaged"):
+        read_campaign(tmp_path)
+    (tmp_path / "campaign.json").write_text(json.dumps({"ppo": {}, "trials": [], "versions": []}))
+    with pytest.raises(UsageError, match="older version that kept no trading rules; train a new run"):
         read_campaign(tmp_path)

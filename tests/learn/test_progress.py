@@ -15,14 +15,14 @@ POINT = CurvePoint(50, 2.0, 0.25, math.nan, 1.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1e-3)
 def trial(name: str, objective: float | None) -> Trial:
     """A trial with that objective, or one that has not reported."""
     score = None if objective is None else ValidationScore(objective, objective + 1, 1.0, 5, 10)
-    return Trial(name, "running", {"ppo.lr": 3e-4}, score, 100, 1.0, stopped_early=False)
+    return Trial(name, "running", {"ppo.lr": 3e-4, "trading.hold_bars": 1_440}, score, 100, 1.0, stopped_early=False)
 
 
 def test_the_leaderboard_has_the_best_objective_first() -> None:
     """Trials without a report come last; figures are the trial's."""
     stream = io.StringIO()
-    Console(file=stream, width=160).print(leaderboard([trial("b", -5.0), trial("c", None), trial("a", 2.5)]))
-    lines = [line for line in stream.getvalue().splitlines() if "lr=0.0003" in line]
+    Console(file=stream, width=200).print(leaderboard([trial("b", -5.0), trial("c", None), trial("a", 2.5)]))
+    lines = [line for line in stream.getvalue().splitlines() if "lr=0.0003 hold_bars=1440" in line]
     assert [line.split("│")[1].strip() for line in lines] == ["a", "b", "c"]
     assert [line.split("│")[3].strip() for line in lines] == ["2.50", "-5.00", "-"]
 

@@ -4,12 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from huracan.env import Dataset
+from huracan.env import Dataset, TradingVectorEnv
+from huracan.errors import InvariantError
 from huracan.features import CATALOGUE, FeatureFit
-from huracan.features.layout import MARKET_SIZE, MEMORY_SLICE, S_OFI, S_RET_1
-from huracan.learn.recipe import MEMORY_INPUT, MarketStore, WindowRecipe, normaliser_of
+from huracan.features.layout import MARKET_SIZE, MEMORY_SLICE, S_HELD_FRAC, S_IS_LONG, S_OFI, S_RET_1
+from huracan.learn.recipe import MEMORY_INPUT, MarketStore, RuleArena, WindowRecipe, normaliser_of
+from huracan.learn.search import Candidate
 from huracan.learn.train import spec_sha256
 from huracan.policy.card import parse_card
+from huracan.trading import legal_actions, resolve_settings, with_rules
 from tests.learn.worlds import DAY_MS, small_dataset
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -87,6 +90,64 @@ def test_inputs_that_training_lacked_are_withheld(recipe: WindowRecipe) -> None:
     assert having.all()
     optional = [spec.index for spec in CATALOGUE if "book" in spec.inputs]
     assert set(np.flatnonzero(~lacking)) == set(optional) | set(range(MARKET_SIZE, 62))
+
+
+def arena_of(dataset: Dataset) -> tuple[RuleArena, Candidate]:
+    """Return an arena of two decision intervals, judging days 15 to 19, and the configured candidate."""
+    start, store, grounds = dataset.summary.start_ms, MarketStore(dataset), {}
+    for interval in (3, 6):
+        rules = with_rules(dataset.trading, {"decision_interval_bars": interval})
+        grounds[interval] = store.window(start, start + 14 * DAY_MS, dataset.summary.symbols, 1, rules).ground
+    arena = RuleArena(grounds, start + 15 * DAY_MS, start + 19 * DAY_MS)
+    return arena, Candidate(dataset.settings.ppo, dataset.trading)
+
+
+def test_a_candidate_trains_and_is_judged_under_its_own_rules(dataset: Dataset) -> None:
+    """Environment, features and judge of each candidate follow its rules: decisions, holds, state entries, identity."""
+    arena, given = arena_of(dataset)
+    specs = {}
+    for params in (
+        {"trading.decision_interval_bars": 3, "trading.hold_bars": 144},
+        {"trading.decision_interval_bars": 3, "trading.hold_bars": 48},
+        {"trading.decision_interval_bars": 6, "trading.hold_bars": 48, "trading.stop_sigmas": 0.8},
+    ):
+        candidate = given.with_params(params)
+        expected = dataset.under(candidate.trading)
+        spec, judge = arena.spec(candidate, 1, 1000), arena.validation(candidate)
+        specs[spec_sha256(spec)] = candidate
+        assert spec.source.context["kernel"] == judge.kernel == expected.kernel
+        fit = expected.fit(dataset.summary.start_ms, dataset.summary.start_ms + 14 * DAY_MS, 1)
+        for ours, theirs in zip(judge.tapes(), expected.fold_tapes(fit), strict=True):
+            assert np.array_equal(ours.rows, theirs.rows)
+            assert np.array_equal(ours.features, theirs.features)
+        env = spec.source.entry_point({**spec.source.context, "num_envs": 16})
+        env.reset(seed=1)
+        closed = held_bars(env, candidate.trading.hold_bars)
+        assert closed > 0
+    assert len(specs) == 3
+
+
+def held_bars(env: TradingVectorEnv, limit: int) -> int:
+    """Enter whenever legal, hold on; state 67 is bars held over the candidate's own limit. Return seen holdings."""
+    seen = 0
+    for _ in range(150):
+        states = env.lanes.obs.copy()
+        held = states[:, S_IS_LONG] > 0
+        bars = states[held, S_HELD_FRAC] * limit
+        assert np.allclose(bars, np.rint(bars), atol=1e-3)
+        assert (bars <= limit + 1e-3).all()
+        seen += int(held.sum())
+        legal = legal_actions(states)
+        env.step(np.where(legal[:, 2], 2, np.where(legal[:, 5], 5, 0)))
+    return seen
+
+
+def test_features_of_one_decision_interval_are_not_used_under_another(dataset: Dataset) -> None:
+    """A ground without features for the decisions of some rules refuses them."""
+    arena, given = arena_of(dataset)
+    slow = resolve_settings(given.with_params({"trading.decision_interval_bars": 6}).trading, "5m")
+    with pytest.raises(InvariantError, match="every 6 bars on features of every 3"):
+        arena.grounds[3].under(slow)
 
 
 def test_what_comes_after_the_window_cannot_change_the_fit(dataset: Dataset, recipe: WindowRecipe) -> None:

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
-from huracan.config import PpoSettings, SearchSettings
+from huracan.config import PpoSettings, SearchSettings, TradingSettings
 from huracan.errors import TrainingError
-from huracan.learn.search import SearchPlan, Trial, given_params, search, search_space, with_params
-from tests.learn.toy import ToyValidation, toy_spec
+from huracan.learn.search import SEARCHED, Candidate, SearchPlan, Trial, search, search_space
+from huracan.trading import rule_space
+from tests.learn.toy import ToyArena, toy_spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+GIVEN = Candidate(toy_spec().ppo, TradingSettings())
 
 
 class Notes:
@@ -40,7 +44,9 @@ def plan(**settings: Any) -> SearchPlan:
         "max_concurrent_trials": 2,
         "reduction_factor": 2,
     } | settings
-    return SearchPlan(toy_spec(num_envs=32), ToyValidation(), SearchSettings(**values))
+    search_settings = SearchSettings(**values)
+    rules = rule_space(GIVEN.trading, SearchSettings(), "1m")
+    return SearchPlan(ToyArena(), GIVEN, rules, 1, search_settings)
 
 
 def test_a_search_is_interrupted_and_resumed_to_its_end(tmp_path: Path) -> None:
@@ -58,8 +64,8 @@ def test_a_search_is_interrupted_and_resumed_to_its_end(tmp_path: Path) -> None:
     assert objectives == sorted(objectives, reverse=True)
     assert not result.best.stopped_early
     assert result.best.env_steps >= 2048
-    assert result.ppo == with_params(toy_spec().ppo, result.best.params)
-    assert set(result.best.params) == set(given_params(toy_spec().ppo))
+    assert result.chosen == GIVEN.with_params(result.best.params)
+    assert set(result.best.params) == set(SEARCHED)
     ended = {trial.name: trial for trial in notes.trials if trial.status == "done"}
     assert all(trial.stopped_early == (trial.env_steps < 2048) for trial in ended.values())
     assert list(tmp_path.rglob("events.out.tfevents.*"))
@@ -72,12 +78,19 @@ def test_a_search_is_interrupted_and_resumed_to_its_end(tmp_path: Path) -> None:
 def test_the_first_candidate_is_the_configuration_as_given(tmp_path: Path) -> None:
     """A search can only do better than its start; a failing candidate is reported, not chosen."""
     notes = Notes()
-    broken = dataclasses.replace(plan(num_samples=1), spec=toy_spec(num_envs=32, fault="nan"))
+    broken = dataclasses.replace(plan(num_samples=1), arena=ToyArena(fault="nan"))
     with pytest.raises(TrainingError, match="not finite"):
         search(broken, tmp_path, notes)
     (trial,) = {trial.name: trial for trial in notes.trials}.values()
     assert trial.status == "failed"
-    assert trial.params == given_params(toy_spec().ppo)
+    values = {f"ppo.{name}": value for name, value in GIVEN.ppo.model_dump().items()}
+    values |= {
+        "trading.decision_interval_bars": 15,
+        "trading.hold_bars": 720,
+        "trading.stop_sigmas": 1.0,
+        "trading.target_sigmas": 1.5,
+    }
+    assert trial.params == {name: values[name] for name in SEARCHED}
 
 
 def test_an_empty_search_is_refused(tmp_path: Path) -> None:
@@ -87,18 +100,36 @@ def test_an_empty_search_is_refused(tmp_path: Path) -> None:
 
 
 def test_searched_values_become_validated_settings() -> None:
-    """A dotted value replaces its setting and nothing else."""
-    changed = with_params(PpoSettings(), {"ppo.lr": 1e-4, "ppo.num_epochs": 2})
-    assert changed == PpoSettings(lr=1e-4, num_epochs=2)
+    """A dotted value replaces its setting and nothing else, of PPO and of the rules."""
+    given = Candidate(PpoSettings(), TradingSettings(cap_bps=20))
+    changed = given.with_params({"ppo.lr": 1e-4, "ppo.num_epochs": 2, "trading.hold_bars": 240})
+    assert changed.ppo == PpoSettings(lr=1e-4, num_epochs=2)
+    assert changed.trading == TradingSettings(cap_bps=20, hold_bars=240)
 
 
 def test_the_space_holds_whatever_is_configured() -> None:
     """A value outside the usual ranges widens them; an entropy bonus that is switched off stays off."""
-    space = search_space(PpoSettings(lr=5e-3, gamma=0.9, entropy_coeff=0.0, weight_decay=0.3))
+    ppo = PpoSettings(lr=5e-3, gamma=0.9, entropy_coeff=0.0, weight_decay=0.3)
+    trading = TradingSettings(stop_sigmas=2.5, hold_bars=600)
+    space = search_space(Candidate(ppo, trading), rule_space(trading, SearchSettings(), "1m"))
     assert space["ppo.lr"].upper == 5e-3
     assert 0.9 in space["ppo.gamma"].categories
     assert 0.3 in space["ppo.weight_decay"].categories
     assert "ppo.entropy_coeff" not in space
+    assert (space["trading.stop_sigmas"].lower, space["trading.stop_sigmas"].upper) == (0.75, 2.5)
+    assert space["trading.hold_bars"].categories == [200, 600, 1200]
+
+
+def test_rules_that_leave_no_choice_are_not_searched() -> None:
+    """Switched off, or with nothing but the configured value, a rule is no dimension of the search."""
+    trading = TradingSettings()
+    off = search_space(
+        Candidate(PpoSettings(), trading), rule_space(trading, SearchSettings(trading_rules=False), "1m")
+    )
+    assert not [name for name in off if name.startswith("trading.")]
+    narrow = SearchSettings(hold_bars=(), stop_sigmas=(1.0, 1.0), decision_interval_bars=(15,))
+    found = search_space(Candidate(PpoSettings(), trading), rule_space(trading, narrow, "1m"))
+    assert [name for name in found if name.startswith("trading.")] == ["trading.target_sigmas"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle"])

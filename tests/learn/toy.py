@@ -1,5 +1,6 @@
 """A numpy market with the environment's contract: mask bits in the state, NEXT_STEP autoreset, reused buffers."""
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 from huracan.config import PpoSettings
 from huracan.features.layout import S_HELD_FRAC, S_IS_LONG, STATE_SIZE
 from huracan.learn import AlgorithmSpec, EnvSource
+from huracan.learn.search import Candidate
 from huracan.learn.validation import ValidationScore, daily_score
 from huracan.policy import NetworkSpec, Normaliser, Policy
 
@@ -103,3 +105,18 @@ def toy_spec(seed: int = 1, total: int = 8192, num_envs: int = 64, fault: str = 
     settings = {"train_batch_size": 1024, "minibatch_size": 256, "num_epochs": 4, "lr": 1e-3, "gamma": 0.95} | ppo
     source = EnvSource(toy_market, {"fault": fault}, num_envs, "toy")
     return AlgorithmSpec(source, NetworkSpec((32, 32)), Normaliser.identity(), PpoSettings(**settings), seed, total)
+
+
+class ToyArena:
+    """Every candidate on the same toy market: it knows no trading rules."""
+
+    def __init__(self, **options: Any) -> None:
+        self._spec = toy_spec(num_envs=32, **options)
+
+    def spec(self, candidate: Candidate, seed: int, env_steps: int) -> AlgorithmSpec:
+        """Return the toy training with the candidate's hyper-parameters."""
+        return replace(self._spec, ppo=candidate.ppo, seed=seed, total_env_steps=env_steps)
+
+    def validation(self, candidate: Candidate) -> ToyValidation:
+        """Return the one judge."""
+        return ToyValidation()

@@ -68,6 +68,15 @@ def test_the_figures_agree_with_each_other(shadow: ShadowReport) -> None:
     assert report.env_steps == 2 * 8_192
 
 
+def test_the_frozen_rules_are_among_what_was_chosen(shadow: ShadowReport) -> None:
+    """Decision interval, hold, stop and target of the run stand beside PPO's settings, on the page too."""
+    report = build(shadow)
+    rules = {"decision_interval_bars": 60, "hold_bars": 240, "stop_sigmas": 0.8, "target_sigmas": 2.0}
+    assert {name: report.chosen[name] for name in rules} == rules
+    assert report.chosen["lr"] == 2e-4
+    assert "hold_bars 240, stop_sigmas 0.8" in render_html(report)
+
+
 def test_money_is_in_account_currency(shadow: ShadowReport) -> None:
     """At two quote units per account unit every amount halves, and nothing else changes."""
     one, two = build(shadow), build(shadow, rate=2.0)

@@ -112,6 +112,12 @@ def coin_sigma(s: State, at: Offsets) -> float:
 
 
 @njit(cache=True, nogil=True)
+def row_return(change: float, sigma: float, elapsed: float) -> float:
+    """Return the log price change since the last decision row, `elapsed` bars ago, in its standard deviations."""
+    return clip(change / (sigma * math.sqrt(elapsed)), ROW_CLIP)
+
+
+@njit(cache=True, nogil=True)
 def coin_emit(s: State, at: Offsets, close_ms: int, book: State, out: State, available: NDArray[np.bool_]) -> None:
     """Write the coin's own raw features (all but 42-49) of a decision row and start the next row.
 
@@ -142,7 +148,7 @@ def coin_emit(s: State, at: Offsets, close_ms: int, book: State, out: State, ava
     elapsed = head[H_AGE] - head[H_ROW_AGE]
     out[25] = 0.0
     if head[H_ROW_AGE] > 0.0:
-        out[25] = clip((head[H_LOG_CLOSE] - head[H_ROW_LOG_CLOSE]) / (sigma * math.sqrt(elapsed)), ROW_CLIP)
+        out[25] = row_return(head[H_LOG_CLOSE] - head[H_ROW_LOG_CLOSE], sigma, elapsed)
     out[26] = out[8]
     head[H_ROW_LOG_CLOSE] = head[H_LOG_CLOSE]
     head[H_ROW_AGE] = head[H_AGE]
