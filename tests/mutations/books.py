@@ -182,6 +182,23 @@ BOOKS = (
         tests=(f"{MEMORY}::test_one_order_of_an_intent_lives_at_a_time",),
     ),
     Mutation(
+        name="marked-twice",
+        defence="T2 refuses an order that is marked as sent already",
+        faults=("F2", "F3"),
+        breaks="I4: a client id may be POSTed a second time",
+        edits=(
+            Edit(
+                BOOK,
+                "if order is None or order.status is not Status.SUBMITTED or order.sent_ms is not None:",
+                "if order is None or order.status is not Status.SUBMITTED:",
+            ),
+        ),
+        tests=(
+            "tests/execution/test_book.py::test_an_order_marked_sent_stays_marked",
+            f"{MEMORY}::test_an_order_is_sent_once",
+        ),
+    ),
+    Mutation(
         name="slot-in-a-transaction-of-its-own",
         defence="a fill and the position that follows from it are one transaction",
         faults=("F4",),

@@ -108,6 +108,20 @@ PROTOCOL = (
         ),
     ),
     Mutation(
+        name="redirects-followed",
+        defence="a redirect is a fault: following it sends the request again",
+        faults=("F5", "F12"),
+        breaks="I4: one client id is POSTed twice",
+        edits=(
+            Edit(
+                "huracan/venue/client.py",
+                "            guard.on_request_redirect.append(_refuse_redirect)\n",
+                "",
+            ),
+        ),
+        tests=("tests/venue/test_client.py::test_redirects_are_not_followed",),
+    ),
+    Mutation(
         name="silence-is-a-reject",
         defence="no reply is unknown, not refused",
         faults=("F5",),

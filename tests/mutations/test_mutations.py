@@ -91,6 +91,6 @@ def test_the_runner_tells_a_catch_from_a_survivor_and_from_code_that_is_broken()
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
 def test_every_defence_that_is_taken_out_is_missed() -> None:
-    """All mutations, each in a process of its own: five minutes on two cores."""
+    """All mutations, each in a process of its own: six minutes of an idle machine."""
     found = list(run_all(MUTATIONS))
     assert [(one.mutation.name, one.verdict, one.words) for one in found if one.verdict is not Verdict.CAUGHT] == []
