@@ -22,7 +22,7 @@ SMALL = {
 @pytest.mark.postgres
 @pytest.mark.timeout(600)
 def test_the_demo_leaves_a_report_and_a_candidate(tmp_path: Path) -> None:
-    """One command leaves both files and a registered candidate; `report` makes the same again."""
+    """One command leaves both files and a registered candidate; `report` makes the same again, `shadow` its rules."""
     write_synthetic(tmp_path / "candles", SyntheticSpec(timeframe="1h", bars=24 * 200, planted=1, null=2), seed=7)
     config = tmp_path / "small.yaml"
     config.write_text(json.dumps(SMALL))
@@ -30,13 +30,13 @@ def test_the_demo_leaves_a_report_and_a_candidate(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HURACAN__")}
     environment |= {"HURACAN_HOME": str(home), "RAY_AUTH_TOKEN_PATH": str(home / "ray" / "token")}
 
-    def huracan(*words: str) -> str:
+    def huracan(*words: str, code: int = 0) -> str:
         done = subprocess.run(
             [str(Path(sys.executable).with_name("huracan")), "--config", str(config), *words],
             env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=500,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3_000:]
-        return done.stdout
+        assert done.returncode == code, done.stderr[-3_000:]
+        return done.stdout if code == 0 else done.stderr
 
     try:
         shown = json.loads(huracan("demo", "--data", "candles", "--out", "out", "--json"))
@@ -55,5 +55,16 @@ def test_the_demo_leaves_a_report_and_a_candidate(tmp_path: Path) -> None:
         assert {**again, "created_ms": 0} == {**written, "created_ms": 0}
         models = json.loads(huracan("models", "ls", "--json"))
         assert [model["stage"] for model in models] == ["candidate"]
+        best = written["trials"][0]["parameters"]
+        frozen = {name.removeprefix("trading."): value for name, value in best.items() if name.startswith("trading.")}
+        assert set(frozen) == {"hold_bars", "stop_sigmas", "target_sigmas"}  # an hour's decision has no slower choice
+        assert {name: written["chosen"][name] for name in frozen} == frozen
+        kept = home / "runs" / written["run_id"] / "campaign.json"
+        campaign = json.loads(kept.read_text())
+        hold = campaign["trading"]["hold_bars"]
+        campaign["trading"]["hold_bars"] = 8
+        kept.write_text(json.dumps(campaign))
+        refused = huracan("shadow", "--run-id", written["run_id"], "--data", "candles", code=2)
+        assert f"hold_bars {hold} -> 8" in refused
     finally:
         huracan("db", "stop")
