@@ -34,6 +34,9 @@ def test_shares_are_of_the_value_wanted() -> None:
     shares = [value(mean) for mean in (MAKER.total.maker_share, MAKER.total.taker_share, MAKER.total.missed_share)]
     assert shares == pytest.approx([200 / wanted, 100.5 / wanted, 101 / wanted])
     assert [value(mean) for mean in (TAKER.total.taker_share, TAKER.total.missed_share)] == [1.0, 0.0]
+    for mean in (MAKER.total.maker_share, MAKER.total.missed_share, MAKER.total.fill_rate, TAKER.total.taker_share):
+        assert mean is not None
+        assert (mean.low, mean.high) == (0.0, 1.0)  # an hour alone says nothing, and a share cannot be more or less
 
 
 def test_the_fill_curve_counts_bars_from_the_decision() -> None:
