@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -92,19 +93,21 @@ def test_frozen_rules_are_those_of_every_fold(candles: Path, tmp_path: Path) -> 
 
 
 def test_a_search_over_rules_ends_in_rules_of_its_space(candles: Path, tmp_path: Path) -> None:
-    """Every trial names its four rules, trains and is judged; what is frozen is what the best of them had."""
-    searched = {"search.num_samples": 4, "search.decision_interval_bars": [6]}
+    """Every trial has rules of the space, no hold beyond the purge; what is frozen is what the best of them had."""
+    searched = {"search.num_samples": 4, "search.decision_interval_bars": [6], "search.hold_bars": [288]}
     dataset = small_dataset(candles, **searched, **{"shadow.seeds": [1], "ppo.env_steps": 512})
-    campaign = run_campaign(dataset, *windows(dataset), tmp_path / "10", Notes())
+    folds, search_window = windows(dataset)
+    purged = dataclasses.replace(search_window, purge_bars=146)
+    campaign = run_campaign(dataset, folds, purged, tmp_path / "10", Notes())
     assert len(campaign.trials) == 4
     assert len({trial.params["trading.stop_sigmas"] for trial in campaign.trials}) == 4
     for trial in campaign.trials:
         assert trial.status == "done"
-        assert trial.params["trading.hold_bars"] in (48, 144, 288)
+        assert "trading.hold_bars" not in trial.params  # 288 is beyond the purge: no choice is left
         assert trial.params["trading.decision_interval_bars"] in (3, 6)
     best = campaign.trials[0].params
     assert campaign.trading == with_rules(
-        dataset.settings.trading, {name: best[f"trading.{name}"] for name in RULES_SEARCHED}
+        dataset.trading, {name: best[f"trading.{name}"] for name in RULES_SEARCHED if name != "hold_bars"}
     )
     ruled = dataset.under(campaign.trading)
     for version in campaign.versions:
