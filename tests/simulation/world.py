@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import hashlib
 import random
 import shutil
@@ -26,7 +27,8 @@ from huracan.paper import PaperExchange, PaperMarket, PaperSettings, RateLimits
 from huracan.paper.wire import StreamEvent
 from huracan.risk.live import Approval, DenialCode, Denied, HaltPolicy, OrderIntent, TradingState
 from huracan.trading import ExitReason
-from huracan.venue import BinanceVenue, InProcessBinance, WeightBudget, client_config
+from huracan.venue import BinanceVenue, InProcessBinance, WeightBudget, WireReply, client_config
+from huracan.venue.client import Transport
 from huracan.venue.orders import OrderKind, Side
 from huracan.venue.wire import parse_user_event
 from tests.execution.world import CREDENTIALS, OpenGate
@@ -53,8 +55,20 @@ FAILPOINTS = {
 
 
 @cache
-def _config() -> dict[str, Any]:
-    return client_config("http://inside", CREDENTIALS, 5_000)
+def _template() -> InProcessBinance:
+    return InProcessBinance(client_config("http://inside", CREDENTIALS, 5_000), _nowhere)
+
+
+async def _nowhere(method: str, url: str, headers: Mapping[str, str], body: str | None) -> WireReply:
+    raise ConnectionError(url)
+
+
+def _client(carry: Transport) -> InProcessBinance:
+    """Return a client as a process makes it; ccxt takes 10 ms to make one, so each is a copy of the first."""
+    client = copy.copy(_template())
+    client.options, client.headers = copy.deepcopy(client.options), dict(client.headers)
+    client._transport = carry
+    return client
 
 
 class Gate(OpenGate):
@@ -91,7 +105,7 @@ class Trader:
         self._closes: deque[tuple[dict[str, Close], list[Intent], dict[str, ExitReason]]] = deque()
         self._come = asyncio.Event()
         plan = world.plan
-        client = InProcessBinance(_config(), self._carry)
+        client = _client(self._carry)
         venue = BinanceVenue(
             CREDENTIALS, clock=world.clock, budget=WeightBudget(10**9), rng=random.Random(world.seed), client=client
         )
