@@ -16,11 +16,15 @@ DAY = 16
 """The last day that is whole, counted from the first."""
 RULES = {
     "trading.decision_interval_bars": 1,
-    "trading.hold_bars": 12,
+    "trading.hold_bars": 4,
+    "trading.distance_min_bps": 20.0,
+    "trading.cap_bps": 20,
     "trading.maker_life_bars": 2,
     "trading.maker_tries": 2,
 }
 SEED = 5
+
+# A stop lies two standard deviations of a bar away: some are reached in the bar in which they were placed.
 
 
 def settings(**changes: object) -> Settings:

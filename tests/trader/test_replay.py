@@ -92,6 +92,16 @@ def test_no_entry_is_decided_that_could_not_finish() -> None:
         assert patience_bars(kernel) == 5
 
 
+def test_time_ends_with_the_span() -> None:
+    """Positions held then stay open, though there are more candles; nothing happens later."""
+    wishes = {market.symbol: Action.ENTER_LONG_NORMAL for market in data().markets}
+    kernel = replace(data().kernel, hold_bars=100, stop_sigmas=5.0, target_sigmas=5.0)
+    leg = replay_leg(data(), kernel, lambda close_ms: wishes, SEED)
+    assert (leg.open_at_end, len(leg.trades)) == (2, 0)
+    assert max(event.at_ms for event in leg.log.events) < data().end_ms
+    assert all(market.paper.open_ms(-1) > data().end_ms for market in data().markets)
+
+
 def test_nothing_wanted_is_nothing_traded() -> None:
     """No decision, no order."""
     leg = replay_leg(data(), data().kernel, lambda close_ms: {}, SEED)
@@ -135,3 +145,7 @@ def test_an_exchange_that_has_other_trades_is_caught() -> None:
     key = next(iter(theirs))
     assert book_faults(log, {**theirs, (key[0], "999999"): theirs[key]}) == ["1 trades differ from the exchange's"]
     assert book_faults(log, {one: theirs[one] for one in theirs if one != key})
+    quantity, price, commission = theirs[key]
+    assert book_faults(log, {**theirs, key: (quantity, price, 2 * commission)}) == [
+        "2 trades differ from the exchange's"
+    ]
