@@ -1,0 +1,1 @@
+"""Chaos: real processes, real Postgres, real HTTP; killed, stopped, cut off, and brought back."""
