@@ -66,7 +66,7 @@ async def _nowhere(method: str, url: str, headers: Mapping[str, str], body: str 
 def _client(carry: Transport) -> InProcessBinance:
     """Return a client as a process makes it; ccxt takes 10 ms to make one, so each is a copy of the first."""
     client = copy.copy(_template())
-    client.options, client.headers = copy.deepcopy(client.options), dict(client.headers)
+    client.options, client.headers = dict(client.options), dict(client.headers)
     client._transport = carry
     return client
 
