@@ -67,15 +67,22 @@ def read_rows(path: Path) -> Rows:
     return Rows(time, {name: _to_float(table.column(name)) for name in names})
 
 
-def timeframe_of(path: Path, timestamp: NDArray[np.int64]) -> str:
+def timeframe_of(path: Path, timestamp: NDArray[np.int64], known: str | None = None) -> str:
     """Return the timeframe of a file's open times: their most frequent step.
 
+    Args:
+        path: the file, for the error.
+        timestamp: int64[T], ms UTC.
+        known: what a single bar is taken for, as it has no step of its own; None: a single bar is refused.
+
     Raises:
-        DataError: there are fewer than two distinct times, or the step is no timeframe.
+        DataError: there are fewer than two distinct times and none is known, or the step is no timeframe.
     """
     steps = np.diff(timestamp)
     if (steps <= 0).any():
         steps = np.diff(np.unique(timestamp))
+    if len(steps) == 0 and known is not None:
+        return known
     if len(steps) == 0:
         raise DataError(f"{path}: the history is too short, a single bar has no timeframe; download more candles")
     lengths, counts = np.unique(steps, return_counts=True)
@@ -88,17 +95,20 @@ def timeframe_of(path: Path, timestamp: NDArray[np.int64]) -> str:
     return timeframe
 
 
-def read_candles(path: Path) -> Candles:
-    """Read one sound file; the symbol comes from the file's name, the timeframe from its rows.
+def read_candles(path: Path, timeframe: str | None = None) -> Candles:
+    """Read one sound file; the symbol comes from the file's name.
+
+    Args:
+        path: the file.
+        timeframe: of its bars, however few there are; None: found from its rows.
 
     Raises:
         DataError: the file cannot be read or a row is unsound; the line names the file, the row and the remedy.
     """
     rows = read_rows(path)
     symbol = _symbol_of(path)
-    timeframe = timeframe_of(path, rows.timestamp)
     try:
-        return candles_from_rows(symbol, timeframe, rows)
+        return candles_from_rows(symbol, timeframe or timeframe_of(path, rows.timestamp), rows)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -203,7 +213,7 @@ class CandleFolder:
         Raises:
             DataError: the symbol is unknown or its file unsound.
         """
-        return read_candles(self.path_of(symbol))
+        return read_candles(self.path_of(symbol), self.timeframe)
 
 
 def open_folder(path: Path, timeframe: str | None = None) -> CandleFolder:
@@ -211,7 +221,8 @@ def open_folder(path: Path, timeframe: str | None = None) -> CandleFolder:
 
     Args:
         path: a folder with files such as `BTC-USDT.parquet`, or a store whose subfolders are timeframes.
-        timeframe: what the files must hold; None finds it from their rows.
+        timeframe: what the files must hold; None finds it from their rows. A file of one bar, which has no step, is
+            taken for this one or for the one that names the folder, so that a new listing does not shut the others out.
 
     Raises:
         DataError: there is no such folder, no file in it, a file is unreadable or badly named, or timeframes differ.
@@ -229,7 +240,8 @@ def open_folder(path: Path, timeframe: str | None = None) -> CandleFolder:
         return open_folder(path / (timeframe or stores[0]), timeframe or stores[0])
     if not files:
         raise DataError(f"{path}: holds no .parquet file; give the folder of the candles or download some")
-    found = {symbol: timeframe_of(file, read_times(file)) for symbol, file in sorted(files.items())}
+    known = timeframe or (path.name if path.name in TIMEFRAMES else None)
+    found = {symbol: timeframe_of(file, read_times(file), known) for symbol, file in sorted(files.items())}
     if len(set(found.values())) > 1:
         each = {name: next(symbol for symbol in found if found[symbol] == name) for name in found.values()}
         listed = ", ".join(f"{name} ({symbol})" for name, symbol in each.items())
@@ -287,7 +299,7 @@ class CandleStore:
         if not path.is_file():
             found = _some(self.symbols(timeframe))
             raise DataError(f"{path}: no {timeframe} candles of {symbol}; found {found}; download them first")
-        return read_candles(path)
+        return read_candles(path, timeframe)
 
     def write(self, candles: Candles, metadata: Mapping[str, str] | None = None) -> Path:
         """Write one market, whole or not at all, and return its file."""

@@ -100,3 +100,12 @@ def test_quality_of_a_folder_is_told_for_every_symbol(folder):
         ("DOT/USDT", False),
         ("FIL/USDT", False),
     ]
+
+
+def test_a_coin_listed_a_bar_ago_is_left_out_for_its_short_history(folder):
+    """One bar is a history like any other, too short by the gate's own line; the rest is loaded."""
+    write(folder / "NEW-USDT.parquet", columns(1))
+    found = load(folder, timeframe="1m")
+    assert found.symbols == ("ADA/USDT", "BTC/USDT")
+    reasons = {verdict.report.symbol: verdict.reasons for verdict in found.verdicts}
+    assert reasons["NEW/USDT"] == ("1 bars are fewer than quality.history_min_bars 400",)

@@ -115,6 +115,16 @@ def test_one_bar_is_too_short(tmp_path):
         read_candles(path)
 
 
+@pytest.mark.parametrize("rows", [[0], [0, 2], [0, 7]])
+def test_the_store_knows_the_timeframe_of_what_it_holds(tmp_path, rows):
+    """One candle, or two with a hole between, are read as the timeframe that their folder names."""
+    few = {name: values[rows] for name, values in columns().items()}
+    path = write(tmp_path / "1m" / "ADA-USDT.parquet", few)
+    found = CandleStore(tmp_path).read("ADA/USDT", "1m")
+    assert (found.timeframe, found.timestamp.tolist()) == ("1m", few["timestamp"].tolist())
+    assert read_candles(path, "1m").fingerprint() == found.fingerprint()
+
+
 def test_no_rows_is_refused(tmp_path):
     """A Parquet file without rows is refused."""
     path = write(tmp_path / "ADA-USDT.parquet", columns(0))
@@ -172,6 +182,18 @@ class TestFolder:
         kept = np.arange(500) % 10 < 8
         write(tmp_path / "ADA-USDT.parquet", {name: values[kept] for name, values in found.items()})
         assert open_folder(tmp_path).timeframe == "1m"
+
+    def test_a_new_listing_of_one_bar_does_not_shut_the_others_out(self, tmp_path):
+        """A single bar goes with the timeframe asked for or that of the store's folder; elsewhere it has none."""
+        for folder in (tmp_path / "1m", tmp_path / "flat"):
+            write(folder / "ADA-USDT.parquet", columns())
+            write(folder / "NEW-USDT.parquet", columns(1))
+        assert open_folder(tmp_path / "1m").symbols == ("ADA/USDT", "NEW/USDT")
+        assert len(open_folder(tmp_path / "flat", "1m").read("NEW/USDT")) == 1
+        with pytest.raises(DataError, match=r"NEW-USDT\.parquet: the history is too short"):
+            open_folder(tmp_path / "flat")
+        with pytest.raises(DataError, match=r"mixes timeframes: 1m .ADA/USDT., 1h .NEW/USDT."):
+            open_folder(tmp_path / "flat", "1h")
 
     def test_missing_and_empty_folders(self, tmp_path):
         """No folder, a file instead of it, and a folder without candles are one line each."""

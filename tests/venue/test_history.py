@@ -81,6 +81,14 @@ def test_a_second_run_asks_for_nothing_it_has(exchange, tmp_path):
     assert held(tmp_path).fingerprint() == before
 
 
+def test_a_file_of_one_candle_is_gone_on_with(exchange, tmp_path):
+    """A coin listed a minute ago has one candle; the next run appends to it as to any other file."""
+    run(exchange, tmp_path, LISTED, LISTED + MINUTE)
+    assert held(tmp_path).fingerprint() == ADA.between(0, LISTED + MINUTE).fingerprint()
+    assert run(exchange, tmp_path).symbols[0].new_bars == len(CLOSED) - 1
+    assert held(tmp_path).fingerprint() == CLOSED.fingerprint()
+
+
 def test_it_prepends_and_appends(exchange, tmp_path):
     """A middle, then an earlier start, then a later end: together the same as in one go, and nothing asked twice."""
     at = [LISTED + bars * MINUTE for bars in (3_000, 4_000, 1_234, 11_000)]
