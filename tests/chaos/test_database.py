@@ -60,6 +60,7 @@ def sent_before(world: Chaos, account: str, posted: set[str], gone_ms: int) -> N
         assert marked <= gone_ms
 
 
+@pytest.mark.slow
 def test_f14_no_order_leaves_while_the_database_is_gone(world: Chaos, server: EmbeddedServer) -> None:
     """Round trips every other bar, and for eight bars none: each order had its row first; then trading goes on."""
     with world.trader("before", ROUND_TRIPS, *HASTY) as (process, _):

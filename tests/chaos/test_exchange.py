@@ -27,6 +27,7 @@ def asked(world: Chaos, count: int) -> None:
     until(f"{count} requests", lambda: sum(relay.requests for relay in world.relays) >= before + count)
 
 
+@pytest.mark.slow
 def test_the_exchange_falls_asleep_and_wakes(world: Chaos) -> None:
     """SIGSTOP: connections stand and nothing answers, longer than a request may take; SIGCONT: all is well again."""
     assert world.process is not None
