@@ -11,7 +11,7 @@ from typing import Final
 import ray
 
 from huracan.config import RaySettings
-from huracan.errors import ConfigError
+from huracan.errors import ConfigError, TrainingError
 from huracan.ray_env import write_ray_token
 
 __all__ = ["ray_session"]
@@ -19,6 +19,8 @@ __all__ = ["ray_session"]
 CONNECT_TIMEOUT_S: Final = 5.0
 _WORKER_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 _HANDED_ON: Final = ("HURACAN_HOME", "NUMBA_CACHE_DIR")
+_SLOW_START: Final = "timed out during startup"
+"""Ray's words, in a bare `Exception`, when its node is not up within its 30 seconds."""
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
 
     Raises:
         ConfigError: the cluster does not answer, or refuses the token.
+        TrainingError: the machine is too busy to start a local instance in the time Ray gives it.
     """
     if ray.is_initialized():
         yield
@@ -59,6 +62,13 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = f"the Ray cluster at {address}" if address else "a local Ray instance"
         raise ConfigError(f"{where} cannot be reached: {' '.join(str(error).split())}; check ray.address") from None
+    except Exception as error:  # Ray has no class for a slow start: known by its words, anything else goes on as it is
+        if _SLOW_START not in str(error):
+            raise
+        raise TrainingError(
+            "a local Ray instance did not start in the time Ray gives it: this machine is too busy or short of memory; "
+            "run again when it has less to do, or with a smaller ray.object_store_mb"
+        ) from None
     try:
         yield
     finally:

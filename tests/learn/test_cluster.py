@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import subprocess
@@ -8,8 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 import ray
+from ray._private import node as ray_node
 
 from huracan.config import RaySettings
+from huracan.errors import TrainingError
 from huracan.learn.cluster import _worker_environment, ray_session
 
 
@@ -54,6 +57,44 @@ def test_a_cluster_that_does_not_answer_is_one_clear_line() -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
     assert "refused: the Ray cluster at 127.0.0.1:1 cannot be reached" in done.stdout, done.stderr
     assert done.stdout.count("\n") == 1
+
+
+def _failing_start(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let Ray's node raise `error` where it waits for itself."""
+
+    def init(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def _words_of_a_slow_start() -> str:
+    """Return what the installed Ray's node says when it is not up in time, read from its source."""
+    raised = [
+        node.exc for node in ast.walk(ast.parse(Path(ray_node.__file__).read_text())) if isinstance(node, ast.Raise)
+    ]
+    bare = [call for call in raised if isinstance(call, ast.Call) and ast.unparse(call.func) == "Exception"]
+    (words,) = [
+        str(ast.literal_eval(call.args[0])) for call in bare if "the GCS has become overloaded" in ast.unparse(call)
+    ]
+    return words
+
+
+def test_a_start_that_takes_too_long_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's bare exception on a busy machine becomes a line with a remedy; any other exception stays what it is."""
+    _failing_start(monkeypatch, Exception(_words_of_a_slow_start()))
+    with (
+        pytest.raises(TrainingError, match="too busy or short of memory; run again") as caught,
+        ray_session(RaySettings()),
+    ):
+        pass
+    assert "\n" not in str(caught.value)
+    other = Exception("the raylet and the GCS disagree")
+    _failing_start(monkeypatch, other)
+    with pytest.raises(Exception, match="disagree") as passed, ray_session(RaySettings()):
+        pass
+    assert passed.value is other
 
 
 def test_workers_are_told_once_what_a_job_tells_them() -> None:
