@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tests.mutations.faults import FAULTS, INVARIANTS
 from tests.mutations.kinds import Fault, Mutation
+from tests.mutations.named import process_tests
 from tests.mutations.table import MUTATIONS
+from tests.mutations.workspace import ROOT
 
 __all__ = ["DOCUMENT_PATH", "document"]
 
@@ -57,16 +59,17 @@ _DEFENCES = """\
 def document() -> str:
     """Return the whole file."""
     parts = [_HEAD, _INVARIANTS, *(_row(name, words) for name, words in INVARIANTS.items())]
-    parts += [_FAULTS, *(_fault(fault) for fault in FAULTS)]
+    named = process_tests(ROOT)
+    parts += [_FAULTS, *(_fault(fault, named.get(fault.number, ())) for fault in FAULTS)]
     parts += [_DEFENCES, *(_defence(one) for one in MUTATIONS)]
     return "".join(parts)
 
 
-def _fault(fault: Fault) -> str:
+def _fault(fault: Fault, chaos: tuple[str, ...]) -> str:
     without = [f"`{one.name}`: {one.breaks}" for one in MUTATIONS if fault.number in one.faults]
-    tests = _tests(fault.tests)
-    if fault.processes:
-        tests += "<br>processes: " + _tests(fault.processes)
+    tests, processes = _tests(fault.tests), (*chaos, *fault.processes)
+    if processes:
+        tests += "<br>processes: " + _tests(processes)
     return _row(fault.number, fault.strikes, fault.holds, tests, "<br>".join(without))
 
 

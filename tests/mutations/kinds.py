@@ -50,7 +50,7 @@ class Fault:
         strikes: what happens.
         holds: what must hold all the same.
         tests: pytest ids in virtual time, or against a scripted venue.
-        processes: pytest ids with real processes, signals, database and sockets.
+        processes: pytest ids with real processes, signals, database and sockets, beside those of tests/chaos.
     """
 
     number: str

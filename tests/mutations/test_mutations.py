@@ -8,6 +8,7 @@ import pytest
 from tests.mutations.document import DOCUMENT_PATH, document
 from tests.mutations.faults import FAULTS, INVARIANTS
 from tests.mutations.kinds import Edit, Mutation
+from tests.mutations.named import faults_of
 from tests.mutations.runner import Verdict, run_all, unknown_tests
 from tests.mutations.table import MUTATIONS
 from tests.mutations.workspace import ROOT, changed
@@ -57,6 +58,23 @@ def test_every_test_named_exists() -> None:
     named += [test for fault in FAULTS for test in (*fault.tests, *fault.processes)]
     assert unknown_tests(ROOT, named) == []
     assert unknown_tests(ROOT, ["tests/execution/test_ids.py::test_of_nothing", "tests/nowhere.py::test"]) != []
+
+
+@pytest.mark.parametrize(
+    ("name", "faults"),
+    [
+        ("test_f17_two_executors", ("F17",)),
+        ("test_f1_to_f4_killed", ("F1", "F2", "F3", "F4")),
+        ("test_f5_f6_lost", ("F5", "F6")),
+        ("test_f7b_changed", ("F7",)),
+        ("test_f9", ("F9",)),
+        ("test_forty_of_f5", ()),
+        ("test_an_order_f5", ()),
+    ],
+)
+def test_a_name_says_which_faults_strike(name: str, faults: tuple[str, ...]) -> None:
+    """One, several, or all of a range; a number elsewhere in a name means nothing."""
+    assert faults_of(name) == faults
 
 
 def test_the_document_is_the_tables() -> None:
