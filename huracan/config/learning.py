@@ -38,9 +38,11 @@ class QualitySettings(Section):
     """When the quality gate refuses a symbol."""
 
     coverage_min_frac: Fraction = Field(0.99, description="Bars present / bars expected since the first candle.")
-    gap_max_bars: PositiveInt = Field(10_000, description="Longest run of missing bars.")
+    gap_max_h: PositiveFloat = Field(168.0, description="Longest run of missing bars, hours of market time.")
     zero_volume_max_frac: Fraction = Field(0.25, description="Share of bars without a trade.")
-    stale_max_bars: PositiveInt = Field(1_440, description="Longest run of bars with an unchanged close.")
+    stale_max_h: PositiveFloat = Field(
+        24.0, description="Longest run of an unchanged close, hours of market time; 7 bars pass whatever their length."
+    )
     outlier_max_frac: Fraction = Field(0.001, description="Share of bars whose return exceeds 50 robust sigmas.")
     history_min_bars: PositiveInt = Field(400, description="Shortest history worth training on.")
     allow: tuple[str, ...] = Field((), description="Symbols let through in spite of the report.")

@@ -13,6 +13,9 @@ from huracan.market.timeframes import timeframe_ms
 __all__ = ["Gap", "QualityReport", "Verdict", "gate", "quality_report", "repair", "without_unclosed"]
 
 OUTLIER_SIGMAS = 50.0
+STALE_BARS_PASSED = 7
+"""A run this short says little: a coin of a coarse tick repeats its close for days, be they bars of 12 hours."""
+_HOUR_MS = 3_600_000
 _GAPS_KEPT = 20
 _MEDIAN_OF_SQUARE = 0.454936  # median of a squared standard normal
 
@@ -148,7 +151,11 @@ def quality_report(symbol: str, timeframe: str, rows: Rows, now_ms: int) -> Qual
 
 
 def gate(report: QualityReport, settings: QualitySettings) -> Verdict:
-    """Return whether training may use a history, with a line for each threshold that it misses."""
+    """Return whether training may use a history, with a line for each threshold that it misses.
+
+    Thresholds of a run are hours of market time, so that they ask the same of every timeframe.
+    """
+    bar_ms = timeframe_ms(report.timeframe)
     reasons = [fault.line() for fault in report.faults]
     if report.zero_volume_unflat:
         reasons.append(
@@ -160,21 +167,22 @@ def gate(report: QualityReport, settings: QualitySettings) -> Verdict:
             f"coverage {report.coverage_frac:.4f} ({report.bars} of {report.expected_bars} bars since "
             f"{format_ms(report.first_ms)}) is below quality.coverage_min_frac {settings.coverage_min_frac:g}"
         )
-    if report.gap_longest_bars > settings.gap_max_bars:
-        gap = report.gaps[0]
+    gap_h = report.gap_longest_bars * bar_ms / _HOUR_MS
+    if gap_h > settings.gap_max_h:
         reasons.append(
-            f"a gap of {gap.bars} bars from {format_ms(gap.start_ms)} exceeds "
-            f"quality.gap_max_bars {settings.gap_max_bars}"
+            f"a gap of {gap_h:g} h ({report.gap_longest_bars} bars) from {format_ms(report.gaps[0].start_ms)} exceeds "
+            f"quality.gap_max_h {settings.gap_max_h:g}"
         )
     if report.zero_volume_frac > settings.zero_volume_max_frac:
         reasons.append(
             f"{report.zero_volume_frac:.1%} of bars have no trade, above quality.zero_volume_max_frac "
             f"{settings.zero_volume_max_frac:g}"
         )
-    if report.stale_bars > settings.stale_max_bars:
+    stale_h = report.stale_bars * bar_ms / _HOUR_MS
+    if stale_h > settings.stale_max_h and report.stale_bars > STALE_BARS_PASSED:
         reasons.append(
-            f"the close stands still for {report.stale_bars} bars from {format_ms(report.stale_start_ms or 0)}, "
-            f"above quality.stale_max_bars {settings.stale_max_bars}"
+            f"the close stands still for {stale_h:g} h ({report.stale_bars} bars) from "
+            f"{format_ms(report.stale_start_ms or 0)}, above quality.stale_max_h {settings.stale_max_h:g}"
         )
     if report.outlier_bars > settings.outlier_max_frac * report.bars:
         reasons.append(

@@ -5,7 +5,7 @@ import pytest
 
 from huracan.config import QualitySettings
 from huracan.errors import DataError
-from huracan.market import Gap, Rows, candles_from_rows, gate, quality_report, repair, wild_bars
+from huracan.market import Gap, Rows, candles_from_rows, gate, quality_report, repair, timeframe_ms, wild_bars
 from tests.market.frames import MINUTE_MS, START_MS, columns, market, rows
 
 LATER_MS = START_MS + 400 * 86_400_000
@@ -103,11 +103,34 @@ def test_stale_run_is_measured():
     result = report(found)
     assert (result.stale_bars, result.stale_start_ms) == (40, START_MS + 101 * MINUTE_MS)
     assert gate(result, SETTINGS).accepted
-    refused = gate(result, SETTINGS.model_copy(update={"stale_max_bars": 39}))
+    refused = gate(result, SETTINGS.model_copy(update={"stale_max_h": 0.65}))
     assert (
-        "the close stands still for 40 bars from 2025-06-11T01:41:00Z, above quality.stale_max_bars 39"
+        "the close stands still for 0.666667 h (40 bars) from 2025-06-11T01:41:00Z, above quality.stale_max_h 0.65"
         in refused.reasons
     )
+
+
+@pytest.mark.parametrize(("timeframe", "longest"), [("1m", 1_440), ("1h", 24), ("4h", 7), ("12h", 7), ("1d", 7)])
+def test_a_close_may_stand_still_for_a_day_or_seven_bars(timeframe, longest):
+    """A run of 24 hours, or of 7 bars where they last longer, is fit by default; one bar more is not."""
+    found = columns(max(500, 2 * longest), timeframe_ms(timeframe))
+    for bars, fit in ((longest, True), (longest + 1, False)):
+        still = {name: values.copy() for name, values in found.items()}
+        for name in ("open", "high", "low", "close"):
+            still[name][101 : 101 + bars] = still["close"][100]
+        result = report(still, timeframe, now_ms=START_MS + 10 * 366 * 86_400_000)
+        assert result.stale_bars == bars
+        assert gate(result, SETTINGS).accepted is fit
+
+
+@pytest.mark.parametrize(("timeframe", "longest"), [("1m", 10_080), ("1h", 168), ("1d", 7)])
+def test_a_gap_may_last_a_week(timeframe, longest):
+    """Missing bars of 168 hours are fit by default where the coverage allows them; one bar more is not."""
+    found = columns(longest + 400, timeframe_ms(timeframe))
+    for bars, fit in ((longest, True), (longest + 1, False)):
+        result = report(without(found, np.r_[100 : 100 + bars]), timeframe, now_ms=START_MS + 10 * 366 * 86_400_000)
+        assert result.gap_longest_bars == bars
+        assert gate(result, SETTINGS.model_copy(update={"coverage_min_frac": 0.0})).accepted is fit
 
 
 def test_a_bad_tick_is_an_outlier():
@@ -137,7 +160,7 @@ def open_ms(candles, bar):
             0.99,
             "coverage 0.9400 (470 of 500 bars since 2025-06-11",
         ),
-        (lambda c: without(c, np.r_[100:130]), "gap_max_bars", 29, "a gap of 30 bars from 2025-06-11T01:40:00Z"),
+        (lambda c: without(c, np.r_[100:130]), "gap_max_h", 0.4, "a gap of 0.5 h (30 bars) from 2025-06-11T01:40:00Z"),
         (lambda c: c, "history_min_bars", 501, "500 bars are fewer than"),
     ],
 )
