@@ -235,12 +235,8 @@ OUTSIDE = (
         edits=(
             Edit(
                 "huracan/execution/watch.py",
-                "            self._repeat(((settings.watch_s, self._follow_state),)),\n"
-                "            self._repeat(((settings.watch_s, self.flush),)),\n"
-                "            self._repeat(asked),\n",
-                "            self._repeat(\n"
-                "                ((settings.watch_s, self._follow_state), (settings.watch_s, self.flush), *asked)\n"
-                "            ),\n",
+                "            self._repeat(((settings.watch_s, self._follow",
+                "            self._repeat((*asked, (settings.watch_s, self._follow",
             ),
         ),
         tests=("tests/execution/test_watch.py::test_a_halt_does_not_wait_for_a_venue_that_wants_silence",),
@@ -282,8 +278,9 @@ OUTSIDE = (
         edits=(
             Edit(
                 ENGINE,
-                'get_logger().error("engine.halt_unwritten", reason=str(error))\n',
-                "raise\n",
+                "        await self._carry_out(policy)\n\n    async def _carry_out(",
+                "        await self._store.change_state(StateChange(0, TradingState.HALTED, author, reason, 0))\n"
+                "        await self._carry_out(policy)\n\n    async def _carry_out(",
             ),
         ),
         tests=("tests/execution/test_halting.py::test_a_halt_needs_no_store",),
