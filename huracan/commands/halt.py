@@ -144,10 +144,10 @@ def resume(terminal: Terminal, reason: str, account: str | None) -> None:
 async def _resume(settings: "Settings", engine: "Engine", reason: str) -> str:
     from huracan.clock import WallClock
     from huracan.errors import UsageError
+    from huracan.execution.states import write_state
     from huracan.risk.live import TradingState
     from huracan.trader.access import person
     from huracan.trader.accounts import stored_account
-    from huracan.trader.states import write_state
 
     execution = settings.execution
     async with stored_account(engine, execution.account, execution.database_timeout_s) as found:

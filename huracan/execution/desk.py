@@ -180,6 +180,12 @@ class Desk:
     # ---- commands ---------------------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
+        try:
+            await self._rounds()
+        finally:
+            self._ask_undecided()
+
+    async def _rounds(self) -> None:
         for _ in range(ROUNDS_MAX):
             if self.frozen or self._journal.blocked:
                 return
@@ -189,12 +195,27 @@ class Desk:
                 return
             if not commands:
                 return
-            for command in commands:
-                await self._execute(command)
+            begun = 0
+            try:
+                for command in commands:
+                    begun += 1
+                    await self._execute(command)
+            finally:  # one of them failed half-way: the others were planned on top of it
+                self._undo(commands[begun:])
         raise InvariantError(f"{self.symbol}: {ROUNDS_MAX} rounds of orders without coming to rest")
 
+    def _ask_undecided(self) -> None:
+        """See to it that whatever was begun and not answered is asked for, however it was interrupted."""
+        if self.frozen:
+            return  # the start asks by itself
+        for work in self.alive:
+            child = self.planner.child(work.key)
+            if child is not None and child.stage is not Stage.OPEN:
+                work.unknown = True
+                self._hooks.resolve(self, work.key)
+
     def _undo(self, commands: Iterable[Command]) -> None:
-        """Take back commands that were planned and not begun: the store is away."""
+        """Take back commands that were planned and not begun."""
         for command in commands:
             if isinstance(command, Cancel):
                 self.planner.on_open(command.key)

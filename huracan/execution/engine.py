@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from huracan.clock import Clock
-from huracan.errors import DatabaseError, InvariantError
+from huracan.errors import DatabaseError
 from huracan.execution.commands import Close
 from huracan.execution.decisions import Decisions
 from huracan.execution.desk import Desk, Hooks
@@ -28,6 +28,7 @@ from huracan.execution.positions import Position
 from huracan.execution.resolver import Resolver
 from huracan.execution.results import ClosedTrade, Decision, trade_rows
 from huracan.execution.start import Starter
+from huracan.execution.states import StateWriter
 from huracan.execution.store import Store
 from huracan.execution.submit import Submitter
 from huracan.execution.tasks import Tasks
@@ -41,8 +42,6 @@ from huracan.venue.orders import Side, UserEvent, VenueOrder, VenueTrade
 from huracan.venue.protocol import TradingVenue
 
 __all__ = ["Engine"]
-
-_STATE_WRITES_MAX = 10
 
 
 class Engine:
@@ -87,11 +86,13 @@ class Engine:
         self._submitter = Submitter(venue, store, self._keeper, self._journal, clock, failpoints, self._allowed)
         self._resolver = Resolver(settings.resolver, clock)
         self._decisions = Decisions(self.desks, store, self._keeper, self._journal, risk)
-        self._watch = Watch(self.desks, venue, store, self._journal, clock, settings, self._obey, self.reduce)
+        self._watch = Watch(self.desks, venue, store, self._journal, clock, settings, self._follow, self.reduce)
+        self._states = StateWriter(store, clock, folder / f"{store.account}.state")
         self._resolving: set[str] = set()
         self._locked: set[str] = set()
         self._policy: HaltPolicy | None = None
-        self._state_seq = 0  # newest row of the trading state that was read or written here
+        self._uncarried: HaltPolicy | None = None  # a halt whose proof is still to be had
+        self._carrying = False
         self._trades_closed = 0
 
     # ---- life -------------------------------------------------------------------------------------------------
@@ -110,6 +111,7 @@ class Engine:
         await self._keeper.acquire(self._settings.lease_wait_s)
         self.tasks.loop(self._keeper.keep())
         try:
+            await self._states.recover()
             starter = Starter(self._store, self._venue, self._keeper, self._journal, self._clock, self._resolver)
             snapshot = await starter.run(self._markets, self._new_desk, accept_balances, self._settings.start_s)
             self._trades_closed = len(await self._store.closed_trades(0))
@@ -227,23 +229,37 @@ class Engine:
         await self.tasks.owned(self._halt(policy, author, reason))
 
     async def _halt(self, policy: HaltPolicy, author: str, reason: str) -> None:
-        try:
-            await self._write_state(TradingState.HALTED, author, reason)
-        except DatabaseError as error:  # the halt holds in this process; the row follows when someone repeats it
-            get_logger().error("engine.halt_unwritten", reason=str(error))
+        self._uncarried = policy
+        await self._states.insist(TradingState.HALTED, author, reason)
         await self._carry_out(policy)
 
     async def _carry_out(self, policy: HaltPolicy) -> None:
+        """Cancel and prove; whoever fails to in time is repeated by the watch until it is done."""
+        self._uncarried, self._carrying = policy, True
         self._policy = HaltPolicy.CANCEL if policy is HaltPolicy.FLATTEN else policy
-        await clear_all(self.desks.values(), self._venue, policy, self._settings.halt_s)
+        try:
+            await clear_all(self.desks.values(), self._venue, policy, self._settings.halt_s, self.tasks)
+        finally:
+            self._carrying = False
+        if self.state is not TradingState.HALTED or self._uncarried is not policy:
+            return
         self._policy = policy
         if policy is HaltPolicy.FLATTEN:
             await flatten(self.desks.values())
+        self._uncarried = None
+
+    async def freeze(self, author: str, reason: str) -> None:
+        """Halt and touch nothing: what rests at the venue stays, until a person decides."""
+        self.state, self._uncarried = TradingState.HALTED, None
+        for desk in self.desks.values():
+            desk.frozen = True
+        await self._states.insist(TradingState.HALTED, author, reason)
 
     async def resume(self, author: str, reason: str) -> None:
         """Trade again after a halt or a reduction; a person's decision."""
-        await self._write_state(TradingState.ACTIVE, author, reason)
-        self._policy = None
+        await self._states.write(TradingState.ACTIVE, author, reason)
+        self.state = TradingState.ACTIVE
+        self._policy = self._uncarried = None
         self._restrict()
         await self.tasks.all(desk.settle for desk in self.desks.values())
 
@@ -252,14 +268,29 @@ class Engine:
         if self.state is TradingState.ACTIVE:
             self.state = TradingState.REDUCING
             self._restrict()
-            await self._write_state(TradingState.REDUCING, author, reason)
+            await self._states.insist(TradingState.REDUCING, author, reason)
             await self.tasks.all(desk.settle for desk in self.desks.values())
+
+    async def _follow(self) -> None:
+        """Bring store and engine to one trading state; one turn of the watch."""
+        away: DatabaseError | None = None
+        try:
+            await self._states.flush()
+            row = await self._store.state()
+        except DatabaseError as error:
+            away, row = error, None
+        if row is not None:
+            await self._obey(row)
+        if self._uncarried is not None and not self._carrying and self.state is TradingState.HALTED:
+            await self._carry_out(self._uncarried)
+        if away is not None:
+            raise away
 
     async def _obey(self, row: StateChange) -> None:
         """Follow the trading state that stands in the store; an old row undoes nothing that was ordered since."""
-        if row.seq <= self._state_seq:
+        if row.seq <= self._states.seq:
             return
-        self._state_seq = row.seq
+        self._states.seq = row.seq
         if row.state == self.state:
             return
         get_logger().warning("engine.state", state=row.state, author=row.author, reason=row.reason)
@@ -267,7 +298,7 @@ class Engine:
         if self.state is TradingState.HALTED:
             await self._carry_out(self._settings.halt_policy)
         else:
-            self._policy = None
+            self._policy = self._uncarried = None
             self._restrict()
             await asyncio.gather(*(desk.settle() for desk in self.desks.values()))
 
@@ -275,15 +306,6 @@ class Engine:
         for symbol, desk in self.desks.items():
             desk.planner.muted = False
             desk.planner.entries_blocked = self.state is not TradingState.ACTIVE or symbol in self._locked
-
-    async def _write_state(self, state: TradingState, author: str, reason: str) -> None:
-        for _ in range(_STATE_WRITES_MAX):
-            last = await self._store.state()
-            seq = last.seq + 1 if last is not None else 1
-            if await self._store.change_state(StateChange(seq, state, author, reason, self._clock.now_ms())):
-                self._state_seq, self.state = seq, state
-                return
-        raise InvariantError(f"the trading state changed {_STATE_WRITES_MAX} times while {state} was to be written")
 
     def _allowed(self, side: Side) -> bool:
         """Return whether an order of this side may still go: asked right before the socket write."""

@@ -18,16 +18,22 @@ class Tasks:
         commands: what must be finished before a stop.
         questions: what only asks, and may be given up at a stop.
         background: loops, cancelled at a stop.
+        closing: questions are given up and not asked any more.
     """
 
     def __init__(self) -> None:
         self.fault: BaseException | None = None
+        self.closing = False
         self.commands: set[asyncio.Task[Any]] = set()
         self.questions: set[asyncio.Task[Any]] = set()
         self.background: set[asyncio.Task[Any]] = set()
 
     def ask(self, work: Coroutine[Any, Any, Any], done: Callable[[], None]) -> None:
-        """Run a question; `done` is called when it is over."""
+        """Run a question, unless the engine stops; `done` is called when it is over."""
+        if self.closing:
+            work.close()
+            done()
+            return
         task = self._spawn(work, self.questions)
         task.add_done_callback(lambda _: done())
 
@@ -65,7 +71,10 @@ class Tasks:
         """Wait for the commands and give up the questions; what is unknown then stays so in the store."""
         while self.commands:
             await asyncio.wait(tuple(self.commands))
+        self.closing = True
         await _cancel(self.questions)
+        while self.commands:  # a question that was given up may have begun one
+            await asyncio.wait(tuple(self.commands))
 
     async def end(self) -> None:
         """Cancel the loops."""

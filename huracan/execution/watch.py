@@ -8,7 +8,7 @@ from huracan.clock import Clock
 from huracan.errors import DatabaseError, VenueError
 from huracan.execution.desk import Desk
 from huracan.execution.journal import Journal
-from huracan.execution.model import Alarm, AlarmCode, Record, StateChange
+from huracan.execution.model import Alarm, AlarmCode, Record
 from huracan.execution.ports import EngineSettings
 from huracan.execution.reconcile import balance_differences
 from huracan.execution.store import Store
@@ -28,7 +28,7 @@ class Watch:
         journal: flushed when it is blocked.
         clock: wall clock.
         settings: the periods.
-        obey: told of the trading state that stands in the store.
+        follow: brings store and engine to one trading state.
         reduce: asked to let positions only shrink, with the reason.
     """
 
@@ -40,11 +40,11 @@ class Watch:
         journal: Journal,
         clock: Clock,
         settings: EngineSettings,
-        obey: Callable[[StateChange], Awaitable[None]],
+        follow: Callable[[], Awaitable[None]],
         reduce: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._desks, self._venue, self._store, self._journal = desks, venue, store, journal
-        self._clock, self._settings, self._obey, self._reduce = clock, settings, obey, reduce
+        self._clock, self._settings, self._follow, self._reduce = clock, settings, follow, reduce
         self._strikes: dict[str, int] = {}
 
     def loops(self) -> tuple[Coroutine[Any, Any, None], ...]:
@@ -60,7 +60,7 @@ class Watch:
             (settings.balances_s, self.compare_balances),
         )
         return (
-            self._repeat(((settings.watch_s, self._follow_state),)),
+            self._repeat(((settings.watch_s, self._follow),)),
             self._repeat(((settings.watch_s, self.flush),)),
             self._repeat(asked),
         )
@@ -82,11 +82,6 @@ class Watch:
         """Book what waits for the store, and go on where it held everything up."""
         if self._journal.blocked and await self._journal.flush():
             await asyncio.gather(*(desk.settle() for desk in self._desks.values()))
-
-    async def _follow_state(self) -> None:
-        row = await self._store.state()
-        if row is not None:
-            await self._obey(row)
 
     async def _ask_orders(self) -> None:
         for desk in self._desks.values():

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -35,8 +36,8 @@ from huracan.trading import ExitReason
 __all__ = ["FIRST_STATE", "Guard", "pair_lock", "state_row", "traded"]
 
 FIRST_STATE = StateRow(TradingState.ACTIVE, None, "huracan", "first start", 0)
-_ATTEMPTS_MAX = 30
-_PAUSE_S = 1.0
+_PAUSE_FIRST_S = 1.0
+_PAUSE_MAX_S = 10.0
 
 
 class Guard:
@@ -74,27 +75,39 @@ class Guard:
         self._locks = {lock.lock_id: lock for lock in locks}
         self._unwritten: list[PairLock] = []
         self._seen = set(trades)
-        self._effects: asyncio.Queue[tuple[Effect, ...]] = asyncio.Queue()
+        self._wanted: tuple[Effect, ...] = ()  # not done yet
+        self._wanted_ms = 0
+        self._told = asyncio.Event()
 
     def tell(self, fact: Fact) -> None:
         """Tell the breaker a fact; what follows is done by `act`."""
-        effects = self._keeper.observe(fact, self._clock.now_ms())
+        self._want(self._keeper.observe(fact, self._clock.now_ms()))
+
+    def _want(self, effects: tuple[Effect, ...]) -> None:
+        """Have effects done; they are at least as strict as what still waits, which is not asked for any more."""
         if effects:
-            self._effects.put_nowait(effects)
+            self._wanted, self._wanted_ms = effects, self._clock.now_ms()
+            self._told.set()
 
     async def act(self) -> None:
-        """Do what risk decides, as it decides it, until cancelled; a venue that is away is asked again."""
+        """Do what risk decides, as it decides it, until cancelled; what fails is tried again until it is done."""
+        pause_s = _PAUSE_FIRST_S
         while True:
-            effects = await self._effects.get()
-            for attempt in range(_ATTEMPTS_MAX):
-                try:
-                    await perform(effects, self._performer)
-                    break
-                except (VenueError, DatabaseError, TimeoutError) as error:
-                    get_logger().error(
-                        "risk.unfinished", attempt=attempt + 1, reason=str(error) or type(error).__name__
-                    )
-                    await asyncio.sleep(_PAUSE_S)
+            if not self._wanted:
+                await self._told.wait()
+            self._told.clear()
+            effects = self._wanted
+            try:
+                await perform(effects[:1], self._performer)
+            except (VenueError, DatabaseError, TimeoutError) as error:
+                get_logger().error("risk.unfinished", effect=repr(effects[0]), reason=str(error) or repr(error))
+                with suppress(TimeoutError):  # a later decision does not wait for this one
+                    await asyncio.wait_for(self._told.wait(), pause_s)
+                pause_s = min(2 * pause_s, _PAUSE_MAX_S)
+                continue
+            pause_s = _PAUSE_FIRST_S
+            if self._wanted is effects:
+                self._wanted = effects[1:]
 
     # ---- what stands in the store -----------------------------------------------------------------------------
 
@@ -117,12 +130,14 @@ class Guard:
         if self._keeper.state.state is not TradingState.HALTED:
             await self._performer.resume()
         by_person = row.author not in BY_ITSELF
+        if by_person and row.state != TradingState.HALTED and row.at_ms >= self._wanted_ms:
+            self._wanted = ()  # a person has looked, and decided otherwise
         if by_person and row.state == TradingState.HALTED and before.state is TradingState.HALTED:
             # the engine has halted already, perhaps with its stops at the venue: a person's halt clears those as well
             policy = HaltPolicy(self._risk.halt_policy)
             found = kill(before, policy, Author("trader", person=True), f"{row.author}: {row.reason}", row.at_ms)
             assert not isinstance(found, StateRefused), found
-            self._effects.put_nowait(found)
+            self._want(found)
         if row.author == "engine" and row.state == TradingState.REDUCING:  # it does so for one reason alone
             self.tell(BalanceCheck(row.reason.partition(":")[0], math.nan))
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from huracan.clock import Clock
 from huracan.errors import DatabaseError, InvariantError, VenueError
 from huracan.execution.model import Held, Lease
+from huracan.execution.states import write_state
 from huracan.execution.store import Store
 from huracan.logs import get_logger
 from huracan.risk.live import TradingState
-from huracan.trader.states import write_state
 from huracan.venue.orders import VenueList, VenueOrder
 from huracan.venue.protocol import TradingVenue
 

@@ -1,11 +1,8 @@
 """What risk decides, done by the engine: `Performer` over `Engine`, the only wire between them."""
 
-from huracan.clock import Clock
 from huracan.execution.engine import Engine
-from huracan.execution.store import Store
 from huracan.logs import get_logger
 from huracan.risk.live import CancelScope, HaltPolicy, StateRow, TradingState
-from huracan.trader.states import write_state
 from huracan.trading import ExitReason
 
 __all__ = ["BY_ITSELF", "EnginePerformer"]
@@ -23,15 +20,13 @@ class EnginePerformer:
 
     Args:
         engine: started.
-        store: of the account.
-        clock: wall clock.
 
     Attributes:
         flattening: reason for which everything is forced out at every close; None: nothing is.
     """
 
-    def __init__(self, engine: Engine, store: Store, clock: Clock) -> None:
-        self._engine, self._store, self._clock = engine, store, clock
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._row: StateRow | None = None
         self.flattening: ExitReason | None = None
 
@@ -46,10 +41,7 @@ class EnginePerformer:
         if row.state is TradingState.REDUCING:
             await self._engine.reduce(row.author, row.reason)
         elif row.policy is HaltPolicy.HOLD:
-            self._engine.state = TradingState.HALTED
-            for desk in self._engine.desks.values():
-                desk.frozen = True
-            await write_state(self._store, TradingState.HALTED, row.author, row.reason, self._clock.now_ms())
+            await self._engine.freeze(row.author, row.reason)
         else:
             self._thaw()
             await self._engine.halt(HaltPolicy.HOLD, row.author, row.reason)

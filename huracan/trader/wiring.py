@@ -203,7 +203,7 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
     )
     book.mark(data.closes(), data.last_ms)
     _check_money(snapshot, balances.get(quote), book, kernel, len(symbols))
-    performer = EnginePerformer(engine, store, clock)
+    performer = EnginePerformer(engine)
     if breaker_halt and risk.breaker_policy == "flatten":
         performer.flattening = ExitReason.RISK_EXIT
     guard = Guard(

@@ -1,8 +1,13 @@
 """The desk: what the stream, a query and a reply tell makes one story, whatever comes late."""
 
+import asyncio
+import contextlib
 from decimal import Decimal
 
+from huracan.errors import VenueError
 from huracan.execution.model import Status
+from huracan.paper import Request
+from huracan.trading import ExitReason
 from huracan.venue.orders import VenueStatus
 from tests.execution.scenes import EXIT, NORMAL, check, opened, orders, posts, quiet, scene
 from tests.execution.world import virtually
@@ -53,6 +58,39 @@ def test_a_stale_word_after_the_end_changes_nothing() -> None:
         assert len((await world.store().log()).events) == before
         assert engine.desks[world.symbol].quiet
         assert len(posts(world)) == 1
+        await check(world, engine)
+
+    virtually(steps)
+
+
+def test_a_question_that_fails_between_two_commands_loses_neither() -> None:
+    """A forced sale takes entry and bracket back; the trades of the first are away for a moment, the second is sent."""
+
+    async def steps() -> None:
+        world = scene([*quiet(1), DIP, DIP, DIP, *quiet(8)], entry="maker", maker_life_bars=50)
+        engine = await opened(world)
+        await engine.on_intents([world.intent(NORMAL)])
+        await world.turn(engine)
+        assert world.step() == "fills"  # nobody is told
+
+        async def cut(request: Request) -> None:
+            if request.path == "/api/v3/myTrades":
+                raise ConnectionResetError
+
+        world.before = cut
+        with contextlib.suppress(VenueError):
+            await engine.on_intents([], {world.symbol: ExitReason.RISK_EXIT})
+        world.before = None
+        await asyncio.sleep(30.0)
+        await engine.quiesce()
+        while world.step() == "fills":
+            pass
+        world.row += 1
+        for _ in range(2):
+            await world.turn(engine)
+        planner = engine.desks[world.symbol].planner
+        assert planner.position.sellable == 0
+        assert planner.idle
         await check(world, engine)
 
     virtually(steps)

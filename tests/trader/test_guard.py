@@ -2,18 +2,26 @@
 
 import asyncio
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from huracan.config import RiskSettings
 from huracan.execution.model import Lock, StateChange
-from huracan.paper import Faults
+from huracan.execution.states import write_state
+from huracan.paper import Faults, Request
 from huracan.risk.live import HaltPolicy, TradingState
-from huracan.trader.guard import FIRST_STATE, pair_lock, state_row, traded
-from huracan.trader.states import write_state
+from huracan.trader.guard import FIRST_STATE, Guard, pair_lock, state_row, traded
+from huracan.trader.performer import EnginePerformer
 from huracan.trading import ExitReason
 from tests.execution.samples import closed_trades
+from tests.execution.scenes import PATIENT, scene
+from tests.execution.world import virtually
+from tests.paper.world import BASE_MS
+from tests.trader.booked import Booked
 from tests.trader.inside import SYMBOL, inside, really
 from tests.trader.processes import ROUND_TRIPS
 
@@ -70,6 +78,65 @@ def test_balances_that_differ_halt_the_account(tmp_path: Path) -> None:
             assert (row.author, row.reason.split()[1]) == ("breaker", "balance_mismatch")
 
     really(steps)
+
+
+@asynccontextmanager
+async def killed_while_away() -> AsyncIterator[tuple[Booked, Guard]]:
+    """Yield an account that a machine halted with its bracket at the venue, and a person since then; no venue."""
+
+    async def cut(request: Request) -> None:
+        raise ConnectionResetError
+
+    world = scene(engine_settings=replace(PATIENT, halt_s=3.0, halt_policy=HaltPolicy.HOLD))
+    booked = await Booked.open(world)
+    await booked.buy()
+    performer, risk = EnginePerformer(booked.engine), RiskSettings()
+    guard = Guard(booked.keeper, performer, world.store(), risk, world.clock, booked.market, BASE_MS, 0, (), ())
+    acting = asyncio.ensure_future(guard.act())
+    await write_state(world.store(), TradingState.HALTED, "breaker", "clock_skew", world.clock.now_ms())
+    await guard.follow()
+    await asyncio.sleep(5.0)
+    assert len(await booked.inner.open_orders(world.symbol)) == 2
+    world.before = cut
+    await write_state(world.store(), TradingState.HALTED, "anna@home", "enough", world.clock.now_ms())
+    await guard.follow()
+    try:
+        yield booked, guard
+    finally:
+        acting.cancel()
+        await asyncio.gather(acting, return_exceptions=True)
+
+
+def test_what_risk_decided_is_done_however_long_the_venue_is_away() -> None:
+    """A person's halt takes the brackets as well: after a night without the venue, too."""
+
+    async def steps() -> None:
+        async with killed_while_away() as (booked, _):
+            await asyncio.sleep(8 * 3_600.0)
+            booked.world.before = None
+            assert await booked.inner.open_orders(booked.world.symbol)
+            await asyncio.sleep(60.0)
+            assert not await booked.inner.open_orders(booked.world.symbol)
+
+    virtually(steps)
+
+
+def test_a_resume_takes_back_what_is_not_done_yet() -> None:
+    """The same person decides otherwise before the venue is back: the halt does not come after the resume."""
+
+    async def steps() -> None:
+        async with killed_while_away() as (booked, guard):
+            world = booked.world
+            await asyncio.sleep(20.0)
+            await write_state(world.store(), TradingState.ACTIVE, "anna@home", "all well", world.clock.now_ms())
+            await guard.follow()
+            await asyncio.sleep(20.0)
+            world.before = None
+            await asyncio.sleep(60.0)
+            assert booked.engine.state is TradingState.ACTIVE
+            assert len(await booked.inner.open_orders(world.symbol)) == 2
+
+    virtually(steps)
 
 
 def test_stored_rows_mean_what_they_say() -> None:

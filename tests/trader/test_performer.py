@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from huracan.execution.states import write_state
 from huracan.risk.live import TradingState
 from huracan.trader.service import Trader
-from huracan.trader.states import write_state
 from tests.trader.inside import SYMBOL, Inside, inside, really
 
 TRIPPING = {"risk__breaker_triggers": ["drawdown"], "risk__drawdown_max_frac": 1e-7}

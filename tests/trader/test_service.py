@@ -9,8 +9,8 @@ from huracan.errors import DatabaseError, FencedError
 from huracan.execution.ids import intent_id
 from huracan.execution.memory_store import MemoryStore
 from huracan.execution.model import IntentKind, IntentStatus, Lease, Lock, Snapshot
+from huracan.execution.states import write_state
 from huracan.risk.live import TradingState
-from huracan.trader.states import write_state
 from huracan.trader.wiring import open_trader
 from tests.trader.inside import SYMBOL, inside, really
 from tests.trader.processes import ROUND_TRIPS

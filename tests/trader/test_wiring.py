@@ -16,11 +16,11 @@ from huracan.clock import WallClock
 from huracan.config import TradingSettings, load_settings
 from huracan.errors import ConfigError, DataError, HuracanError, RefusedError
 from huracan.execution.memory_store import MemoryDatabase
+from huracan.execution.states import write_state
 from huracan.market import Candles, MarketShape, martingale
 from huracan.paper import PaperAccount, PaperExchange, PaperMarket, PaperSettings, paper_market
 from huracan.risk.live import DayBook, TradingState
 from huracan.trader.access import Access
-from huracan.trader.states import write_state
 from huracan.trader.views import AccountState, MemoryViews
 from huracan.trader.wiring import base_timeframe, open_trader
 from huracan.trading import Instrument, build_cost_table, infer_instrument, resolve_settings

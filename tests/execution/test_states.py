@@ -6,8 +6,8 @@ from huracan.clock import WallClock
 from huracan.errors import InvariantError
 from huracan.execution.memory_store import MemoryDatabase, MemoryStore
 from huracan.execution.model import StateChange
+from huracan.execution.states import write_state
 from huracan.risk.live import TradingState
-from huracan.trader.states import write_state
 from tests.execution.samples import awaited
 
 
