@@ -124,8 +124,9 @@ class Trader:
             FencedError: the lease was lost: nothing more was sent.
             InvariantError: the engine contradicts itself: nothing more was sent.
         """
-        loops = [self._trade(), self._guard.act(), self._watch(), self._listen_candles(), self._listen_account()]
-        tasks = [asyncio.ensure_future(loop) for loop in (*loops, _until(stop))]
+        loops = (self._trade, self._guard.act, self._watch, self._follow, self._ask)
+        works = [loop() for loop in (*loops, self._listen_candles, self._listen_account)]
+        tasks = [asyncio.ensure_future(work) for work in (*works, _until(stop))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -257,23 +258,36 @@ class Trader:
     # ---- between closes ---------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Obey the database, feed the breaker, compare the clocks; end when the engine has a fault."""
-        turn = 0
+        """Tell the breaker how old the data is; end when the engine has a fault. Waits for nobody."""
         while True:
             self._engine.tasks.check()
             if self._engine.tasks.fault is not None:
                 raise self._engine.tasks.fault
             if self._fresh.age_s is not None:
                 self._guard.tell(FeedAge(self._fresh.age_s))
+            await asyncio.sleep(_TICK_S)
+
+    async def _follow(self) -> None:
+        """Obey the database."""
+        while True:
             try:
                 await self._guard.follow()
+            except (DatabaseError, VenueError) as error:
+                get_logger().warning("trader.waits", what="database", reason=str(error))
+            await asyncio.sleep(_TICK_S)
+
+    async def _ask(self) -> None:
+        """Compare the clocks, and catch up when the account's stream was away; the venue may let us wait minutes."""
+        turn = 0
+        while True:
+            try:
                 if turn % _SKEW_TURNS == 0:
                     self._guard.tell(ClockSkew(await self._venue.sync_clock()))
                 if self._users.connections > self._connections:
                     self._connections = self._users.connections  # what came in between was missed
                     await self._engine.poll()
             except (DatabaseError, VenueError) as error:
-                get_logger().warning("trader.waits", what="watch", reason=str(error))
+                get_logger().warning("trader.waits", what="venue", reason=str(error))
             turn += 1
             await asyncio.sleep(_TICK_S)
 

@@ -10,6 +10,7 @@ from huracan.execution.ids import intent_id
 from huracan.execution.memory_store import MemoryStore
 from huracan.execution.model import IntentKind, IntentStatus, Lease, Lock, Snapshot
 from huracan.execution.states import write_state
+from huracan.paper import FaultKind, ScriptedFault
 from huracan.risk.live import TradingState
 from huracan.trader.wiring import open_trader
 from tests.trader.inside import SYMBOL, inside, really
@@ -113,5 +114,21 @@ def test_a_lock_in_the_store_is_obeyed_while_it_stands(tmp_path: Path) -> None:
                 assert world.exchange.trades("main") == []
                 assert await world.store.end_lock(lock.lock_id, "anna@home", "enough", 1)
                 await world.until("an entry", lambda: world.exchange.trades("main"))
+
+    really(steps)
+
+
+def test_old_data_trips_although_the_venue_wants_silence(tmp_path: Path) -> None:
+    """The comparison of the clocks waits for a minute, and no candle comes: the halt is stored long before."""
+
+    async def steps() -> None:
+        stale = {"risk__breaker_triggers": ["stale_data"], "risk__breaker_feed_age_s": 2.0}
+        async with inside(tmp_path, **stale) as world, open_trader(world.setup()) as trader:
+            world.exchange.script(ScriptedFault(FaultKind.RATE_LIMITED, "GET /api/v3/time", how="60"))
+            running = asyncio.ensure_future(trader.run(asyncio.Event()))
+            row = (await world.until("a halt", lambda: world.database.tables("main").states))[-1]
+            assert (row.author, row.reason.split()[1]) == ("breaker", "stale_data")
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     really(steps)
