@@ -105,10 +105,8 @@ class Decisions:
         )
         before = desk.planner.position.exit_intent
         try:  # its rows first: a slot that names intents which nobody wrote down could never be traded again
-            self.intents[sells.intent_id] = await self._store.put_intent(sells)
-            self.intents[intent.intent_id] = await self._store.update_intent(
-                lease, intent.intent_id, IntentStatus.OPEN, quantity=quantity
-            )
+            entry, written = await self._store.begin_entry(lease, intent.intent_id, quantity, sells)
+            self.intents |= {entry.intent_id: entry, written.intent_id: written}
         except DatabaseError:
             self._drop(intent, sells)
             raise

@@ -123,6 +123,14 @@ class MemoryStore:
         book.intents[intent_id] = updated
         return updated
 
+    async def begin_entry(
+        self, lease: Lease, intent_id: str, quantity: Decimal, sells: Intent
+    ) -> tuple[Intent, Intent]:
+        """See `Store.begin_entry`."""
+        ledger_book.check_intent(sells, self._account)
+        entry = await self.update_intent(lease, intent_id, IntentStatus.OPEN, quantity=quantity)
+        return entry, await self.put_intent(sells)
+
     async def children(self, intent_id: str) -> tuple[Order, ...]:
         """See `Store.children`."""
         return self._tables.book.of_intent(intent_id)

@@ -123,14 +123,13 @@ class PostgresStore:
         """See `Store.put_intent`."""
         ledger_book.check_intent(intent, self._account)
 
-        def work(cursor: Any) -> Intent:
-            number = self._make_account(cursor)
-            cursor.execute(*rows.insert_market(number, intent.symbol))
-            cursor.execute(*rows.insert_intent(number, intent))
-            found = self._intents(cursor, (intent.intent_id,))
-            return found[0]
+        return await self._call(lambda cursor: self._put_intent(cursor, intent))
 
-        return await self._call(work)
+    def _put_intent(self, cursor: Any, intent: Intent) -> Intent:
+        number = self._make_account(cursor)
+        cursor.execute(*rows.insert_market(number, intent.symbol))
+        cursor.execute(*rows.insert_intent(number, intent))
+        return self._intents(cursor, (intent.intent_id,))[0]
 
     async def intent(self, intent_id: str) -> Intent | None:
         """See `Store.intent`."""
@@ -143,15 +142,7 @@ class PostgresStore:
         """See `Store.update_intent`."""
 
         def work(cursor: Any) -> tuple[Intent, Book]:
-            book = self._own(cursor, lease)
-            self._fence(cursor, lease)
-            self._fetch_intent(cursor, book, intent_id)
-            updated = ledger_book.settle(book.intents.get(intent_id), intent_id, status, code, quantity)
-            cursor.execute(
-                "UPDATE intents SET status = %s, code = %s, quantity = %s, state = %s WHERE intent_id = %s",
-                (status.value, code, updated.quantity, updated.state, rows.intent_number(intent_id)),
-            )
-            return updated, book
+            return self._settle_intent(cursor, lease, intent_id, status, code, quantity)
 
         def commit(found: tuple[Intent, Book]) -> Intent:
             updated, book = found
@@ -161,6 +152,36 @@ class PostgresStore:
             return updated
 
         return await self._call(work, commit)
+
+    async def begin_entry(
+        self, lease: Lease, intent_id: str, quantity: Decimal, sells: Intent
+    ) -> tuple[Intent, Intent]:
+        """See `Store.begin_entry`."""
+        ledger_book.check_intent(sells, self._account)
+
+        def work(cursor: Any) -> tuple[Intent, Intent, Book]:
+            entry, book = self._settle_intent(cursor, lease, intent_id, IntentStatus.OPEN, "", quantity)
+            return entry, self._put_intent(cursor, sells), book
+
+        def commit(found: tuple[Intent, Intent, Book]) -> tuple[Intent, Intent]:
+            entry, written, book = found
+            book.intents[intent_id] = entry
+            return entry, written
+
+        return await self._call(work, commit)
+
+    def _settle_intent(
+        self, cursor: Any, lease: Lease, intent_id: str, status: IntentStatus, code: str, quantity: Decimal | None
+    ) -> tuple[Intent, Book]:
+        book = self._own(cursor, lease)
+        self._fence(cursor, lease)
+        self._fetch_intent(cursor, book, intent_id)
+        updated = ledger_book.settle(book.intents.get(intent_id), intent_id, status, code, quantity)
+        cursor.execute(
+            "UPDATE intents SET status = %s, code = %s, quantity = %s, state = %s WHERE intent_id = %s",
+            (status.value, code, updated.quantity, updated.state, rows.intent_number(intent_id)),
+        )
+        return updated, book
 
     async def children(self, intent_id: str) -> tuple[Order, ...]:
         """See `Store.children`."""

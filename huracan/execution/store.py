@@ -89,6 +89,19 @@ class Store(Protocol):
         """
         ...
 
+    async def begin_entry(
+        self, lease: Lease, intent_id: str, quantity: Decimal, sells: Intent
+    ) -> tuple[Intent, Intent]:
+        """Set what an approved entry may buy, and write down the intent of its sells, in one transaction.
+
+        Returns:
+            The entry, and the intent of its sells as it stands.
+
+        Raises:
+            FencedError: the lease is someone else's.
+        """
+        ...
+
     async def children(self, intent_id: str) -> tuple[Order, ...]:
         """Return every order of an intent, oldest child first; `ids.next_child` of their ids is the next one."""
         ...

@@ -157,6 +157,24 @@ class StoreContract:
         done = await store.update_intent(desk.lease, parent.intent_id, IntentStatus.DONE)
         assert (done.status, done.code, done.state) == (IntentStatus.DONE, "", b"")
 
+    @awaited
+    async def test_an_entry_begins_with_the_intent_of_its_sells(self, opened: OpenStore) -> None:
+        """Both or neither: what it may buy, and who sells it again; asked twice it is the same."""
+        store = opened()
+        desk = await Desk.open(store)
+        await store.put_intent(parent := intent(quantity=None))
+        sells = intent(kind=IntentKind.PROTECT, quantity=D(3))
+        entry, written = await store.begin_entry(desk.lease, parent.intent_id, D(3), sells)
+        assert (entry, written) == (replace(parent, quantity=D(3)), sells)
+        assert await store.intent(parent.intent_id) == entry
+        assert await store.intent(sells.intent_id) == sells
+        assert await store.begin_entry(desk.lease, parent.intent_id, D(3), sells) == (entry, sells)
+        other = intent(candle_ms=parent.candle_ms + 60_000, quantity=None)
+        lost = intent(candle_ms=parent.candle_ms + 60_000, kind=IntentKind.PROTECT, quantity=D(3))
+        with pytest.raises(InvariantError):
+            await store.begin_entry(desk.lease, other.intent_id, D(3), lost)  # nobody put it
+        assert await store.intent(lost.intent_id) is None
+
     # ---- T1, T2, T3 ------------------------------------------------------------------------------------------------
 
     @awaited

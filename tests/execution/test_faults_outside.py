@@ -42,6 +42,10 @@ class MortalStore(MemoryStore):
         """See `Store`."""
         return await self._mortal("update_intent", *arguments, **named)
 
+    async def begin_entry(self, *arguments: Any, **named: Any) -> Any:
+        """See `Store`."""
+        return await self._mortal("begin_entry", *arguments, **named)
+
     async def begin_order(self, *arguments: Any, **named: Any) -> Any:
         """See `Store`."""
         return await self._mortal("begin_order", *arguments, **named)

@@ -89,7 +89,7 @@ def slow_cancels(world: World) -> None:
 
 
 def test_a_proof_that_comes_too_late_interrupts_no_cancel() -> None:
-    """The waiting ends, the cancel is asked after; when the venue is well the halt is completed, and trading goes on."""
+    """The waiting ends, the cancel is asked after; when the venue is well the halt ends and trading goes on."""
 
     async def steps() -> None:
         world = scene(engine_settings=replace(PATIENT, halt_s=3.0))

@@ -59,7 +59,7 @@ def storm(world: World) -> None:
 def store(world: World) -> None:
     """Let the store be away for a while."""
     if world.rng.random() < 0.4:
-        world.outage_at = world.rng.choice(("begin_order", "mark_sent", "record", "put_intent", "update_intent"))
+        world.outage_at = world.rng.choice(("begin_order", "mark_sent", "record", "put_intent", "begin_entry"))
         world._loop.call_later(world.rng.choice((30.0, 60.0)), lambda: setattr(world, "outage", Outage.NONE))
         return
     outage = world.rng.choice((Outage.AWAY, Outage.AWAY, Outage.TORN, Outage.SLOW))
