@@ -5,7 +5,7 @@ A check is a function that returns what it found, or raises `HuracanError` sayin
 
 import importlib.metadata
 import os
-import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from huracan.config import RaySettings, Settings, home_folder
 from huracan.errors import ArtefactError, ConfigError, DatabaseError, HuracanError, InvariantError
@@ -23,8 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Outcome", "checks", "verify"]
 
 PYTHON_VERSIONS = ((3, 11), (3, 12))
-# Modules whose functions numba compiles and `python -m huracan.env.warm` must have left in the cache.
-COMPILED_ROOMS = ("features", "trading")
+COMPILED_WAIT_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,12 @@ def check_python(version: tuple[int, int]) -> str:
     return shown
 
 
-def check_dependencies(constraints: Path) -> str:
-    """Return how many packages are installed as pinned; every dependency must be, in exactly that version."""
+def check_dependencies(constraints: Path, root: str = "huracan") -> str:
+    """Return how many packages are installed as pinned: all that `root` needs, directly or not, and what else is there.
+
+    Raises:
+        ConfigError: a package is missing, or another version than the pinned one is installed.
+    """
     try:
         lines = constraints.read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -100,21 +106,35 @@ def check_dependencies(constraints: Path) -> str:
         try:
             installed = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # pinned, but needed on other machines only; a missing dependency is found below
+            continue  # pinned for development or for other machines; one that is needed here is found below
         if installed.split("+")[0] != pinned.split("+")[0]:
             wrong.append(f"{name} {installed} instead of {pinned}")
-        right += 1
-    for requirement in importlib.metadata.requires("huracan") or ():
-        if "extra ==" in requirement:
-            continue
-        name = re.split(r"[\[=<>~!; ]", requirement)[0]
-        try:
-            importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{name} is not installed")
+        else:
+            right += 1
+    wrong += [f"{name} is not installed ({needing} needs it)" for name, needing in sorted(_missing(root).items())]
     if wrong:
         raise ConfigError(f"{len(wrong)} packages differ from {constraints.name}: {', '.join(wrong)}; run `make setup`")
     return f"{right} packages as pinned"
+
+
+def _missing(root: str) -> dict[str, str]:
+    """Return the packages that `root` needs on this machine and that are not installed, each with one that needs it."""
+    todo, seen, missing = [(root, "", "the checkout")], set(), {}
+    while todo:
+        name, extra, needing = todo.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        try:
+            needed = importlib.metadata.requires(name) or ()
+        except importlib.metadata.PackageNotFoundError:
+            missing[name] = needing
+            continue
+        for requirement in map(Requirement, needed):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                package = canonicalize_name(requirement.name)
+                todo += [(package, wanted, name) for wanted in ("", *requirement.extras)]
+    return missing
 
 
 def check_home(home: Path) -> str:
@@ -197,14 +217,29 @@ def check_ray(settings: RaySettings) -> str:
 
 
 def check_compiled(cache: Path) -> str:
-    """Return the size of numba's cache, when it holds the compiled kernel and features of these sources."""
-    names = [path.name for path in cache.rglob("*.nbi")]
-    package = Path(__file__).parent
-    compiled = {name.split(".", 1)[0] for name in names}
-    missing = [room for room in COMPILED_ROOMS if compiled.isdisjoint(p.stem for p in (package / room).rglob("*.py"))]
-    if missing:
-        raise ConfigError(f"{cache} holds no compiled code of {', '.join(missing)}; run `python -m huracan.env.warm`")
-    return f"{len(names)} compiled functions in {cache}"
+    """Return the size of numba's cache, when a new process takes all code of the warm-up from it and compiles nothing.
+
+    Raises:
+        ConfigError: the first function that it lacks, or what a damaged file in it does to the process.
+    """
+    remedy = f"remove {cache} and run `python -m huracan.env.warm`"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "huracan.env.warm", "--check"],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=COMPILED_WAIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"the compiled code in {cache} does not end within {COMPILED_WAIT_S} s; {remedy}") from None
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ConfigError(f"the compiled code in {cache} cannot be used ({said[-1]}); {remedy}")
+    if missing := done.stdout.strip():
+        raise ConfigError(f"{cache} lacks compiled code, first of {missing}; run `python -m huracan.env.warm`")
+    return f"{sum(1 for _ in cache.rglob('*.nbi'))} compiled functions in {cache}, nothing to compile"
 
 
 def _specimen_card() -> "PolicyCard":

@@ -1,5 +1,9 @@
 """`huracan verify`: each check passes on a sound installation and fails when its thing is broken."""
 
+import os
+import shutil
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -88,6 +92,36 @@ def test_another_version_of_a_dependency_is_found(tmp_path: Path) -> None:
         check_dependencies(tmp_path / "none.txt")
 
 
+def _distribution(folder: Path, name: str, *requirements: str) -> None:
+    """Install a package of version 1.0 that is nothing but its metadata."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        "Version: 1.0",
+        *(f"Requires-Dist: {one}" for one in requirements),
+    ]
+    (info / "METADATA").write_text("\n".join(lines) + "\n")
+
+
+def test_what_a_dependency_needs_must_be_there_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that only another one needs, or an extra of it, is missed; what only other machines need is not."""
+    monkeypatch.syspath_prepend(tmp_path)
+    pins = tmp_path / "constraints.txt"
+    pins.write_text("probe-b==1.0\nprobe-c==1.0\nprobe-elsewhere==1.0\n")
+    _distribution(
+        tmp_path, "probe_a", "probe-b[fast]", 'probe-elsewhere; python_version < "3"', 'probe-x; extra == "x"'
+    )
+    _distribution(tmp_path, "probe_b", 'Probe_C>=1; extra == "fast"', "probe_a")
+    with pytest.raises(ConfigError, match=r"1 packages differ .*: probe-c is not installed \(probe-b needs it\); run"):
+        check_dependencies(pins, "probe-a")
+    _distribution(tmp_path, "probe_c")
+    assert check_dependencies(pins, "probe-a") == "2 packages as pinned"
+    with pytest.raises(ConfigError, match=r"probe-none is not installed \(the checkout needs it\)"):
+        check_dependencies(pins, "probe-none")
+
+
 def test_a_home_that_cannot_be_written_is_found(tmp_path: Path) -> None:
     """A folder passes, also one still to be made, and keeps no trace; a file in its place fails."""
     assert check_home(tmp_path / "new" / "home") == str(tmp_path / "new" / "home")
@@ -163,15 +197,49 @@ def test_a_loader_that_takes_anything_is_found(tmp_path: Path, monkeypatch: pyte
         check_policy_round_trip(tmp_path)
 
 
-def test_a_cold_cache_is_found(tmp_path: Path) -> None:
-    """A cache without code of one of the rooms fails and names the command that fills it."""
-    with pytest.raises(ConfigError, match=r"features, trading; run `python -m huracan\.env\.warm`"):
+@pytest.fixture(scope="module")
+def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this session's cache with all that a warm-up leaves in it."""
+    subprocess.run([sys.executable, "-m", "huracan.env.warm"], capture_output=True, check=True)
+    return Path(shutil.copytree(os.environ["NUMBA_CACHE_DIR"], tmp_path_factory.mktemp("numba") / "whole"))
+
+
+FIRST = "universe.universe_run"  # the first function that a warm-up calls
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("suffix", "content", "found"),
+    [
+        ("nbi", None, rf"lacks compiled code, first of .*{FIRST}; run `python -m huracan\.env\.warm`"),
+        ("nbc", None, rf"lacks compiled code, first of .*{FIRST}; run"),
+        ("nbi", b"", r"cannot be used \(EOFError.*\); remove .* and run `python -m huracan\.env\.warm`"),
+        ("nbc", b"\x80", r"cannot be used \(.*\); remove .* and run"),
+    ],
+    ids=["no index", "no code", "empty index", "cut-off code"],
+)
+def test_a_cache_that_is_not_whole_is_found(
+    warm_cache: Path, tmp_path: Path, suffix: str, content: bytes | None, found: str
+) -> None:
+    """What a warm-up left passes; one function's file gone or damaged fails and names the command that mends it."""
+    assert "nothing to compile" in check_compiled(warm_cache)
+    cache = Path(shutil.copytree(warm_cache, tmp_path / "numba"))
+    files = list(cache.rglob(f"{FIRST}-*.{suffix}"))
+    assert files
+    for file in files:
+        if content is None:
+            file.unlink()
+        else:
+            file.write_bytes(content)
+    with pytest.raises(ConfigError, match=found):
+        check_compiled(cache)
+
+
+def test_a_cold_cache_is_found_and_left_cold(tmp_path: Path) -> None:
+    """An empty cache fails by the first function it lacks; to look compiles nothing."""
+    with pytest.raises(ConfigError, match=r"lacks compiled code, first of huracan\."):
         check_compiled(tmp_path)
-    (tmp_path / "kernel.step_slot-1.py311.nbi").write_bytes(b"")
-    with pytest.raises(ConfigError, match="no compiled code of features;"):
-        check_compiled(tmp_path)
-    (tmp_path / "finish.finish_rows-1.py311.nbi").write_bytes(b"")
-    assert check_compiled(tmp_path).startswith("2 compiled functions")
+    assert not list(tmp_path.rglob("*.nb*"))
 
 
 @pytest.mark.ray

@@ -1,6 +1,7 @@
 """Compiles every numba function once, so that a first command need not wait: `python -m huracan.env.warm`.
 
-A tiny market goes the whole way, features, fit, tapes and lanes, in the shapes and types that real runs use.
+A tiny market goes the whole way, features, fit, tapes and lanes, in the shapes and types that real runs use. With
+`--check` nothing is compiled: it prints the first function that the cache lacks, or nothing when all of it loads.
 """
 
 import os
@@ -8,6 +9,7 @@ import sys
 import time
 
 import numpy as np
+from numba.core import event
 
 from huracan.config import EnvSettings, load_settings
 from huracan.env.dataset import Dataset
@@ -17,7 +19,7 @@ from huracan.features import Bar, FeatureStream
 from huracan.market import CandleSet, MarketShape, martingale
 from huracan.trading import Lanes
 
-__all__ = ["warm"]
+__all__ = ["first_missing", "warm"]
 
 BARS = 1_200
 STEPS = 30
@@ -52,5 +54,38 @@ def warm() -> float:
     return time.perf_counter() - begun
 
 
-if __name__ == "__main__":
+def first_missing() -> str | None:
+    """Return the first function that a warm pass of this new process would compile; None: the cache has them all."""
+    with event.install_listener("numba:compile", _StopAtFirst()):
+        try:
+            warm()
+        except _Missing as missing:
+            return str(missing)
+    return None
+
+
+class _Missing(Exception):
+    """A function is about to be compiled: the cache does not hold it."""
+
+
+class _StopAtFirst(event.Listener):
+    """Ends a pass where it begins to compile."""
+
+    def on_start(self, event: event.Event) -> None:
+        function = event.data["dispatcher"].py_func
+        raise _Missing(f"{function.__module__}.{function.__qualname__}")
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+
+def main() -> None:
+    """Warm the cache, or say what it lacks."""
+    if "--check" in sys.argv[1:]:
+        print(first_missing() or "")
+        return
     print(f"compiled code ready in {warm():.1f} s ({os.environ['NUMBA_CACHE_DIR']})", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
