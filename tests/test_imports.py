@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,12 @@ def _modules() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
-def _imported(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+def _canonical(package: str) -> str:
+    return package.lower().replace("_", "-")
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -56,7 +61,7 @@ def test_the_layers_name_every_room() -> None:
 def test_ray_is_imported_at_the_edges_only(module: str) -> None:
     """Only the training adapters, the jobs, and the check that Ray works import ray."""
     if not module.startswith(RAY_ROOMS):
-        names = set(_imported((ROOT / module).read_text(encoding="utf-8")))
+        names = set(_imported(ast.parse((ROOT / module).read_text(encoding="utf-8"))))
         assert not {name for name in names if name.split(".")[0] == "ray"}
 
 
@@ -89,11 +94,31 @@ def test_every_dependency_has_its_reason() -> None:
     assert all(reason.strip() for reason in found.values())
 
 
+def test_a_dependency_that_no_module_uses_says_so() -> None:
+    """The reason of a run-time dependency begins with "Not used yet" if, and only if, no module imports or finds it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {_canonical(re.split(r"[\[=<>~! ]", name)[0]) for name in project["dependencies"]}
+    trees = [ast.parse((ROOT / module).read_text(encoding="utf-8")) for module in _modules()]
+    names = {name.split(".")[0] for tree in trees for name in (*_imported(tree), *_looked_for(tree))}
+    providers = packages_distributions()
+    used = {_canonical(package) for name in names for package in providers.get(name, ())}
+    rows = re.findall(r"^\| ([\w-]+) \| (.+) \|$", (ROOT / "docs" / "dependencies.md").read_text(), re.MULTILINE)
+    unused = {_canonical(name) for name, reason in rows if reason.startswith("Not used yet")}
+    assert unused == wanted - used
+
+
+def _looked_for(tree: ast.Module) -> Iterator[str]:
+    """Return the packages whose folder a module asks for without importing them: `find_spec("name")`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "find_spec":
+            yield str(ast.literal_eval(node.args[0]))
+
+
 def test_every_dependency_is_pinned() -> None:
     """constraints.txt holds an exact version of each dependency of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    wanted = {re.split(r"[\[=<>~! ]", name)[0].lower().replace("_", "-") for name in named}
+    wanted = {_canonical(re.split(r"[\[=<>~! ]", name)[0]) for name in named}
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
+    pinned = {_canonical(line.split("==")[0]) for line in lines if "==" in line}
     assert wanted <= pinned
