@@ -123,8 +123,7 @@ def main() -> None:
 def _summary(report: ReportData, out: Path) -> None:
     """Print the result for a person: verdict first, then policy beside baselines, then where the time went."""
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    unproven = "" if report.stage == "champion" else " [UNPROVEN]"
-    console.print(f"\n{report.verdict}{unproven}", style="bold", markup=False)
+    console.print(f"\n{report.verdict} [{report.standing}]", style="bold", markup=False)
     console.print(report.verdict_reason, markup=False)
     table = Table(header_style="bold")
     level = f"{report.confidence_level:.0%} interval"

@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -15,10 +16,10 @@ from sqlalchemy import Engine
 from huracan.config import Settings, home_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError
-from huracan.learn.campaign import read_campaign
+from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.market import read_truths
-from huracan.memory import Registry, open_database, read_run
+from huracan.memory import Model, Registry, Stage, open_database, read_run
 from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.shadow import ShadowReport
@@ -26,9 +27,10 @@ from huracan.terminal import Terminal, run, standalone
 from jobs.shadow import REPORT_NAME, trained_run
 from jobs.usage import PeakMemory
 
-__all__ = ["main", "make_report", "program", "save_usage"]
+__all__ = ["main", "make_report", "program", "save_usage", "standing_of"]
 
 USAGE_NAME = "usage.json"
+STAGES: Sequence[Stage] = ("retired", "candidate", "shadow", "champion")  # least first
 T = TypeVar("T")
 
 
@@ -56,18 +58,38 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
     shadow = _read(folder / REPORT_NAME, ShadowReport, f"run `huracan shadow --run-id {run_id}` first")
     usage = folder / USAGE_NAME
     peak = _read(usage, PeakMemory, "remove it") if usage.exists() else None
-    ids = {version.sha256 for version in campaign.versions}
-    stages = [model.stage for model in Registry(engine).models() if model.sha256 in ids]
+    stage, proven = standing_of(campaign.versions, Registry(engine).models())
     facts = RunFacts(
         run_id=run_id,
         settings_hash=found.config_hash,
-        stage="champion" if "champion" in stages else "candidate",
+        stage=stage,
+        proven=proven,
         phases={phase.name: phase.wall_s for phase in found.phases},
         peak_memory_mb=None if peak is None else peak.own_mb,
         source=_source(dataset),
         notes=tuple(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
     )
     return build_report(facts, settings, dataset, campaign, shadow)
+
+
+def standing_of(versions: Sequence[Version], models: Sequence[Model]) -> tuple[Stage, bool]:
+    """Return what a run's versions are worth together: the stage that each scope has reached, and whether all passed.
+
+    Of a scope's versions, one per fold, the best counts; of the scopes, the worst.
+
+    Args:
+        versions: what the run trained.
+        models: the registry, newest first.
+    """
+    registered = {model.sha256: model for model in reversed(models)}
+    by_scope: dict[str, list[Model]] = {version.scope: [] for version in versions}
+    for version in versions:
+        if version.sha256 in registered:
+            by_scope[version.scope].append(registered[version.sha256])
+    stages: list[Stage] = [
+        max((model.stage for model in found), key=STAGES.index, default="candidate") for found in by_scope.values()
+    ]
+    return min(stages, key=STAGES.index), all(any(model.proven for model in found) for found in by_scope.values())
 
 
 def _read(path: Path, kind: type[T], remedy: str) -> T:

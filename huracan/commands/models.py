@@ -6,7 +6,8 @@ from huracan.terminal import Terminal, command
 
 __all__ = ["models"]
 
-COLUMNS = ("version", "scope", "stage", "run_id", "created_at", "sha256")
+COLUMNS = ("version", "scope", "standing", "run_id", "created_at", "sha256")
+DIGITS = {"created_at": 19, "sha256": 19}  # what of a long value tells versions apart
 
 
 @click.group()
@@ -25,7 +26,7 @@ def _registry(terminal: Terminal):  # type: ignore[no-untyped-def]  # the room i
 def ls(terminal: Terminal, scope: str | None) -> None:
     """List the versions, newest first."""
     found = _registry(terminal).models(scope)
-    rows = [[str(getattr(model, name))[:19] for name in COLUMNS] for model in found]
+    rows = [[str(getattr(model, name))[: DIGITS.get(name)] for name in COLUMNS] for model in found]
     terminal.show(found, lambda: terminal.table("models", COLUMNS, rows))
 
 
@@ -37,7 +38,8 @@ def show(terminal: Terminal, version: str) -> None:
     model, history = registry.show(version), registry.history(version)
 
     def text() -> None:
-        rows = [(name, getattr(model, name)) for name in model.__dataclass_fields__ if name != "metrics"]
+        shown = [name for name in model.__dataclass_fields__ if name not in ("metrics", "proven")]
+        rows = [(name, model.standing if name == "stage" else getattr(model, name)) for name in shown]
         terminal.table(f"model {version}", ("what", "value"), rows)
         terminal.table("figures", ("name", "value"), sorted(model.metrics.items()))
         moves = [
@@ -55,7 +57,7 @@ def show(terminal: Terminal, version: str) -> None:
 def promote(terminal: Terminal, version: str, reason: str, author: str | None) -> None:
     """Move a version one stage up: candidate to shadow, shadow to champion."""
     model = _registry(terminal).promote(version, _author(author), reason)
-    terminal.show(model, f"{model.version} is {model.stage} of {model.scope}")
+    terminal.show(model, f"{model.version} for {model.scope} is {model.standing}")
 
 
 @command(models, "rollback")
@@ -65,7 +67,7 @@ def promote(terminal: Terminal, version: str, reason: str, author: str | None) -
 def rollback(terminal: Terminal, scope: str, reason: str, author: str | None) -> None:
     """Retire the champion of a scope and bring back the one before it."""
     model = _registry(terminal).rollback(scope, _author(author), reason)
-    terminal.show(model, f"{model.version} is {model.stage} of {model.scope}")
+    terminal.show(model, f"{model.version} for {model.scope} is {model.standing}")
 
 
 def _author(given: str | None) -> str:

@@ -14,7 +14,7 @@ from huracan.memory.database import (
     upgrade_database,
 )
 from huracan.memory.performance import Performance, read_performance, record_performance
-from huracan.memory.registry import Model, ModelEvent, Registry
+from huracan.memory.registry import Model, ModelEvent, Registry, Stage, standing
 from huracan.memory.runs import (
     Phase,
     Run,
@@ -43,6 +43,7 @@ __all__ = [
     "Registry",
     "Run",
     "ServerStatus",
+    "Stage",
     "TradeRows",
     "Trial",
     "append_trades",
@@ -68,6 +69,7 @@ __all__ = [
     "run",
     "schema",
     "select_trades",
+    "standing",
     "translated",
     "upgrade_database",
     "write_trades",

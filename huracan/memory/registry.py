@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from huracan.errors import RefusedError, UsageError
 from huracan.memory.database import translated
 
-__all__ = ["Model", "ModelEvent", "Registry", "Stage"]
+__all__ = ["Model", "ModelEvent", "Registry", "Stage", "standing"]
 
 Stage = Literal["candidate", "shadow", "champion", "retired"]
 
@@ -24,6 +24,9 @@ NEXT_STAGE: Mapping[Stage, Stage] = {"candidate": "shadow", "shadow": "champion"
 # From where `retire` may take a version; a champion leaves only by another's promotion or by rollback, so that a scope
 # which trades is not left without one by mistake.
 MAY_RETIRE: frozenset[Stage] = frozenset({"candidate", "shadow"})
+
+# Where in a version's metrics the promotion gate's report stands; without one, whatever its stage, it is unproven.
+GATE = "promotion_gate"
 
 COLUMNS = "model_id, run_id, version, scope, CAST(stage AS text), artefact, sha256, metrics, created_at"
 
@@ -40,8 +43,9 @@ class Model:
         stage: candidate, shadow, champion or retired.
         artefact: folder or file of the exported policy.
         sha256: hash of the artefact.
-        metrics: figures recorded at registration, the gate's report included once there is one.
+        metrics: figures by name; under `promotion_gate` the gate's report, when the version went through it.
         created_at: wall clock, UTC.
+        proven: whether that report says `passed`; no stage proves anything.
     """
 
     model_id: int
@@ -53,6 +57,12 @@ class Model:
     sha256: str
     metrics: Mapping[str, Any]
     created_at: datetime
+    proven: bool
+
+    @property
+    def standing(self) -> str:
+        """Stage and proof in words, e.g. `champion, promoted by hand: UNPROVEN`."""
+        return standing(self.stage, self.proven)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,5 +317,13 @@ class Registry:
         )
 
 
+def standing(stage: str, proven: bool) -> str:
+    """Return a version's stage with what it is worth: without the gate's word a champion was promoted by hand."""
+    if proven:
+        return f"{stage}, passed the promotion gate"
+    return f"{stage}, promoted by hand: UNPROVEN" if stage == "champion" else f"{stage}: UNPROVEN"
+
+
 def _model(row: Row) -> Model:
-    return Model(*row)
+    gate = row.metrics.get(GATE)
+    return Model(*row, isinstance(gate, Mapping) and gate.get("passed") is True)

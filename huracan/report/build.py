@@ -10,6 +10,7 @@ import huracan
 from huracan.config import Settings
 from huracan.env.dataset import Dataset
 from huracan.learn.campaign import Campaign
+from huracan.memory import standing
 from huracan.report.model import (
     Band,
     Candle,
@@ -45,7 +46,8 @@ class RunFacts:
     Attributes:
         run_id: its number in the database.
         settings_hash: of the configuration it ran with.
-        stage: of the judged version in the registry; all but `champion` are labelled UNPROVEN.
+        stage: of the judged versions in the registry.
+        proven: whether they passed the promotion gate; if not, they are labelled UNPROVEN whatever their stage.
         phases: wall time by phase, seconds.
         peak_memory_mb: largest memory of the run's own processes together, shared pages once; None when not measured.
         source: where the candles came from, for people.
@@ -55,6 +57,7 @@ class RunFacts:
     run_id: int
     settings_hash: str
     stage: str
+    proven: bool
     phases: Mapping[str, float]
     peak_memory_mb: float | None
     source: str
@@ -79,6 +82,8 @@ def build_report(
         timeframe=summary.timeframe,
         symbols=summary.symbols,
         stage=facts.stage,
+        proven=facts.proven,
+        standing=standing(facts.stage, facts.proven),
         verdict=shadow.verdict.headline,
         verdict_reason=shadow.verdict.reason,
         env_steps=sum(result.env_steps for _, result in trainings),

@@ -187,6 +187,8 @@ class ReportData:
     timeframe: str
     symbols: Sequence[str]
     stage: str
+    proven: bool
+    standing: str
     verdict: str
     verdict_reason: str
     env_steps: int

@@ -56,3 +56,22 @@ def test_refusals_are_exit_code_3_and_mistakes_2(capsys: Captured) -> None:
     ):
         assert run(cli, words) == code, words
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_champion_by_hand_is_unproven(database: Engine, capsys: Captured) -> None:
+    """No promotion takes the label away, in `ls`, `show` and JSON; the report of a passed gate alone does."""
+    registry, run_id = Registry(database), open_run(database, "train", Settings(), "f", "0.1.0")
+    registry.register(run_id, "hand", "HAND/USDT", "policies/x", "ab" * 32, {"sharpe": 0.5}, "ann")
+    for _ in ("shadow", "champion"):
+        assert run(cli, ["models", "promote", "hand", "--reason", "better"]) == 0
+    assert "hand for HAND/USDT is champion, promoted by hand: UNPROVEN" in capsys.readouterr().out
+    for words in (["models", "ls"], ["models", "show", "hand"]):
+        assert run(cli, words) == 0
+        assert "champion, promoted by hand: UNPROVEN" in capsys.readouterr().out
+    assert not any(model["proven"] for model in _json(["models", "ls"], capsys))
+    assert not _json(["models", "show", "hand"], capsys)["model"]["proven"]
+    for name, gate in (("passed", {"passed": True}), ("failed", {"passed": False}), ("odd", "passed")):
+        registry.register(run_id, name, f"{name}/USDT", "policies/x", "cd" * 32, {"promotion_gate": gate}, "ann")
+        assert _json(["models", "show", name], capsys)["model"]["proven"] is (name == "passed")
+    assert run(cli, ["models", "ls", "--scope", "passed/USDT"]) == 0
+    assert "candidate, passed the promotion gate" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Reading back what a report is made of; the whole way is in test_demo."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,14 @@ from pydantic import TypeAdapter
 
 from huracan.baselines import Momentum
 from huracan.errors import DataError
+from huracan.learn.campaign import Version
+from huracan.memory import Model, Stage
 from huracan.shadow import ShadowReport, assess, to_json
-from jobs.report import USAGE_NAME, _read, save_usage
+from jobs.report import USAGE_NAME, _read, save_usage, standing_of
 from jobs.usage import PeakMemory
 from tests.shadow.test_assess import KERNEL, SETTINGS, outcome
+
+TRAINED = ((0, "A", "1" * 64), (1, "A", "2" * 64), (0, "B", "3" * 64))
 
 
 def test_a_shadow_report_is_read_back_whole(tmp_path: Path) -> None:
@@ -20,6 +25,23 @@ def test_a_shadow_report_is_read_back_whole(tmp_path: Path) -> None:
     path = tmp_path / "shadow.json"
     path.write_text(json.dumps(to_json(report)))
     assert _read(path, ShadowReport, "run it again") == report
+
+
+def model(version: Version, stage: Stage, proven: bool = False) -> Model:
+    """Return a version's line in the registry."""
+    return Model(1, 7, version.sha256, version.scope, stage, "x", version.sha256, {}, datetime.now(UTC), proven)
+
+
+def test_a_run_is_worth_what_its_least_scope_is_worth() -> None:
+    """One champion coin does not clear the others; a scope's best fold stands for it; other versions do not count."""
+    a0, a1, b = (Version(fold, scope, (), Path("x"), sha, ()) for fold, scope, sha in TRAINED)
+    elsewhere = model(Version(0, "A", (), Path("x"), "4" * 64, ()), "champion", proven=True)
+    assert standing_of([a0, a1, b], [elsewhere]) == ("candidate", False)
+    one = [model(a1, "champion", proven=True), model(a0, "candidate"), elsewhere]
+    assert standing_of([a0, a1, b], [*one, model(b, "shadow")]) == ("shadow", False)
+    assert standing_of([a0, a1, b], [*one, model(b, "champion")]) == ("champion", False)
+    assert standing_of([a0, a1, b], [*one, model(b, "champion", proven=True)]) == ("champion", True)
+    assert standing_of([a0, a1], [model(a0, "retired"), model(a1, "candidate")]) == ("candidate", False)
 
 
 def test_memory_figures_are_read_back(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def sample_report() -> ReportData:
         timeframe="1m",
         symbols=("AAA/USDT", "BBB/USDT"),
         stage="candidate",
+        proven=False,
+        standing="candidate: UNPROVEN",
         verdict="No edge found",
         verdict_reason="The 95 % interval of net PnL per day reaches below zero: [-5.50, +1.25].",
         env_steps=1_200_000,

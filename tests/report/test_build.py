@@ -18,7 +18,7 @@ from huracan.report.build import EXCERPT_CANDLES_MAX, RunFacts, build_report
 from huracan.shadow import ShadowReport, assess
 from tests.shadow.test_assess import KERNEL, SETTINGS, TAPES, outcome
 
-FACTS = RunFacts(3, "c" * 64, "candidate", {"train": 2.0, "shadow": 1.0}, 321.0, "wild bars")
+FACTS = RunFacts(3, "c" * 64, "candidate", False, {"train": 2.0, "shadow": 1.0}, 321.0, "wild bars")
 POINT = CurvePoint(8_192, 1.0, 0.25, float("nan"), 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-3)
 SCORE = ValidationScore(objective=8.0, daily_mean_quote=10.0, daily_error_quote=2.0, days=5, trades=7)
 

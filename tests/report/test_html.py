@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from huracan.errors import DataError
+from huracan.memory import standing
 from huracan.report import render_html, render_json, write_report
 from huracan.report.model import Estimate
 from tests.report.sample import sample_report
@@ -53,13 +54,18 @@ def test_page_has_each_picture_once() -> None:
 
 
 def test_page_says_the_verdict_and_that_it_is_unproven() -> None:
-    """The verdict stands first, with its reason, and whatever is no champion is labelled."""
+    """The verdict stands first, with its reason; what passed no gate is labelled, a champion by hand too."""
     report = sample_report()
     text = Tags(render_html(report)).text
     assert report.verdict in text
     assert report.verdict_reason in text
     assert "UNPROVEN" in text
-    assert "UNPROVEN" not in Tags(render_html(replace(report, stage="champion"))).text
+    by_hand = replace(report, stage="champion", standing=standing("champion", proven=False))
+    assert "champion, promoted by hand: UNPROVEN" in Tags(render_html(by_hand)).text
+    passed = replace(report, stage="champion", proven=True, standing=standing("champion", proven=True))
+    text = Tags(render_html(passed)).text
+    assert "UNPROVEN" not in text
+    assert "champion, passed the promotion gate" in text
 
 
 def test_page_says_when_there_was_no_trade() -> None:
