@@ -5,7 +5,7 @@ index of the database holds that, whatever the code does.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -326,4 +326,5 @@ def standing(stage: str, proven: bool) -> str:
 
 def _model(row: Row) -> Model:
     gate = row.metrics.get(GATE)
-    return Model(*row, isinstance(gate, Mapping) and gate.get("passed") is True)
+    values: Sequence[Any] = (*row, isinstance(gate, Mapping) and gate.get("passed") is True)
+    return Model(*values)

@@ -12,6 +12,7 @@ __all__ = [
     "Excerpt",
     "ExitRow",
     "FoldRow",
+    "LeftOut",
     "PhaseRow",
     "PortfolioView",
     "QualityRow",
@@ -123,8 +124,16 @@ class TrialRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A coin that is not part of a fold, and why."""
+
+    symbol: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FoldRow:
-    """One fold: its windows (ms UTC), what was traded in the test window and what it earned."""
+    """One fold: its windows (ms UTC), who was left out, what was traded in the test window and what it earned."""
 
     fold: int
     train_start_ms: int
@@ -132,6 +141,7 @@ class FoldRow:
     test_start_ms: int
     test_end_ms: int
     symbols: int
+    left_out: Sequence[LeftOut]
     trades: int
     net: float
     net_per_day: Estimate

@@ -11,6 +11,7 @@ from huracan.report.model import (
     Excerpt,
     ExitRow,
     FoldRow,
+    LeftOut,
     PhaseRow,
     PortfolioView,
     QualityRow,
@@ -28,6 +29,7 @@ def sample_report() -> ReportData:
     """Return a report of two folds, two coins and three days each."""
     policy = ResultRow("ensemble", 4, -12.5, Estimate(-2.08, -5.5, 1.25), None, None, 20.0, 0.5)
     flat = ResultRow("flat", 0, 0.0, Estimate(0.0, 0.0, 0.0), Estimate(-2.08, -5.5, 1.25), None, 0.0, None)
+    gone = (LeftOut("BBB/USDT", "covers 20% of the training window, half is needed"),)
     days = [START + index * DAY for index in range(6)]
     return ReportData(
         run_id="run-1",
@@ -53,8 +55,8 @@ def sample_report() -> ReportData:
         equity=Band(days, [-1, -3, -2, -6, -9, -12.5], [-5, -8, -9, -14, -20, -30], [2, 3, 6, 4, 5, 7.5]),
         baselines={"flat": [0.0] * 6, "buy & hold": [5, 2, -4, -9, -1, 3]},
         fold_rows=(
-            FoldRow(0, START - 30 * DAY, START - DAY, START, START + 3 * DAY, 2, 2, -2.0, Estimate(-0.67, -3, 2)),
-            FoldRow(1, START - 27 * DAY, START + 2 * DAY, START + 3 * DAY, START + 6 * DAY, 2, 2, -10.5, Estimate(-3.5, -6, 1)),  # noqa: E501
+            FoldRow(0, START - 30 * DAY, START - DAY, START, START + 3 * DAY, 1, gone, 2, -2.0, Estimate(-0.67, -3, 2)),
+            FoldRow(1, START - 27 * DAY, START + 2 * DAY, START + 3 * DAY, START + 6 * DAY, 2, (), 2, -10.5, Estimate(-3.5, -6, 1)),  # noqa: E501
         ),
         policy_row=policy,
         seed_rows=(policy, replace(policy, name="seed 2")),

@@ -15,7 +15,9 @@ from huracan.learn.train import CurvePoint, TrainResult
 from huracan.learn.validation import ValidationScore
 from huracan.report import ReportData, render_html
 from huracan.report.build import EXCERPT_CANDLES_MAX, RunFacts, build_report
+from huracan.report.model import LeftOut
 from huracan.shadow import ShadowReport, assess
+from huracan.shadow.splits import Dropout
 from tests.shadow.test_assess import KERNEL, SETTINGS, TAPES, outcome
 
 FACTS = RunFacts(3, "c" * 64, "candidate", False, {"train": 2.0, "shadow": 1.0}, 321.0, "wild bars")
@@ -66,6 +68,14 @@ def test_the_figures_agree_with_each_other(shadow: ShadowReport) -> None:
     assert all(len(line) == report.test_days for line in report.baselines.values())
     assert report.baselines["random"][-1] == pytest.approx(report.baseline_rows[-1].net)
     assert report.env_steps == 2 * 8_192
+
+
+def test_a_fold_names_whom_it_left_out() -> None:
+    """The coins that the walk-forward dropped are in the fold's row with their reasons."""
+    whole, short = outcome(Momentum(), 0), outcome(Momentum(), 1, coins=2)
+    short = replace(short, fold=replace(short.fold, dropped=(Dropout("W2/USDT", "too new"),)))
+    rows = build(assess([whole, short], KERNEL, SETTINGS)).fold_rows
+    assert [(row.symbols, row.left_out) for row in rows] == [(3, ()), (2, (LeftOut("W2/USDT", "too new"),))]
 
 
 def test_the_frozen_rules_are_among_what_was_chosen(shadow: ShadowReport) -> None:

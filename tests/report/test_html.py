@@ -76,6 +76,17 @@ def test_page_says_when_there_was_no_trade() -> None:
     assert tags.names.count("svg") == 2
 
 
+def test_page_names_who_was_left_out_of_a_fold() -> None:
+    """A fold's missing coins stand below the folds with their reasons, and in the JSON; a whole fold says nothing."""
+    report = sample_report()
+    text = Tags(render_html(report)).text
+    assert "Left out of fold 0: BBB/USDT (covers 20% of the training window, half is needed)." in text
+    assert "Left out of fold 1" not in text
+    first, second = json.loads(render_json(report))["fold_rows"]
+    assert first["left_out"] == [{"symbol": "BBB/USDT", "reason": "covers 20% of the training window, half is needed"}]
+    assert second["left_out"] == []
+
+
 def test_page_escapes_what_it_was_given() -> None:
     """A name with markup is text, not markup."""
     page = render_html(sample_report())
