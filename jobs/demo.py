@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 import huracan
 from huracan.config import Settings, home_folder
-from huracan.env.dataset import Dataset
+from huracan.env.dataset import Dataset, check_source
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
 from huracan.learn.progress import TerminalProgress
@@ -61,6 +61,7 @@ def demo(settings: Settings, out: Path) -> ReportData:
         HuracanError: a part cannot go on; what is finished is kept and the next call goes on from there.
     """
     begun = time.perf_counter()
+    check_source(settings)
     url = database_url(settings.database)
     engine = open_database(settings.database)
     with MemoryWatch() as memory:

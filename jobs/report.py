@@ -19,12 +19,12 @@ from huracan.errors import DataError
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.market import read_truths
-from huracan.memory import Model, Registry, Stage, open_database, read_run
+from huracan.memory import Model, Registry, Stage, read_run
 from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.shadow import ShadowReport
 from huracan.terminal import Terminal, run, standalone
-from jobs.shadow import REPORT_NAME, trained_run
+from jobs.shadow import REPORT_NAME, open_runs, trained_run
 from jobs.usage import PeakMemory
 
 __all__ = ["main", "make_report", "program", "save_usage", "standing_of"]
@@ -115,7 +115,7 @@ def _source(dataset: Dataset) -> str:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/report"), show_default=True)
 def program(terminal: Terminal, run_id: int | None, data: Path | None, out: Path) -> None:
     """Write report.html and report.json of a run that was shadow-traded."""
-    engine = open_database(terminal.settings().database)
+    engine = open_runs(terminal.settings())
     found = trained_run(engine, run_id)
     settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
     report = make_report(settings, Dataset.load(settings), engine, found.run_id)

@@ -28,6 +28,7 @@ from huracan.learn.cluster import ray_session
 from huracan.learn.recipe import trading_rules
 from huracan.logs import bind_run
 from huracan.memory import (
+    EmbeddedServer,
     Run,
     claim_run,
     connect,
@@ -67,12 +68,13 @@ from huracan.trading import KernelSettings, Limits, Tape
 from jobs.train import KIND as TRAIN
 from jobs.train import check_job, folds_of
 
-__all__ = ["ENSEMBLE", "Place", "Rules", "main", "program", "shadow"]
+__all__ = ["ENSEMBLE", "Place", "Rules", "main", "open_runs", "program", "shadow", "trained_run"]
 
 ENSEMBLE = "ensemble"
 MAX_RETRIES = 3
 RANDOM_SEED = 1_000
 REPORT_NAME = "shadow.json"
+_NO_TRAINING = "no training is finished; run `huracan train` first"
 
 Progress = Callable[[int, int], None]
 
@@ -319,7 +321,7 @@ def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: the run's.")
 def program(terminal: Terminal, run_id: int | None, data: Path | None) -> None:
     """Shadow-trade the policies of a training run on data they have not seen, with the run's settings."""
-    engine = open_database(terminal.settings().database)
+    engine = open_runs(terminal.settings())
     found = trained_run(engine, run_id)
     settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
     check_job(settings)
@@ -339,6 +341,18 @@ def program(terminal: Terminal, run_id: int | None, data: Path | None) -> None:
     terminal.show(report, lambda: _table(terminal, report))
 
 
+def open_runs(settings: Settings) -> Engine:
+    """Return an engine on the database of runs; a home that has none yet is left as it is.
+
+    Raises:
+        UsageError: there can be no run: the embedded database was never set up.
+        DatabaseError: it cannot be reached.
+    """
+    if settings.database.url is None and not EmbeddedServer(home_folder()).is_set_up():
+        raise UsageError(_NO_TRAINING)
+    return open_database(settings.database)
+
+
 def trained_run(engine: Engine, run_id: int | None) -> Run:
     """Return the run asked for, or the newest whose training is finished.
 
@@ -350,7 +364,7 @@ def trained_run(engine: Engine, run_id: int | None) -> Run:
     for found in list_runs(engine):
         if found.kind in (TRAIN, "demo") and found.status == "done":
             return found
-    raise UsageError("no training is finished; run `huracan train` first")
+    raise UsageError(_NO_TRAINING)
 
 
 def main() -> None:

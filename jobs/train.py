@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 import huracan
 from huracan.config import Settings, home_folder
-from huracan.env import Dataset
+from huracan.env import Dataset, check_source
 from huracan.errors import ConfigError, DataError, UsageError
 from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
 from huracan.learn.cluster import ray_session
@@ -194,6 +194,7 @@ def program(terminal: Terminal, data: Path | None, run_id: int | None, resume: b
     """Search hyper-parameters, train every fold and seed, export artefacts."""
     settings = terminal.settings(data__folder=None if data is None else str(data))
     check_job(settings)
+    check_source(settings)
     engine = open_database(settings.database)
     dataset = Dataset.load(settings)
     folds = folds_of(dataset)

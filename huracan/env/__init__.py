@@ -5,7 +5,7 @@ Importing this package registers `huracan/Trading-v0` with Gymnasium.
 
 import gymnasium
 
-from huracan.env.dataset import Dataset, DatasetSummary, Refusal
+from huracan.env.dataset import Dataset, DatasetSummary, Refusal, check_source
 from huracan.env.entry import vector_entry_point
 from huracan.env.episodes import EpisodeSampler, Window
 from huracan.env.single import ENV_ID, TradingEnv
@@ -22,6 +22,7 @@ __all__ = [
     "TradingEnv",
     "TradingVectorEnv",
     "Window",
+    "check_source",
     "vector_entry_point",
 ]
 

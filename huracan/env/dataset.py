@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,8 +12,8 @@ import pyarrow as pa
 from huracan.clock import Clock, WallClock
 from huracan.config import Settings, TradingSettings
 from huracan.errors import DataError, InvariantError
-from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw
-from huracan.market import Candles, CandleSet, Verdict, load_candles
+from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw, windows_for
+from huracan.market import Candles, CandleSet, Verdict, load_candles, open_folder
 from huracan.trading import (
     KernelSettings,
     RuleSpace,
@@ -26,7 +27,7 @@ from huracan.trading import (
 )
 from huracan.trading.tape import check_stop
 
-__all__ = ["Dataset", "DatasetSummary", "Refusal"]
+__all__ = ["Dataset", "DatasetSummary", "Refusal", "check_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,7 @@ class Dataset:
             DataError: no folder is given, it cannot be used, or a symbol asked for cannot be traded by the rules.
             RefusedError: the quality gate refuses a symbol named in `data.symbols`, or every symbol.
         """
-        folder = settings.data.folder
-        if folder is None:
-            raise DataError("no candles are configured: give a folder of Parquet files in data.folder")
+        folder = _folder(settings)
         now_ms = (clock or WallClock()).now_ms()
         dataset = cls.build(load_candles(folder, settings.data, settings.quality, now_ms), settings, str(folder))
         pa.default_memory_pool().release_unused()  # the candles' memory, which Arrow would keep: a fifth of the process
@@ -182,6 +181,26 @@ class Dataset:
 
     def _due(self, symbol: str) -> RawFeatures:
         return self.raw[symbol].every(self.kernel.decision_interval_bars)
+
+
+def check_source(settings: Settings) -> None:
+    """Refuse what can be refused without reading a price, before a database or a cluster is started for it.
+
+    Raises:
+        DataError: no folder is given, it cannot be used, or lacks a symbol that the settings name.
+        ConfigError: the rules or the windows do not fit the candles' timeframe.
+    """
+    folder = open_folder(_folder(settings), settings.data.timeframe)
+    for symbol in (*settings.data.symbols, *settings.quality.allow):
+        folder.path_of(symbol)
+    rule_space(settings.trading, settings.search, folder.timeframe)
+    windows_for(folder.timeframe, settings.features.windows)
+
+
+def _folder(settings: Settings) -> Path:
+    if settings.data.folder is None:
+        raise DataError("no candles are configured: give a folder of Parquet files in data.folder")
+    return settings.data.folder
 
 
 def _tape(candles: Candles, raw: RawFeatures, rules: RuleSpace) -> Tape:

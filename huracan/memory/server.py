@@ -113,6 +113,10 @@ class EmbeddedServer:
         pid = self._pid()
         return ServerStatus(pid is not None, pid, self._data, self._socket_folder())
 
+    def is_set_up(self) -> bool:
+        """Return whether the server was ever started here, so that there can be something in its databases."""
+        return (self._data / "PG_VERSION").exists()
+
     def url(self, database: str = DATABASE) -> str:
         """Return the SQLAlchemy URL of a database, password included.
 
@@ -145,7 +149,7 @@ class EmbeddedServer:
             )
         with self._locked():
             if self._pid() is None:
-                if not (self._data / "PG_VERSION").exists():
+                if not self.is_set_up():
                     self._initialise()
                 self._clear_stale_lock()
                 self._launch()

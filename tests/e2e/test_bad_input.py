@@ -21,7 +21,7 @@ from huracan.cli import cli
 from huracan.config import Settings, load_settings
 from huracan.env import Dataset
 from huracan.market import SyntheticSpec, write_synthetic
-from huracan.memory import open_run
+from huracan.memory import EmbeddedServer, open_run
 from huracan.terminal import run
 
 HOUR_MS = 3_600_000
@@ -380,6 +380,33 @@ def test_a_home_that_cannot_be_one_is_named(program: Program, monkeypatch: pytes
     assert "set HURACAN_HOME to a folder of yours" in program.complaint(1, "models", "ls")
     monkeypatch.setenv("HURACAN_HOME", "taken")
     assert "HURACAN_HOME taken is relative" in program.complaint(2, "models", "ls")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train"], "no candles are configured"),
+        (["train", "--data", "nope"], "nope: there is no such folder"),
+        (["demo", "--data", "nope"], "nope: there is no such folder"),
+        (["train", "--data", "{candles}", "--set", "data.symbols=[NO/USDT]"], "no candles of NO/USDT"),
+        (["train", "--data", "{candles}", "--set", "trading.cap_bps=500"], "trading.cap_bps 500"),
+        (["train", "--data", "{candles}", "--set", "features.windows=/nowhere.yaml"], "/nowhere.yaml"),
+        (["shadow", "--data", "nope"], "no training is finished"),
+        (["report", "--run-id", "1"], "no training is finished"),
+    ],
+    ids=" ".join,
+)
+def test_a_new_home_gets_no_database_for_what_fails_at_once(
+    words: list[str], expected: str, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What needs no database to be refused is refused in one line before one is made: the home stays empty."""
+    monkeypatch.delenv("HURACAN__DATABASE__URL")
+    home = program.folder / "home"
+    try:
+        assert expected in program.complaint(2, *(word.format(candles=program.candles) for word in words))
+        assert not home.exists()
+    finally:
+        EmbeddedServer(home).stop()
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
