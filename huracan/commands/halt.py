@@ -10,6 +10,9 @@ import click
 from huracan.terminal import Terminal, command
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from decimal import Decimal
+
     from sqlalchemy import Engine
 
     from huracan.config import Settings
@@ -66,8 +69,18 @@ def halt(
         )
     by = f"by {found.holder} and from here" if found.holder else "no trader runs"
     terminal.show(
-        found, f"halted {access.account}: zero open orders in {markets} ({by}; {found.canceled} cancelled from here)"
+        found,
+        f"halted {access.account}: zero open orders in {markets} ({by}; {found.canceled} cancelled from here); "
+        f"{_held(found)}",
     )
+
+
+def _held(found: "Halted") -> str:
+    """Return in words what has no stop any more."""
+    if found.held is None:
+        return "what it holds is not known, and has no stop"
+    bare = ", ".join(f"{row.symbol} {row.quantity}" for row in found.held)
+    return f"holds {bare} WITHOUT a stop" if bare else "holds nothing"
 
 
 def _where(settings: "Settings", live: bool, credentials: Path | None) -> "tuple[Engine | None, Access]":
@@ -105,20 +118,28 @@ async def _halt(
     from huracan.trader.access import person
     from huracan.trader.accounts import stored_account
     from huracan.trader.kill_switch import halt_account
+    from huracan.trader.status import steps_of
     from huracan.trader.wiring import connect_venue
     from huracan.venue.budget import WeightBudget
 
     clock, execution = WallClock(), settings.execution
     venue = connect_venue(settings, access, clock, WeightBudget(6_000), random.Random())  # noqa: S311
 
-    async def carry_out(store: Any) -> "Halted":
-        return await halt_account(store, venue, symbols, person(), reason, clock, execution.halt_proof_s)
+    async def carry_out(store: Any, steps: "Callable[[], Awaitable[Mapping[str, Decimal]]]") -> "Halted":
+        return await halt_account(store, venue, symbols, person(), reason, clock, execution.halt_proof_s, steps)
+
+    async def no_steps() -> "Mapping[str, Decimal]":
+        return {}
 
     try:
         if engine is None:
-            return await carry_out(None)
+            return await carry_out(None, no_steps)
         async with stored_account(engine, access.account, execution.database_timeout_s) as found:
-            return await carry_out(found.store)
+
+            async def steps() -> "Mapping[str, Decimal]":
+                return steps_of(await found.views.load())
+
+            return await carry_out(found.store, steps)
     finally:
         await venue.close()
 

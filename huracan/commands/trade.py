@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from huracan.config import Settings
     from huracan.trader.access import Access
     from huracan.trader.accounts import StoredAccount
-    from huracan.trader.status import Status
+    from huracan.trader.status import Holding, Status
     from huracan.trader.views import Holder
     from huracan.trader.wiring import Setup
 
@@ -102,10 +102,24 @@ def start(
             accept_balances=accept_balances,
         )
 
-    caught = _trade(terminal, settings, access, setup)
+    caught, held = _trade(terminal, settings, access, setup)
+    said = f"stopped trading: entries taken back; {_held(held)}"
     if caught is signal.SIGINT:
-        raise KeyboardInterrupt("stopped trading: entries taken back, brackets left at the venue")
-    click.echo("stopped trading: entries taken back, brackets left at the venue", err=True)
+        raise KeyboardInterrupt(said)
+    click.echo(said, err=True)
+
+
+def _held(rows: "Sequence[Holding] | None") -> str:
+    """Return in words what is held, and what of it has a stop at the venue."""
+    if rows is None:
+        return "the database does not say what is held"
+    safe, bare = sum(row.protected for row in rows), [row for row in rows if not row.protected]
+    words = f"{len(rows)} position{'' if len(rows) == 1 else 's'}"
+    if safe:
+        words += f", {safe} with {'its bracket' if safe == 1 else 'brackets'} at the venue"
+    if bare:
+        words += f", {', '.join(f'{row.symbol} {row.quantity}' for row in bare)} WITHOUT a stop"
+    return words
 
 
 def _confirm(access: "Access") -> None:
@@ -123,8 +137,10 @@ def _confirm(access: "Access") -> None:
         raise RefusedError(f"not confirmed: the answer is not {access.account}; nothing was sent")
 
 
-def _trade(terminal: Terminal, settings: "Settings", access: "Access", setup: Any) -> signal.Signals:
-    """Open the database, trade, and return the signal that ended it."""
+def _trade(
+    terminal: Terminal, settings: "Settings", access: "Access", setup: Any
+) -> "tuple[signal.Signals, Sequence[Holding] | None]":
+    """Open the database, trade, and return the signal that ended it, and what is held then."""
     import huracan
     from huracan.execution.postgres_store import PostgresStore
     from huracan.memory import open_database, run
@@ -142,7 +158,7 @@ def _trade(terminal: Terminal, settings: "Settings", access: "Access", setup: An
         engine.dispose()
 
 
-async def _serve(terminal: Terminal, setup: "Setup") -> signal.Signals:
+async def _serve(terminal: Terminal, setup: "Setup") -> "tuple[signal.Signals, Sequence[Holding] | None]":
     from huracan.trader.wiring import open_trader
 
     stop, loop, caught = asyncio.Event(), asyncio.get_running_loop(), [signal.SIGTERM]
@@ -171,10 +187,10 @@ async def _serve(terminal: Terminal, setup: "Setup") -> signal.Signals:
             )
             sys.stdout.flush()
             await trader.run(stop)
+            return caught[0], await trader.held()
     finally:
         await setup.store.close()
         await setup.views.close()
-    return caught[0]
 
 
 @command(trade, "stop")

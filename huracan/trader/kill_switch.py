@@ -6,8 +6,9 @@ database that is away does not stop the cancelling; it is said at the end.
 """
 
 import asyncio
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from huracan.clock import Clock
 from huracan.errors import DatabaseError, InvariantError, VenueError
@@ -16,7 +17,8 @@ from huracan.execution.states import write_state
 from huracan.execution.store import Store
 from huracan.logs import get_logger
 from huracan.risk.live import TradingState
-from huracan.venue.orders import VenueList, VenueOrder
+from huracan.trader.status import Holding, holdings
+from huracan.venue.orders import Accepted, VenueList, VenueOrder
 from huracan.venue.protocol import TradingVenue
 
 __all__ = ["Halted", "halt_account"]
@@ -36,9 +38,10 @@ class Halted:
             named, and never when the database went away before it told the others.
         stored: the database holds the state; otherwise a trader that runs or starts knows nothing of it.
         holder: who trades the account; None: nobody.
-        canceled: orders and lists cancelled from here.
+        canceled: orders and lists whose cancel the venue took from here.
         open: what still rests, as far as known.
         markets: what was looked at.
+        held: coins in whole steps, as the ledger has them at the end; None: the database does not say.
         problem: the last thing that went wrong, "" when nothing did.
     """
 
@@ -48,6 +51,7 @@ class Halted:
     canceled: int
     open: tuple[str, ...]
     markets: tuple[str, ...]
+    held: tuple[Holding, ...] | None
     problem: str
 
 
@@ -59,6 +63,7 @@ async def halt_account(
     reason: str,
     clock: Clock,
     limit_s: float,
+    steps: Callable[[], Awaitable[Mapping[str, Decimal]]],
 ) -> Halted:
     """Halt an account and prove it.
 
@@ -70,27 +75,31 @@ async def halt_account(
         reason: why.
         clock: wall clock.
         limit_s: longest time for the proof.
+        steps: reads the quantity steps by market, to leave out dust; asked at the end.
     """
     switch = _Switch(store, venue, set(symbols))
     await switch.write(author, reason, clock.now_ms(), limit_s)
     try:
         proven = await switch.clear(limit_s) and not switch.blind
+        held = await switch.held(steps)
     finally:
         await switch.release()
     return Halted(
         proven,
         switch.stored,
         switch.holder,
-        switch.canceled,
+        len(switch.canceled),
         tuple(sorted(switch.resting)),
         tuple(sorted(switch.symbols)),
+        None if held is None else tuple(replace(row, protected=row.protected and not proven) for row in held),
         "" if proven and switch.stored else switch.problem,
     )
 
 
 class _Switch:
     def __init__(self, store: Store | None, venue: TradingVenue, symbols: set[str]) -> None:
-        self.symbols, self.stored, self.canceled = symbols, False, 0
+        self.symbols, self.stored = symbols, False
+        self.canceled: set[str] = set()
         self.blind = False  # the halt is stored, and which markets the account has is not known
         self.holder: str | None = None
         self.resting: set[str] = set()
@@ -148,10 +157,21 @@ class _Switch:
     async def _cancel(self, found: tuple[VenueOrder | VenueList, ...]) -> None:
         for row in found:
             if isinstance(row, VenueList):
-                await self._venue.cancel_oco(row.symbol, row.list_cid)
+                cid, outcome = row.list_cid, await self._venue.cancel_oco(row.symbol, row.list_cid)
             else:
-                await self._venue.cancel(row.symbol, row.cid)
-            self.canceled += 1
+                cid, outcome = row.cid, await self._venue.cancel(row.symbol, row.cid)
+            if isinstance(outcome, Accepted):
+                self.canceled.add(cid)
+
+    async def held(self, steps: Callable[[], Awaitable[Mapping[str, Decimal]]]) -> tuple[Holding, ...] | None:
+        """Return what is held in the end, None when the database does not say."""
+        if self._store is None or not self.stored or self.blind:
+            return None
+        try:
+            return holdings(await self._store.load(), await steps())
+        except DatabaseError as error:
+            get_logger().error("halt.database", reason=str(error))
+            return None
 
     async def release(self) -> None:
         """Let others have the account."""

@@ -22,6 +22,7 @@ from huracan.trader.market_data import MarketData
 from huracan.trader.performer import EnginePerformer
 from huracan.trader.reporting import ViewWriter
 from huracan.trader.script import Script
+from huracan.trader.status import Holding, holdings
 from huracan.trader.watched_venue import WatchedVenue
 from huracan.trading import ExitReason
 from huracan.venue.klines import KlineStream
@@ -136,6 +137,14 @@ class Trader:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         await self._drain()
+
+    async def held(self) -> tuple[Holding, ...] | None:
+        """Return what is held by the ledger and whether a stop rests for it, None when the database does not answer."""
+        try:
+            return holdings(await self._store.load(), self._book.steps)
+        except DatabaseError as error:
+            get_logger().warning("trader.waits", what="ledger", reason=str(error))
+            return None
 
     async def _drain(self) -> None:
         """Take back what would still be bought, and let go of the account."""

@@ -1,16 +1,29 @@
 """What the database alone knows of an account: positions, orders, limits, locks, state, and who trades it."""
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from huracan.execution.model import Lock, Order, Snapshot, StateChange
+from huracan.execution import model
+from huracan.execution.model import Lock, Order, Position, Snapshot, StateChange
 from huracan.execution.store import Store
 from huracan.trader.views import AccountState, AccountViews, Holder
 from huracan.venue.wire import plain_text
 
-__all__ = ["Limit", "OpenOrder", "OpenPosition", "Status", "read_status"]
+__all__ = ["Holding", "Limit", "OpenOrder", "OpenPosition", "Status", "holdings", "read_status", "steps_of"]
+
+_RESTING = (model.Status.ACCEPTED, model.Status.PARTIALLY_FILLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Coins held in a market; `protected`: a stop for them is known to rest at the venue."""
+
+    symbol: str
+    quantity: str
+    protected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,7 @@ def status_of(
         equity=report.get("equity"),
         cash=report.get("cash"),
         day_result=None if view is None else view.day.pnl,
-        positions=_positions(snapshot, report.get("prices", {}), report.get("steps", {})),
+        positions=_positions(snapshot, report.get("prices", {}), steps_of(view)),
         orders=orders,
         limits=tuple(Limit(**row) for row in report.get("limits", ())),
         locks=tuple(
@@ -150,12 +163,32 @@ def status_of(
     )
 
 
-def _positions(snapshot: Snapshot, prices: dict[str, str], steps: dict[str, str]) -> tuple[OpenPosition, ...]:
-    """Return what is held in whole steps; less is dust, which the next trade sells."""
-    rows = []
+def holdings(snapshot: Snapshot, steps: Mapping[str, Decimal]) -> tuple[Holding, ...]:
+    """Return what is held in whole steps, and whether a stop of ours rests for it; sorted by market."""
+    stops = {
+        order.draft.symbol
+        for order in snapshot.orders.values()
+        if order.status in _RESTING and not order.complete and order.draft.stop_price is not None
+    }
+    return tuple(Holding(row.symbol, _text(row.holding), row.symbol in stops) for row in _held(snapshot, steps))
+
+
+def steps_of(view: AccountState | None) -> dict[str, Decimal]:
+    """Return the quantity steps that a trader has written down, by market."""
+    return {} if view is None else {symbol: Decimal(step) for symbol, step in view.report.get("steps", {}).items()}
+
+
+def _held(snapshot: Snapshot, steps: Mapping[str, Decimal]) -> Iterator[Position]:
+    """Yield what is held in whole steps; less is dust, which the next trade sells."""
     for symbol, position in sorted(snapshot.positions.items()):
-        if position.holding <= 0 or position.holding < Decimal(steps.get(symbol, 0)):
-            continue
+        if position.holding > 0 and position.holding >= steps.get(symbol, 0):
+            yield position
+
+
+def _positions(snapshot: Snapshot, prices: dict[str, str], steps: Mapping[str, Decimal]) -> tuple[OpenPosition, ...]:
+    rows = []
+    for position in _held(snapshot, steps):
+        symbol = position.symbol
         price = Decimal(prices[symbol]) if symbol in prices else None
         value = None if price is None else position.holding * price
         result = None if value is None else position.received - position.paid - position.fee_quote + value

@@ -1,5 +1,6 @@
 """`huracan halt` and `huracan resume` as processes: with a trader that runs, hangs or died, and without a database."""
 
+import re
 import signal
 from collections.abc import Iterator
 
@@ -33,7 +34,8 @@ def test_a_running_trader_obeys_and_a_person_lets_it_go_on(world: World) -> None
         until("a bracket", lambda: world.lists("runs"))
         done = world.run("halt", "--reason", "look at it", "--account", "runs")
         assert done.returncode == 0, done.stderr
-        assert "halted runs: zero open orders in BTC/USDT" in done.stdout
+        proof = r"halted runs: zero open orders in BTC/USDT \(by .+; \d cancelled from here\)"
+        assert re.fullmatch(proof + r"; holds BTC/USDT [\d.]+ WITHOUT a stop\n", done.stdout)
         assert (world.resting("runs"), world.lists("runs")) == ((), ())
         before = world.status("runs")
         assert (before.state, before.state_reason, before.orders) == ("HALTED", "look at it", ())
@@ -49,7 +51,10 @@ def test_a_running_trader_obeys_and_a_person_lets_it_go_on(world: World) -> None
 
 
 def test_a_trader_that_hangs_is_not_waited_for(world: World) -> None:
-    """Stopped in the middle, it cannot obey; its orders are cancelled from outside, and when it wakes it obeys."""
+    """Stopped in the middle, it cannot obey; its orders are cancelled from outside, and when it wakes it obeys.
+
+    Ended then, it says that what it holds has no stop.
+    """
     with world.trader("hangs", ENTER) as (process, _):
         until("a bracket", lambda: world.lists("hangs"))
         process.send_signal(signal.SIGSTOP)
@@ -59,6 +64,11 @@ def test_a_trader_that_hangs_is_not_waited_for(world: World) -> None:
         process.send_signal(signal.SIGCONT)
         until("the end of its open orders", lambda: not world.status("hangs").orders)
         assert world.resting("hangs") == ()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 0
+        said = max(world.home.glob("*.err")).read_text(encoding="utf-8").splitlines()[-1]
+        quantity = world.status("hangs").positions[0].quantity
+        assert said == f"stopped trading: entries taken back; 1 position, BTC/USDT {quantity} WITHOUT a stop"
 
 
 def test_a_dead_traders_orders_are_cancelled_and_the_next_one_starts_halted(world: World) -> None:

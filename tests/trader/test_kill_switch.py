@@ -10,17 +10,25 @@ from huracan.execution.model import StateChange
 from huracan.paper import Faults
 from huracan.risk.live import TradingState
 from huracan.trader.kill_switch import OBEYED_S, Halted, halt_account
+from huracan.trader.status import Holding, holdings
 from huracan.venue.orders import OrderKind, OrderRequest, Side
+from huracan.venue.wire import plain_text
 from tests.execution.scenes import NORMAL, bury, opened, scene
+from tests.execution.test_faults import entered
 from tests.execution.world import ACCOUNT, World, virtually
 from tests.trader.away import DistantStore
+
+
+async def no_steps() -> dict[str, Decimal]:
+    """Return no market's step: all that is held counts."""
+    return {}
 
 
 async def halted(world: World, store: Any, limit_s: float = 30.0) -> Halted:
     """Pull the switch."""
     venue = world.venue()
     await venue.instruments([world.symbol])
-    return await halt_account(store, venue, [world.symbol], "anna@home", "a test", world.clock, limit_s)
+    return await halt_account(store, venue, [world.symbol], "anna@home", "a test", world.clock, limit_s, no_steps)
 
 
 async def rest(world: World, cid: str) -> None:
@@ -148,7 +156,26 @@ def test_a_venue_that_does_not_take_the_cancel_gives_no_proof() -> None:
         world.exchange.faults = Faults(cancel_timeout=1.0)
         found = await halted(world, world.store())
         assert (found.proven, found.stored, found.open) == (False, True, ("foreign",))
+        assert found.canceled == 0  # asked again and again, and never heard
         world.exchange.faults = Faults()
         assert (await halted(world, world.store())).proven
+
+    virtually(steps)
+
+
+def test_what_is_left_without_a_stop_is_named() -> None:
+    """The bracket is cancelled although no trader books it; a database that is away by then says nothing."""
+
+    async def steps() -> None:
+        world = scene()
+        engine = await entered(world)
+        await bury(engine)
+        before = await world.store().load()
+        assert [row.protected for row in holdings(before, {})] == [True]
+        found = await halted(world, world.store())
+        assert found.proven
+        quantity = plain_text(before.positions[world.symbol].holding)
+        assert found.held == (Holding(world.symbol, quantity, protected=False),)
+        assert (await halted(world, None)).held is None
 
     virtually(steps)
