@@ -38,6 +38,7 @@ __all__ = ["RunFacts", "build_report"]
 EXCERPT_COINS = 3
 EXCERPT_CANDLES_MAX = 400
 NUMBERS = (int, float)
+PHASES = ("data and features", "train", "shadow")  # in the order they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def build_report(
         },
         excerpts=_excerpts(shadow.sample, dataset),
         quality=_quality(dataset),
-        phases=tuple(PhaseRow(name, wall_s) for name, wall_s in facts.phases.items()),
+        phases=tuple(PhaseRow(name, facts.phases[name]) for name in sorted(facts.phases, key=_phase_order)),
         peak_memory_mb=facts.peak_memory_mb,
         notes=facts.notes,
     )
@@ -217,6 +218,10 @@ def _fold_row(fold: FoldSummary, rate: float) -> FoldRow:
         rate * fold.pnl_total,
         _estimate(fold.day_mean, rate),
     )
+
+
+def _phase_order(name: str) -> tuple[int, str]:
+    return (PHASES.index(name) if name in PHASES else len(PHASES), name)
 
 
 def _portfolio(shadow: ShadowReport, rate: float) -> PortfolioView | None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,8 +73,20 @@ def render_html(data: ReportData) -> str:
         level=f"{100 * data.confidence_level:g} %",
         created=datetime.fromtimestamp(data.created_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),
         day=lambda time_ms: datetime.fromtimestamp(time_ms / 1000, tz=UTC).strftime("%Y-%m-%d"),
+        amount=_amount,
+        breakable=_breakable,
         trial_keys=sorted({name for trial in data.trials for name in trial.parameters}),
     )
+
+
+def _amount(value: float, sign: str = "+") -> str:
+    """Return money in so many digits as a reader needs: whole units from a thousand on, two decimals below."""
+    return f"{value:{sign},.{0 if abs(value) >= 1_000 else 2}f}"
+
+
+def _breakable(name: str) -> Markup:
+    """Return a setting's dotted name with places where a narrow column may break it."""
+    return Markup("").join(Markup("{}<wbr>").format(part) for part in re.findall(r"[^._]*[._]?", name) if part)
 
 
 def _finite(value: Any) -> Any:

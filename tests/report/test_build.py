@@ -78,6 +78,17 @@ def test_a_fold_names_whom_it_left_out() -> None:
     assert [(row.symbols, row.left_out) for row in rows] == [(3, ()), (2, (LeftOut("W2/USDT", "too new"),))]
 
 
+def test_phases_stand_in_the_order_they_ran(shadow: ShadowReport) -> None:
+    """The database gives them by name; the report has data first, then training, then shadow trading."""
+    settings, by_name = Settings(), {"data and features": 3.0, "shadow": 1.0, "train": 2.0}
+    report = build_report(replace(FACTS, phases=by_name), settings, dataset_of(settings), campaign(), shadow)
+    assert [(row.name, row.wall_s) for row in report.phases] == [
+        ("data and features", 3.0),
+        ("train", 2.0),
+        ("shadow", 1.0),
+    ]
+
+
 def test_the_frozen_rules_are_among_what_was_chosen(shadow: ShadowReport) -> None:
     """Decision interval, hold, stop and target of the run stand beside PPO's settings, on the page too."""
     report = build(shadow)
@@ -124,7 +135,7 @@ def test_the_page_of_a_real_result_shows_its_numbers(shadow: ShadowReport) -> No
     """The drawn page holds the net result, the search and the facts of the run."""
     report = replace(build(shadow), notes=("BAD/USDT was left out: step too coarse",))
     page = render_html(report)
-    assert f"{report.policy_row.net:+.2f}" in page
+    assert f"{report.policy_row.net:+,.0f}" in page
     assert "321 MB" in page
     assert "step too coarse" in page
     assert "0.001" in page

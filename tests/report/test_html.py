@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,8 +13,12 @@ import pytest
 from huracan.errors import DataError
 from huracan.memory import standing
 from huracan.report import render_html, render_json, write_report
-from huracan.report.model import Estimate
+from huracan.report.model import Estimate, TrialRow
 from tests.report.sample import sample_report
+
+PAGE_PX = 1_012  # page.css: 1060 wide at most, 24 of padding at each side
+LETTER_PX = 8.3  # a digit of DejaVu Sans, the widest of the usual faces, at 13 px
+PADDING_PX = 20
 
 
 class Tags(HTMLParser):
@@ -66,6 +71,44 @@ def test_page_says_the_verdict_and_that_it_is_unproven() -> None:
     text = Tags(render_html(passed)).text
     assert "UNPROVEN" not in text
     assert "champion, passed the promotion gate" in text
+
+
+def test_the_main_table_fits_a_page_of_1200_pixels() -> None:
+    """With six digits before the point no column is wider than its words, and all stand beside each other."""
+    big = Estimate(-123_456.78, -234_567.89, 345_678.91)
+    row = replace(
+        sample_report().policy_row, net=-987_654.32, trades=123_456, net_per_day=big, policy_minus_this=big,
+        sharpe_year=-12.34, drawdown_max=987_654.32, name="random, 20 copies (interval over copies)",
+    )  # fmt: skip
+    page = render_html(replace(sample_report(), policy_row=row, baseline_rows=(row,)))
+    table = page[page.index("<th>policy and baselines") :].split("</table>")[0]
+    columns = [table_width(cells) for cells in zip(*table_rows(table), strict=True)]
+    assert len(columns) == 8
+    assert sum(columns) <= PAGE_PX
+
+
+def table_rows(table: str) -> list[list[tuple[bool, list[str]]]]:
+    """Return per row and cell whether its words may be broken into lines, and its lines."""
+    rows = []
+    for row in table.split("<tr>"):
+        found = re.findall(r"<(t[hd][^>]*)>(.*?)</t[hd]>", row, re.DOTALL)
+        cells = [(tag != "td", re.sub(r"<(?!br)[^>]*>", "", cell).split("<br>")) for tag, cell in found]
+        rows += [cells] if cells else []
+    return rows
+
+
+def table_width(cells: Sequence[tuple[bool, list[str]]]) -> float:
+    """Return the least pixels that a column needs: its longest piece that cannot be broken, and the padding."""
+    pieces = [piece for breaks, lines in cells for line in lines for piece in (line.split() if breaks else [line])]
+    return PADDING_PX + LETTER_PX * max(len(piece.strip()) for piece in pieces)
+
+
+def test_the_names_of_searched_settings_break_inside_their_columns() -> None:
+    """Ten settings stand beside each other: a name may go on in the next line after a dot or an underscore."""
+    trial = TrialRow("t1", "done", 1, 0.5, {"trading.decision_interval_bars": 60, "<b>.x": 1})
+    page = render_html(replace(sample_report(), trials=(trial,)))
+    assert "trading.<wbr>decision_<wbr>interval_<wbr>bars<wbr>" in page
+    assert "&lt;b&gt;.<wbr>x" in page
 
 
 def test_page_says_when_there_was_no_trade() -> None:
