@@ -245,7 +245,7 @@ def _print_status(terminal: Terminal, found: "Status") -> None:
         ("state", f"{found.state}, {found.state_author}: {found.state_reason}"),
         ("breaker", found.breaker or "closed"),
         ("trader", f"{found.holder}, lease for {found.holder_for_s:.0f} s" if found.holder else "none runs"),
-        ("last reconciliation", moment(found.reconciled_ms)),
+        ("started with agreeing books", moment(found.reconciled_ms)),
         ("last close", moment(found.market_ms)),
         ("equity", None if found.equity is None else f"{float(found.equity):,.2f} {found.currency}"),
         ("day", None if found.day_result is None else f"{found.day_result:+,.2f} {found.currency}"),

@@ -22,7 +22,7 @@ class AccountState:
     Attributes:
         at_ms: wall clock.
         market_ms: market clock.
-        reconciled_ms: when books and venue were last seen to agree, wall clock.
+        reconciled_ms: when the trader last started with books that agree with the venue, wall clock.
         mode: "paper" or "live".
         day: the UTC day.
         peak: highest value so far.

@@ -214,6 +214,7 @@ def test_every_command_of_its_page_runs_as_written(world: World, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr[-3_000:]
     assert "halted main: zero open orders in BTC/USDT, REV1/USDT" in done.stdout
+    assert "started with agreeing books" in done.stdout
     assert "main: HALTED -> ACTIVE" in done.stdout
     log = (tmp_path / "build" / "trading" / "trader.log").read_text(encoding="utf-8")
     assert log.count("trade.decision") >= 3
