@@ -17,7 +17,7 @@ from huracan.risk.locks import LockBook, PairLock
 from huracan.risk.protections import ClosedTrade, protect
 from huracan.risk.rate import OrderRate
 from huracan.risk.reservations import Reservation, ReservationBook
-from huracan.risk.state import CommandKind, HaltPolicy, StateRow, TradingState, permits
+from huracan.risk.state import HaltPolicy, StateRow, TradingState
 from huracan.risk.view import Approval, OrderIntent, RiskView
 
 __all__ = ["RiskKeeper"]
@@ -99,10 +99,6 @@ class RiskKeeper:
             self._rate = self._rate.recorded(view.rate_ms)
             self._waiting |= {intent.key}
         return verdict
-
-    def may_send(self, kind: CommandKind) -> bool:
-        """Return True when such a command may leave now; asked right before every send, also of what was approved."""
-        return permits(self._state, kind)
 
     def begun(self, key: str) -> None:
         """Note that the intent's first order is written: from now on the engine counts it."""

@@ -145,7 +145,7 @@ def transition(
 
 
 def permits(row: StateRow, kind: CommandKind) -> bool:
-    """Return True when a command of this kind may be sent now; asked again right before every send.
+    """Return True when a command of this kind may be sent in this state.
 
     After a halt no entry goes out, cancels always do, and exits unless the halt says hold.
     """

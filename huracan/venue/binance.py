@@ -81,7 +81,6 @@ class BinanceVenue:
         recv_window_ms: how long after its timestamp the venue may admit a signed request; for a client made here.
 
     Attributes:
-        late: outcomes of commands whose caller was cancelled while it waited, by client id.
         skew_ms: how far our clock was ahead of the venue's at the last comparison.
     """
 
@@ -113,7 +112,6 @@ class BinanceVenue:
         self._compared = False
         self._closed = False
         self.skew_ms = 0
-        self.late: dict[str, Outcome] = {}
 
     @property
     def paused(self) -> bool:
@@ -296,19 +294,7 @@ class BinanceVenue:
         task = asyncio.ensure_future(self._send_once(endpoint, cid, params, parse, side))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(lambda done: self._record_late(cid, done))
-            raise
-
-    def _record_late(self, cid: str, task: asyncio.Task[Outcome]) -> None:
-        """Keep what came of a command that nobody waits for any more; a fault after the send leaves it unknown."""
-        if task.cancelled():
-            self.late[cid] = Unknown("CANCELLED")
-        else:
-            error = task.exception()
-            self.late[cid] = Unknown(f"FAULT: {error!r}"[:200]) if error is not None else task.result()
+        return await asyncio.shield(task)
 
     async def _send_once(
         self,

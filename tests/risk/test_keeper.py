@@ -1,6 +1,5 @@
 """The keeper: what is approved counts at once, facts release it, a halt is obeyed before the next send."""
 
-import asyncio
 from dataclasses import replace
 from decimal import Decimal as D
 
@@ -13,7 +12,6 @@ from huracan.risk.live import (
     CancelOrders,
     CancelScope,
     ClosedTrade,
-    CommandKind,
     DenialCode,
     Denied,
     HaltPolicy,
@@ -27,14 +25,11 @@ from huracan.risk.live import (
     StateChange,
     StateRow,
     TradingState,
-    kill,
-    perform,
     transition,
 )
 from huracan.trading import ExitReason
 from huracan.venue.orders import Side, Unknown
 from tests.risk.cases import ACTIVE, BUY, LIMITS, NOW, PERSON, VIEW, reservation
-from tests.risk.test_effects import Account
 
 SETTINGS = RiskSettings()
 
@@ -110,21 +105,6 @@ def test_a_restart_remembers_what_was_stored() -> None:
     assert keeper.reservations.rows == (bracket,)
     halted = StateRow(TradingState.HALTED, HaltPolicy.CANCEL, "ann", "fire", 1)
     assert _code(_keeper(state=halted).check(BUY)) is DenialCode.HALTED
-
-
-def test_a_halt_stops_what_was_approved_before_it() -> None:
-    """I9: approved, then halted: the entry may not leave any more; the cancel of its siblings may."""
-    keeper = _keeper()
-    assert isinstance(keeper.check(BUY), Approval)
-    assert keeper.may_send(CommandKind.ENTRY)
-    effects = kill(keeper.state, HaltPolicy.CANCEL, PERSON, "fire", 5)
-    assert isinstance(effects, tuple)
-    account = Account()
-    asyncio.run(perform(effects, account))
-    keeper.obey(account.row)
-    assert not keeper.may_send(CommandKind.ENTRY)
-    assert keeper.may_send(CommandKind.EXIT)
-    assert keeper.may_send(CommandKind.CANCEL)
 
 
 @pytest.mark.parametrize("looser", [StateChange.RESUME, StateChange.REDUCE])
