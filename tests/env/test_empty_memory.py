@@ -23,7 +23,7 @@ ENTERS = (Action.ENTER_LONG_SMALL, Action.ENTER_LONG_NORMAL, Action.ENTER_LONG_L
 
 
 def remembered(rows: int, seed: int) -> NDArray[np.float32]:
-    """Return float32[rows, 10] of a memory of some neighbours: their results on both sides of zero, and how many there were."""
+    """Return float32[rows, 10] of some neighbours: results on both sides of zero, and how many there were."""
     rng = np.random.default_rng(seed)
     block = rng.normal(0, 1, (rows, MEMORY_SLICE.stop - MEMORY_SLICE.start)).astype(np.float32)
     block[:, S_KNN_N_EFF - MEMORY_SLICE.start] = 1
