@@ -5,6 +5,7 @@ The wheel's programs are driven directly rather than through the wheel's Python 
 user, stops with the last process that registered, and moves its socket into a world-writable folder.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -39,6 +40,7 @@ PORT = 5432  # names the socket file; nothing listens on TCP
 SOCKET_PATH_MAX = 100  # sockaddr_un holds 104 (macOS) to 108 (Linux) bytes
 WAIT_S = 60
 ORPHAN_WAIT_S = 15.0
+ROOM_MB = 100  # what a new server with huracan's database and tables takes, rounded up
 SERVER_SETTINGS = (
     "listen_addresses=",
     "unix_socket_permissions=0700",
@@ -314,6 +316,7 @@ class EmbeddedServer:
             _open_for_others(programs.parent, self._folder)
             user, group = self._account()
             options = {"user": user, "group": group, "extra_groups": ()}
+        logged_bytes = self._log.stat().st_size if self._log.exists() else 0
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603 - words of this module, no shell
                 [str(programs / program), *arguments],
@@ -321,19 +324,29 @@ class EmbeddedServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
+                env=os.environ | {"LC_ALL": "C"},
                 **options,
             )
             output.seek(0)
             said = output.read().decode(errors="replace")
         if done.returncode != 0:
-            last = " ".join(said.split())[-400:]
-            raise DatabaseError(f"{program} failed in {self._folder}: {last}; server log: {self._last_words()}")
+            last, log = " ".join(said.split())[-400:], self._last_words(logged_bytes)
+            if _ran_out_of_room(last + log):
+                raise self._no_room()
+            raise DatabaseError(f"{program} failed in {self._folder}: {last}; server log: {log}")
 
-    def _last_words(self) -> str:
+    def _no_room(self) -> DatabaseError:
+        return DatabaseError(
+            f"no room for the database in {self._folder}: the disk is full, or a limit on it reached; free "
+            f"{ROOM_MB} MB and run again, or set HURACAN_HOME to a folder on another disk"
+        )
+
+    def _last_words(self, since_bytes: int = 0) -> str:
         try:
-            return " ".join(self._log.read_text(errors="replace").split())[-400:] or "none"
+            said = self._log.read_bytes()[since_bytes:].decode(errors="replace")
         except OSError:
             return "none"
+        return " ".join(said.split())[-400:] or "none"
 
     def _password(self) -> str:
         try:
@@ -360,8 +373,16 @@ class EmbeddedServer:
         connection.autocommit = True
         try:
             yield connection
+        except psycopg2.errors.DiskFull:
+            raise self._no_room() from None
         finally:
             connection.close()
+
+
+def _ran_out_of_room(said: str) -> bool:
+    """Return whether Postgres's programs ended for want of disk space: full, over quota, or beyond `ulimit -f`."""
+    reasons = (*map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)), "File size limit exceeded")
+    return any(reason in said for reason in reasons)
 
 
 def _programs_folder() -> Path:

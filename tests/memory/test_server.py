@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import resource
 import shutil
 import signal
 import stat
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -278,6 +280,62 @@ def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="set HURACAN_HOME") as caught:
         EmbeddedServer(tmp_path / "file").start()
     assert "\n" not in str(caught.value)
+
+
+@contextmanager
+def full_disk(largest_bytes: int) -> Iterator[None]:
+    """Let no file of this process or one it starts grow past a size: a full disk without a disk of one's own."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_without_room_for_a_first_set_up_is_one_line(new_home: Path) -> None:
+    """A set-up that the disk ends says so with the place and the remedy; with room the same home is set up."""
+    with (
+        full_disk(1_000_000),
+        pytest.raises(DatabaseError, match=r"no room for the database in .*; free 100 MB") as caught,
+    ):
+        EmbeddedServer(new_home).start()
+    assert str(new_home) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not EmbeddedServer(new_home).is_set_up()
+    assert _ask(EmbeddedServer(new_home).start()) == 1
+
+
+def test_a_disk_that_fills_later_is_one_line(home: Path) -> None:
+    """A server that cannot start for want of room, and one that runs out of it at work, say the same."""
+    with full_disk(20_000), pytest.raises(DatabaseError, match="no room for the database in") as caught:
+        EmbeddedServer(home).start()
+    server = EmbeddedServer(home)
+    server.start()
+    with (
+        pytest.raises(DatabaseError) as later,
+        server._connect("postgres") as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("DO $$ BEGIN RAISE disk_full; END $$")
+    assert str(later.value) == str(caught.value)
+    server.stop()
+    (home / "postgres" / "data" / "PG_VERSION").write_text("7\n")
+    with pytest.raises(DatabaseError, match="pg_ctl failed"):  # the older words in the log are not taken for new ones
+        server.start()
+
+
+@pytest.mark.parametrize(
+    ("said", "full"),
+    [
+        ('FATAL: could not write to file "pg_wal/xlogtemp.24264": No space left on device child process exited', True),
+        ('could not extend file "base/5/1": Disk quota exceeded', True),
+        ('initdb: error: could not create directory "/x": Permission denied', False),
+    ],
+)
+def test_the_words_of_a_full_disk_are_known(said: str, full: bool) -> None:
+    """No space and no quota are told from other failures of Postgres's programs by the system's own words."""
+    assert memory_server._ran_out_of_room(said) is full
 
 
 def test_a_lost_password_file_is_one_line(home: Path) -> None:
