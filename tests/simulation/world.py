@@ -274,6 +274,7 @@ class World:
         self._statuses: dict[str, Any] = {}
         self.checker = Checker(self.database, self.account, self.by_venue, self.network.sent)
         self.meet("two markets", len(plan.markets) > 1)
+        self._rows = {name: state.row for name, state in self.exchange._core.state.markets.items()}
         self._schedule()
 
     # ---- time -----------------------------------------------------------------------------------------------------
@@ -299,14 +300,11 @@ class World:
             self._loop.call_at((due_ms - START_MS + 0.5) / 1_000 / self.plan.speed, self._phase)
 
     def _phase(self) -> None:
-        rows = {name: state.row for name, state in self.exchange._core.state.markets.items()}
         self.tick()
         self.drain()
-        closed = {
-            self._symbols[name]: state.row - 1
-            for name, state in self.exchange._core.state.markets.items()
-            if state.row > rows[name]
-        }
+        rows = {name: state.row for name, state in self.exchange._core.state.markets.items()}
+        closed = {self._symbols[name]: row - 1 for name, row in rows.items() if row > self._rows[name]}
+        self._rows = rows  # a request at the same instant may have moved the market already
         if closed:
             self._closed(closed)
         self._schedule()
