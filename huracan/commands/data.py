@@ -1,4 +1,4 @@
-"""`huracan data`: candles downloaded, judged, listed, and made up."""
+"""`huracan data`: candles downloaded, judged, listed, made coarser, and made up."""
 
 from pathlib import Path
 
@@ -88,6 +88,24 @@ def synth(
     rows = [(truth.symbol, truth.kind, f"{truth.long_flat_bps_per_day:.1f}") for truth in truths]
     columns = ("symbol", "kind", "best long-or-flat, bps a day")
     terminal.show(truths, lambda: terminal.table(f"{len(truths)} markets in {folder}", columns, rows))
+
+
+@command(data, "resample")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--timeframe", required=True, help="Length of the coarser candles.")
+@click.option("--folder", required=True, type=click.Path(path_type=Path), help="Root of the store to write to.")
+def resample(terminal: Terminal, source: Path | None, timeframe: str, folder: Path) -> None:
+    """Make coarser candles of finer ones, from whole bars only, aligned to the epoch."""
+    from huracan.market import CandleStore, format_ms, open_folder, resample_folder
+
+    opened = open_folder(_folder(terminal, source))
+    done = resample_folder(opened, timeframe, CandleStore(folder))
+    columns = ("symbol", f"{opened.timeframe} bars", f"{timeframe} bars", "first", "last")
+    rows = []
+    for file in done:
+        dates = (None if at is None else format_ms(at) for at in (file.first_ms, file.last_ms))
+        rows.append((file.symbol, file.fine_bars, file.bars, *dates))
+    terminal.show(done, lambda: terminal.table(f"{timeframe} candles in {folder}", columns, rows))
 
 
 def _folder(terminal: Terminal, given: Path | None) -> Path:

@@ -32,7 +32,7 @@ from huracan.market.planted_markets import (
     write_synthetic,
 )
 from huracan.market.quality import Gap, QualityReport, Verdict, gate, quality_report, repair
-from huracan.market.resample import resample
+from huracan.market.resample import ResampledFile, resample, resample_folder
 from huracan.market.rows import Fault, Rows, find_faults, format_ms, parse_ms
 from huracan.market.store import (
     CandleFolder,
@@ -72,6 +72,7 @@ __all__ = [
     "Optimum",
     "PlantedMarket",
     "QualityReport",
+    "ResampledFile",
     "Rows",
     "SyntheticSpec",
     "Verdict",
@@ -105,6 +106,7 @@ __all__ = [
     "regime_optimum",
     "repair",
     "resample",
+    "resample_folder",
     "solve_grid",
     "stem_to_symbol",
     "symbol_to_stem",

@@ -1,13 +1,62 @@
 """Coarser candles from finer ones, on the grid of the epoch, from complete bars only."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from huracan.errors import DataError
 from huracan.market.candles import OPTIONAL_COLUMNS, Candles
+from huracan.market.store import CandleFolder, CandleStore, read_metadata
 from huracan.market.timeframes import timeframe_ms
 
-__all__ = ["resample"]
+__all__ = ["ResampledFile", "resample", "resample_folder"]
+
+_SOURCE = "resampled_from"
+"""What a resampled file says of itself: the timeframe that it was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResampledFile:
+    """What became of one symbol; `path`, `first_ms` and `last_ms` are None where no coarse bar is whole."""
+
+    symbol: str
+    path: Path | None
+    fine_bars: int
+    bars: int
+    first_ms: int | None
+    last_ms: int | None
+
+
+def resample_folder(source: CandleFolder, timeframe: str, store: CandleStore) -> tuple[ResampledFile, ...]:
+    """Write every symbol of `source` in a coarser timeframe into `store`, with what its file said of its origin.
+
+    Raises:
+        DataError: the timeframe is unknown, not coarser, or not a multiple; a file is unsound or cannot be written; no
+            symbol has a whole bar; or the store holds candles of this timeframe that were not resampled.
+    """
+    if timeframe_ms(timeframe) <= timeframe_ms(source.timeframe):
+        raise DataError(
+            f"{source.path}: {source.timeframe} candles cannot be resampled to {timeframe}; give a longer timeframe"
+        )
+    for symbol in source.symbols:
+        path = store.path(symbol, timeframe)
+        if path.exists() and _SOURCE not in read_metadata(path):
+            raise DataError(f"{path}: was not made by resampling and is not written over; give another folder")
+    done = []
+    for symbol, file in source.files.items():
+        fine = source.read(symbol)
+        coarse = resample(fine, timeframe)
+        if len(coarse) == 0:
+            done.append(ResampledFile(symbol, None, len(fine), 0, None, None))
+            continue
+        path = store.write(coarse, {**read_metadata(file), _SOURCE: source.timeframe})
+        first, last = int(coarse.timestamp[0]), int(coarse.timestamp[-1])
+        done.append(ResampledFile(symbol, path, len(fine), len(coarse), first, last))
+    if not any(file.bars for file in done):
+        raise DataError(f"{source.path}: no symbol's history holds a whole {timeframe} bar; take a shorter timeframe")
+    return tuple(done)
 
 
 def resample(candles: Candles, timeframe: str) -> Candles:
