@@ -15,8 +15,10 @@ from huracan.execution.working import Working, working_of
 from huracan.trading import Instrument
 from huracan.trading.instruments import UNITS_PER_COIN
 from huracan.venue.orders import Balance, MarketFilters, OcoRequest, OrderKind, OrderRequest, Side, VenueOrder
+from huracan.venue.wire import plain_text
 
 __all__ = [
+    "UNEXPLAINED",
     "Difference",
     "adopt",
     "balance_differences",
@@ -28,6 +30,9 @@ __all__ = [
     "strangers",
 ]
 
+UNEXPLAINED = "find the deposit, withdrawal or foreign trade, then start once with --accept-balances"
+"""What to do about balances that differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -37,7 +42,7 @@ class Difference:
         what: asset or market.
         ours: the ledger's figure.
         theirs: the venue's figure, or the slot's.
-        words: one line for the operator: what it is and what to do.
+        words: one line for the operator.
     """
 
     what: str
@@ -146,7 +151,10 @@ def position_difference(desk: Desk, position: Position | None) -> Difference | N
     held = Decimal(int(ours.slot.coins) + ours.parked) / UNITS_PER_COIN
     if booked == held:
         return None
-    words = f"{desk.symbol}: fills add up to {booked} coins, the slot holds {held}; the ledger needs a look"
+    words = (
+        f"{desk.symbol}: fills add up to {plain_text(booked)} coins, the slot holds {plain_text(held)}; the ledger "
+        "needs a look"
+    )
     return Difference(desk.symbol, booked, held, words)
 
 
@@ -160,9 +168,10 @@ def balance_differences(
         balance = theirs.get(asset)
         venue = balance.free + balance.locked if balance is not None else Decimal(0)
         if mine != venue:
+            more = "+" if venue > mine else ""
             words = (
-                f"{asset}: the ledger has {mine}, the venue {venue}, {venue - mine:+f} unexplained; find the deposit, "
-                "withdrawal or foreign trade, then start with the balances accepted"
+                f"{asset}: the ledger has {plain_text(mine)}, the venue {plain_text(venue)}, "
+                f"{more}{plain_text(venue - mine)} unexplained"
             )
             found.append(Difference(asset, mine, venue, words))
     return tuple(found)

@@ -13,6 +13,7 @@ from huracan.execution.lease import LeaseKeeper
 from huracan.execution.model import Alarm, AlarmCode, OrderFact, Record, Snapshot, Status, Trigger
 from huracan.execution.positions import Position
 from huracan.execution.reconcile import (
+    UNEXPLAINED,
     Difference,
     adopt,
     balance_differences,
@@ -196,8 +197,8 @@ class Starter:
             transfers = opening_transfers(found, reason, self._clock.now_ms())
             await self._store.record(self._keeper.lease, Record(transfers=transfers))
             get_logger().info("start.transfers", count=len(transfers), reason=reason)
-        else:
-            reasons += [row.words for row in found]
+        elif found:
+            reasons += [*(row.words for row in found), UNEXPLAINED]
         for symbol, desk in self.desks.items():
             difference = position_difference(desk, snapshot.positions.get(symbol))
             if difference is not None:

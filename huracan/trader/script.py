@@ -90,12 +90,18 @@ def parse_script(text: str, base_ms: int, name: str = "script") -> Script:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             try:
-                steps.append(_step(json.loads(line), base_ms))
+                steps.append(_step(json.loads(line, parse_constant=_refuse_constant), base_ms))
+            except json.JSONDecodeError as error:
+                raise UsageError(f"{name}, line {number}, column {error.colno}: {error.msg}; no JSON") from None
             except (ValueError, TypeError, DataError) as error:
                 raise UsageError(f"{name}, line {number}: {error}") from None
     if not 1 <= len(steps) <= STEPS_MAX:
         raise UsageError(f"{name} holds {len(steps)} steps; give 1 to {STEPS_MAX}")
     return Script(tuple(steps), f"script-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def _step(row: Any, base_ms: int) -> Step:

@@ -36,7 +36,7 @@ from huracan.trading import ExitReason, Instrument, KernelSettings, resolve_sett
 from huracan.venue.binance import BinanceVenue
 from huracan.venue.budget import WeightBudget
 from huracan.venue.klines import KlineReader, KlineStream
-from huracan.venue.orders import Balance
+from huracan.venue.orders import Balance, MarketFilters
 
 __all__ = ["Setup", "base_timeframe", "connect_venue", "open_trader"]
 
@@ -125,7 +125,7 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
     settings, access, store, clock = setup.settings, setup.access, setup.store, setup.clock
     execution, risk = settings.execution, settings.risk
     symbols = tuple(sorted({*setup.script.symbols, *settings.data.symbols}))
-    filters = await venue.instruments(symbols)
+    filters = await _instruments(venue, symbols, access)
     instruments = {symbol: instrument_of(filters[symbol], kernel) for symbol in symbols}
     feed = CandleFeed(
         reader,
@@ -237,6 +237,18 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         klines=KlineStream(access.websocket_url, symbols, kernel.timeframe, setup.rng),
         users=venue.user_stream(),
     )
+
+
+async def _instruments(venue: BinanceVenue, symbols: tuple[str, ...], access: Access) -> dict[str, MarketFilters]:
+    """Return what the venue demands of each market; it is the first thing that is asked at all."""
+    try:
+        return await venue.instruments(symbols)
+    except VenueError as error:
+        if access.url is None:
+            raise
+        raise VenueError(
+            f"{access.url} does not answer as an exchange ({error}); is `huracan paper-exchange` running there?"
+        ) from None
 
 
 def _check_stake(settings: Settings, kernel: KernelSettings) -> None:

@@ -48,7 +48,8 @@ def test_the_name_is_of_the_text() -> None:
     ("line", "words"),
     [
         ("[]", "no JSON object"),
-        ("{", "line 1"),
+        ("# one\n{", "script, line 2, column 2: Expecting property name enclosed in double quotes; no JSON"),
+        ('{"every": NaN, "symbol": "A/USDT", "action": "EXIT"}', "line 1: NaN is no number of JSON"),
         ('{"every": 1, "symbol": "A/USDT", "action": "EXIT", "size": 3}', "unknown key size"),
         ('{"every": 1, "symbol": "A/USDT", "action": "HOLD"}', "action 'HOLD' is none of"),
         ('{"every": 1, "symbol": "A/USDT", "action": 2}', "action 2 is none of"),

@@ -14,7 +14,7 @@ import pytest
 
 from huracan.clock import WallClock
 from huracan.config import TradingSettings, load_settings
-from huracan.errors import ConfigError, DataError, HuracanError, RefusedError
+from huracan.errors import ConfigError, DataError, HuracanError, RefusedError, VenueError
 from huracan.execution.memory_store import MemoryDatabase
 from huracan.execution.states import write_state
 from huracan.market import Candles, MarketShape, martingale
@@ -157,6 +157,39 @@ def test_markets_of_two_currencies_are_refused(tmp_path: Path) -> None:
             assert "BTC, USDT" in str(found)
         async with place(tmp_path, symbols=("BTC/USDT", "ADA/BTC"), data__symbols=["ADA/BTC"]) as world:
             assert isinstance(await refusal(world), ConfigError)
+
+    really(steps)
+
+
+def test_where_no_exchange_answers_its_address_is_named(tmp_path: Path) -> None:
+    """And what to run there."""
+
+    async def steps() -> None:
+        async with place(tmp_path) as world:
+            found = await refusal(world, access=NOBODY)
+            assert isinstance(found, VenueError)
+            assert str(found).startswith("http://127.0.0.1:9 ")
+            assert "is `huracan paper-exchange` running there?" in str(found)
+
+    really(steps)
+
+
+def test_balances_that_differ_are_listed_and_the_advice_is_given_once(tmp_path: Path) -> None:
+    """Three assets, one remedy, no zeros behind the last digit."""
+
+    async def steps() -> None:
+        async with place(tmp_path, {"USDT": "100000", "ADA": "5", "XRP": "7"}) as world:
+            await ready(world)
+            for asset, amount in (("USDT", "-12.5"), ("ADA", "1"), ("XRP", "-7")):
+                world.exchange.deposit("main", asset, amount)
+            found = await refusal(world)
+            assert isinstance(found, RefusedError)
+            assert str(found) == (
+                "main is not traded: ADA: the ledger has 5, the venue 6, +1 unexplained; USDT: the ledger has 100000, "
+                "the venue 99987.5, -12.5 unexplained; XRP: the ledger has 7, the venue 0, -7 unexplained; find the "
+                "deposit, withdrawal or foreign trade, then start once with --accept-balances"
+            )
+            await ready(world, accept_balances=True)
 
     really(steps)
 
