@@ -60,12 +60,13 @@ def test_a_cluster_that_does_not_answer_is_one_clear_line() -> None:
 
 
 def _failing_start(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Let Ray's node raise `error` where it waits for itself."""
+    """Let Ray's node raise `error` where it waits for itself, whether or not a session is open already."""
 
     def init(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
