@@ -58,8 +58,8 @@ class LazyGroup(click.Group):
 def cli(**_before: object) -> None:
     """Trains, judges, serves and runs reinforcement-learning trading policies.
 
-    Exit codes: 0 done, 2 bad input or configuration, 3 refused by a gate or a risk rule, 130 interrupted, 1 any other
-    failure.
+    Exit codes: 0 done, 2 bad input or configuration, 3 refused by a gate or a risk rule, 130 interrupted, 143
+    terminated, 1 any other failure.
     """
 
 

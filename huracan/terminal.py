@@ -7,7 +7,8 @@ A command is a function whose first argument is a `Terminal`:
     def show(terminal: Terminal, version: str) -> None:
         terminal.show(found, lambda: terminal.table("model", ...))
 
-Exit codes: 0 done, 2 bad input or configuration, 3 refused by a gate or a risk rule, 130 Ctrl-C, 1 any other failure.
+Exit codes: 0 done, 2 bad input or configuration, 3 refused by a gate or a risk rule, 130 Ctrl-C, 143 SIGTERM, 1 any
+other failure.
 """
 
 import dataclasses
@@ -17,12 +18,16 @@ import functools
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -33,6 +38,7 @@ from huracan.logs import configure_logging, redact_text
 __all__ = ["Terminal", "command", "common_options", "run", "standalone", "to_json"]
 
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 EXIT_BROKEN_PIPE = 141
 
 
@@ -166,9 +172,38 @@ def _with_terminal(function: Callable[..., None]) -> Callable[..., None]:
 def run(program: click.Command, arguments: Sequence[str] | None = None, name: str = "huracan") -> int:
     """Run `program` and return its exit code; an error is one line on stderr, a traceback only with `--debug`.
 
-    This is the process's supervisor: whatever is raised ends here as a line and a code.
+    This is the process's supervisor: whatever is raised ends here as a line and a code. SIGTERM is raised as Ctrl-C is,
+    unless the command handles it itself.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with _sigterm_as_ctrl_c() as terminated:
+        code = _run(program, list(sys.argv[1:] if arguments is None else arguments), name)
+    return EXIT_TERMINATED if terminated and code == EXIT_INTERRUPTED else code
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[list[int]]:
+    """Raise `KeyboardInterrupt` at SIGTERM in the block, which then holds the signal's number; else it stays empty.
+
+    Nothing changes off the main thread, or where the signal is ignored or handled already.
+    """
+    caught: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield caught
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run(program: click.Command, words: list[str], name: str) -> int:
     debug = "--debug" in words
     try:
         with program.make_context(name, words) as context:

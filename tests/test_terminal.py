@@ -3,6 +3,10 @@
 import enum
 import errno
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +72,69 @@ def test_an_error_is_one_line_and_its_code(error: BaseException, code: int, line
     assert shown.err.startswith(line)
     assert shown.err.count("\n") == (1 if line else 0)
     assert shown.out == ""
+
+
+WAITING = """
+import sys, time
+import click
+from huracan.terminal import Terminal, run, standalone
+
+@standalone("wait")
+@click.option("--ray", is_flag=True)
+def program(terminal: Terminal, ray: bool) -> None:
+    def wait() -> None:
+        try:
+            print("ready", flush=True)
+            time.sleep(120)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("go on with --run-id 7") from None
+    if not ray:
+        return wait()
+    from huracan.config import RaySettings
+    from huracan.learn.cluster import ray_session
+    with ray_session(RaySettings(num_cpus=1, object_store_mb=100)):
+        wait()
+
+sys.exit(run(program))
+"""
+
+
+@pytest.mark.parametrize("words", [[], pytest.param(["--ray"], marks=pytest.mark.ray)])
+def test_sigterm_is_one_line_and_exit_143(words: list[str], tmp_path: Path) -> None:
+    """A process told to end says how to go on, as after Ctrl-C, also where Ray has put handlers of its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITING, *words], env=environment | {"HURACAN_HOME": str(tmp_path)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out, err) == (143, "", "error: interrupted; go on with --run-id 7\n")
+
+
+def test_a_handler_of_sigterm_is_left_alone(capsys: Captured) -> None:
+    """After a command the signal does what it did before, and a handler that was there stays during the command."""
+    assert run(_program(), ["act"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    seen: list[object] = []
+
+    @standalone("look")
+    def look(_terminal: Terminal) -> None:
+        seen.append(signal.getsignal(signal.SIGTERM))
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert run(look, []) == 0
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert seen == [signal.SIG_IGN]
+    assert run(look, []) == 0
+    assert callable(seen[1])
 
 
 @pytest.mark.parametrize("words", [["act", "--debug"], ["--debug", "act"]])

@@ -3,7 +3,9 @@
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -28,7 +30,7 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
     """Join the cluster of `settings.address` or `RAY_ADDRESS`, else run a local instance, for the block.
 
     A local instance listens on loopback only, with token authentication and without dashboard unless asked for. A
-    session that is already open is used and left open.
+    session that is already open is used and left open. A handler of SIGTERM that the process has stays in place.
 
     Raises:
         ConfigError: the cluster does not answer, or refuses the token.
@@ -45,6 +47,7 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
         "configure_logging": True,
     }
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         if address:
             _check_reachable(address)
@@ -70,6 +73,9 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
             "run again when it has less to do, or with a smaller ray.object_store_mb"
         ) from None
     try:
+        # Ray puts its own handlers in place, one of them native: it prints a stack and aborts the process.
+        if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)
         yield
     finally:
         ray.shutdown()
