@@ -1,7 +1,9 @@
 """From the configuration to a trader that is ready to start: everything is made here, and nothing is decided."""
 
 import asyncio
+import os
 import random
+import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -140,7 +142,7 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
     data = MarketData(settings, kernel, instruments, await feed.history(history_bars(settings, kernel)))
     quote = _quote(instruments)
     snapshot, balances = await store.load(), await venue.balances()
-    rates = await _rates(snapshot, balances, reader, kernel, quote, symbols)
+    rates = await _rates(balances, reader, kernel, quote, symbols)
     state, locks, trades, kept = (
         await store.state(),
         await store.locks(),
@@ -284,35 +286,38 @@ def _quote(instruments: Mapping[str, Instrument]) -> str:
 
 
 async def _rates(
-    snapshot: Snapshot,
     balances: Mapping[str, Balance],
     reader: KlineReader,
     kernel: KernelSettings,
     quote: str,
     symbols: tuple[str, ...],
 ) -> dict[str, Decimal]:
-    """Return the price of the venue's discount token when fees may be, or were, paid in it and it is not traded here.
+    """Return the price of the venue's discount token when it is not traded here: fees may be paid in it one day.
 
-    An open trade may have paid with a token that is spent by now: the ledger remembers it.
+    Whoever holds none may be given some while the trader runs; an open trade may have paid with what is spent by now.
     """
     symbol = f"{_DISCOUNT}/{quote}"
-    if (_DISCOUNT not in balances and _DISCOUNT not in snapshot.balances) or symbol in symbols or quote == _DISCOUNT:
+    if symbol in symbols or quote == _DISCOUNT:
         return {}
     try:
         rows = await reader.klines(symbol, kernel.timeframe, None, 1)
     except VenueError as error:
         rows = ()
-        get_logger().warning("trader.no_rate", asset=_DISCOUNT, reason=str(error))
-    if not rows and _DISCOUNT not in balances:
-        return {}
-    if not rows:
+        get_logger().info("trader.no_rate", asset=_DISCOUNT, reason=str(error))
+    if rows:
+        return {_DISCOUNT: rows[-1].close}
+    if _DISCOUNT in balances:
         raise RefusedError(
             f"the account holds {_DISCOUNT}, which may pay fees, and {symbol} has no price; move it away"
         )
-    return {_DISCOUNT: rows[-1].close}
+    return {}
 
 
 def _folder(home: Path) -> Path:
+    """Return the folder of the journal, which holds fills and orders: its owner's alone."""
     folder = home / "trade"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_mode & 0o077:
+        raise ConfigError(f"{folder} is open to others; make it yours alone: chmod 700 {folder}")
     return folder

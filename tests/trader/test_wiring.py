@@ -258,6 +258,22 @@ def test_a_withdrawal_that_is_accepted_takes_the_token_and_not_what_it_paid(tmp_
     really(steps)
 
 
+def test_a_token_that_comes_while_it_trades_pays_fees_at_its_price(tmp_path: Path) -> None:
+    """None was held at the start; a trade whose fees are in it is closed and costs what they are worth."""
+
+    async def steps() -> None:
+        symbols = [*rooms.SYMBOLS, "BNB/USDT"]
+        async with place(tmp_path, symbols=symbols, row=START_ROW, fee_asset="BNB") as world:
+            async with world.trading(ROUND_TRIPS):
+                world.exchange.deposit("main", "BNB", "1")
+                await world.until("a closed trade", lambda: world.database.tables("main").trades)
+            rows = await world.store.closed_trades(0)
+            assert {trade["commissionAsset"] for trade in world.exchange.trades("main")} == {"BNB"}
+            assert min(-rows.fee) > 0
+
+    really(steps)
+
+
 # ---- what comes back ------------------------------------------------------------------------------------------------
 
 
@@ -325,7 +341,7 @@ def test_all_markets_of_script_and_configuration_are_traded(tmp_path: Path) -> N
 
 
 def test_the_journals_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """Whatever the umask lets others do."""
+    """Whatever the umask lets others do; one that was opened to others since is refused."""
 
     async def steps() -> None:
         async with place(tmp_path / "new" / "home") as world:
@@ -336,6 +352,10 @@ def test_the_journals_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
                 os.umask(before)
             assert ((tmp_path / "new" / "home" / "trade").stat().st_mode & 0o777) == 0o700
             await ready(world)
+            (tmp_path / "new" / "home" / "trade").chmod(0o750)
+            found = await refusal(world)
+            assert isinstance(found, ConfigError)
+            assert "chmod 700" in str(found)
 
     really(steps)
 
