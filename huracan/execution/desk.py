@@ -199,7 +199,7 @@ class Desk:
             try:
                 for command in commands:
                     begun += 1
-                    await self._execute(command)
+                    await (self._cancel(command) if isinstance(command, Cancel) else self._place(command))
             finally:  # one of them failed half-way: the others were planned on top of it
                 self._undo(commands[begun:])
         raise InvariantError(f"{self.symbol}: {ROUNDS_MAX} rounds of orders without coming to rest")
@@ -221,12 +221,6 @@ class Desk:
                 self.planner.on_open(command.key)
             else:
                 self.planner.on_never_arrived(command.key)
-
-    async def _execute(self, command: Command) -> None:
-        if isinstance(command, Cancel):
-            await self._cancel(command)
-        else:
-            await self._place(command)
 
     async def _place(self, place: Place) -> None:
         work = self.works.by_key[place.key] = working_of(place)
