@@ -19,7 +19,7 @@ from huracan.errors import DataError
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.market import read_truths
-from huracan.memory import Model, Registry, Stage, read_run
+from huracan.memory import Model, Registry, Stage, count_trials, read_run, read_trials
 from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.shadow import ShadowReport
@@ -27,7 +27,7 @@ from huracan.terminal import Terminal, run, standalone
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
 from jobs.usage import PeakMemory
 
-__all__ = ["main", "make_report", "program", "save_usage", "standing_of"]
+__all__ = ["main", "make_report", "program", "save_usage", "standing_of", "tried"]
 
 USAGE_NAME = "usage.json"
 STAGES: Sequence[Stage] = ("retired", "candidate", "shadow", "champion")  # least first
@@ -67,7 +67,10 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
         phases={phase.name: phase.wall_s for phase in found.phases},
         peak_memory_mb=None if peak is None else peak.own_mb,
         source=_source(dataset),
-        notes=tuple(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
+        notes=(
+            *(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
+            tried(engine, run_id, found.data_fingerprint),
+        ),
     )
     return build_report(facts, settings, dataset, campaign, shadow)
 
@@ -90,6 +93,14 @@ def standing_of(versions: Sequence[Version], models: Sequence[Model]) -> tuple[S
         max((model.stage for model in found), key=STAGES.index, default="candidate") for found in by_scope.values()
     ]
     return min(stages, key=STAGES.index), all(any(model.proven for model in found) for found in by_scope.values())
+
+
+def tried(engine: Engine, run_id: int, fingerprint: str) -> str:
+    """Return in words how many candidates this run and all runs on its candles tried: the best of many flatters."""
+    return (
+        f"This run tried {len(read_trials(engine, run_id))} candidates, all runs on these candles together "
+        f"{count_trials(engine, fingerprint)}; the best of many looks better than it is"
+    )
 
 
 def _read(path: Path, kind: type[T], remedy: str) -> T:

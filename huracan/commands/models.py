@@ -1,12 +1,20 @@
 """`huracan models`: the registry of policy versions and their stages."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from huracan.terminal import Terminal, command
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from huracan.memory import Registry
+
 __all__ = ["models"]
 
 COLUMNS = ("version", "scope", "standing", "run_id", "created_at", "sha256")
+EARNED = ("policy", "account", "mode", "days", "trades", "wins", "net", "fees", "sharpe")
 DIGITS = {"created_at": 19, "sha256": 19}  # what of a long value tells versions apart
 
 
@@ -15,10 +23,16 @@ def models() -> None:
     """The registry: versions, their stages (candidate, shadow, champion, retired) and who moved them."""
 
 
-def _registry(terminal: Terminal):  # type: ignore[no-untyped-def]  # the room is imported when a command runs
-    from huracan.memory import Registry, open_database
+def _registry(terminal: Terminal) -> "Registry":
+    from huracan.memory import Registry
 
-    return Registry(open_database(terminal.settings().database))
+    return Registry(_engine(terminal))
+
+
+def _engine(terminal: Terminal) -> "Engine":
+    from huracan.memory import open_database
+
+    return open_database(terminal.settings().database)
 
 
 @command(models, "ls")
@@ -33,21 +47,32 @@ def ls(terminal: Terminal, scope: str | None) -> None:
 @command(models, "show")
 @click.argument("version")
 def show(terminal: Terminal, version: str) -> None:
-    """Show one version, its figures and its history."""
-    registry = _registry(terminal)
+    """Show one version: its figures, how many were tried for it, what its run earned in shadow, and its history."""
+    from huracan.memory import Registry, count_trials, read_performance, read_run, read_trials
+
+    engine = _engine(terminal)
+    registry = Registry(engine)
     model, history = registry.show(version), registry.history(version)
+    candles = read_run(engine, model.run_id).data_fingerprint
+    trials = {"of its run": len(read_trials(engine, model.run_id)), "on its candles": count_trials(engine, candles)}
+    performance = read_performance(engine, model.run_id)
 
     def text() -> None:
         shown = [name for name in model.__dataclass_fields__ if name not in ("metrics", "proven")]
         rows = [(name, model.standing if name == "stage" else getattr(model, name)) for name in shown]
         terminal.table(f"model {version}", ("what", "value"), rows)
         terminal.table("figures", ("name", "value"), sorted(model.metrics.items()))
+        terminal.table("trials", ("counted", "trials"), list(trials.items()))
+        totals = [row for row in performance if row.symbol is None and row.fold is None]
+        earned = [[getattr(row, name) for name in EARNED] for row in totals]
+        terminal.table("its run, all coins and folds, quote currency", EARNED, earned)
         moves = [
             (event.at, event.verb, event.from_stage, event.to_stage, event.author, event.reason) for event in history
         ]
         terminal.table("history", ("at", "verb", "from", "to", "author", "reason"), moves)
 
-    terminal.show({"model": model, "history": history}, text)
+    counted = {name.replace(" ", "_"): number for name, number in trials.items()}
+    terminal.show({"model": model, "trials": counted, "performance": performance, "history": history}, text)
 
 
 @command(models, "promote")
@@ -58,6 +83,16 @@ def promote(terminal: Terminal, version: str, reason: str, author: str | None) -
     """Move a version one stage up: candidate to shadow, shadow to champion."""
     model = _registry(terminal).promote(version, _author(author), reason)
     terminal.show(model, f"{model.version} for {model.scope} is {model.standing}")
+
+
+@command(models, "retire")
+@click.argument("version")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+@click.option("--author", help="Who; the operating system's user when not given.")
+def retire(terminal: Terminal, version: str, reason: str, author: str | None) -> None:
+    """Take a candidate or a shadow version out of use; a champion leaves by promotion of another, or by rollback."""
+    model = _registry(terminal).retire(version, _author(author), reason)
+    terminal.show(model, f"{model.version} for {model.scope} is {model.stage}")
 
 
 @command(models, "rollback")

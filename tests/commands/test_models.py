@@ -1,13 +1,14 @@
 """`huracan models`: versions listed, shown, promoted and rolled back with a reason."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine
 
 from huracan.cli import cli
 from huracan.config import Settings
-from huracan.memory import Registry, open_run
+from huracan.memory import Performance, Registry, Trial, open_run, record_performance, record_trial
 from huracan.terminal import run
 
 pytestmark = pytest.mark.postgres
@@ -75,3 +76,35 @@ def test_a_champion_by_hand_is_unproven(database: Engine, capsys: Captured) -> N
         assert _json(["models", "show", name], capsys)["model"]["proven"] is (name == "passed")
     assert run(cli, ["models", "ls", "--scope", "passed/USDT"]) == 0
     assert "candidate, passed the promotion gate" in capsys.readouterr().out
+
+
+def test_show_says_what_was_tried_and_earned(database: Engine, capsys: Captured) -> None:
+    """The trials of the version's run and of its candles, and the run's stored performance, totals in the table."""
+    runs = [open_run(database, "train", Settings(), "tried", "0.1.0") for _ in range(2)]
+    for run_id, name in ((runs[0], "a"), (runs[0], "b"), (runs[1], "a")):
+        record_trial(database, run_id, Trial(name, "done", {}, {}, 1.0, 10, 0.1))
+    whole = Performance("v9", "coin", None, None, "shadow", 30, 12, 7, 8.5, -2.5, *[None] * 7)
+    record_performance(database, runs[0], whole, replace(whole, symbol="BTC/USDT", fold=0, net=4.25))
+    Registry(database).register(runs[0], "v9", "SHOW/USDT", "policies/x", "ef" * 32, {}, "ann")
+    shown = _json(["models", "show", "v9"], capsys)
+    assert shown["trials"] == {"of_its_run": 2, "on_its_candles": 3}
+    assert [(row["symbol"], row["fold"], row["net"]) for row in shown["performance"]] == [
+        ("BTC/USDT", 0, 4.25),
+        (None, None, 8.5),
+    ]
+    assert run(cli, ["models", "show", "v9"]) == 0
+    text = capsys.readouterr().out
+    assert "on its candles" in text
+    assert "8.5" in text
+    assert "4.25" not in text
+
+
+def test_a_candidate_retires_with_a_reason(database: Engine, capsys: Captured) -> None:
+    """`models retire` takes a candidate out of use and keeps who and why; again, or of a champion, it is refused."""
+    run_id = open_run(database, "train", Settings(), "f", "0.1.0")
+    Registry(database).register(run_id, "old", "OLD/USDT", "policies/x", "ab" * 32, {}, "ann")
+    assert _json(["models", "retire", "old", "--reason", "worse", "--author", "bob"], capsys)["stage"] == "retired"
+    last = _json(["models", "show", "old"], capsys)["history"][-1]
+    assert (last["verb"], last["author"], last["reason"]) == ("retire", "bob", "worse")
+    assert run(cli, ["models", "retire", "old", "--reason", "again"]) == 3
+    assert capsys.readouterr().err.count("\n") == 1

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
+from sqlalchemy import Engine
 
 from huracan.baselines import Momentum
+from huracan.config import Settings
 from huracan.errors import DataError
 from huracan.learn.campaign import Version
-from huracan.memory import Model, Stage
+from huracan.memory import Model, Stage, Trial, open_run, record_trial
 from huracan.shadow import ShadowReport, assess, to_json
-from jobs.report import USAGE_NAME, _read, save_usage, standing_of
+from jobs.report import USAGE_NAME, _read, save_usage, standing_of, tried
 from jobs.usage import PeakMemory
 from tests.shadow.test_assess import KERNEL, SETTINGS, outcome
 
@@ -42,6 +44,18 @@ def test_a_run_is_worth_what_its_least_scope_is_worth() -> None:
     assert standing_of([a0, a1, b], [*one, model(b, "champion")]) == ("champion", False)
     assert standing_of([a0, a1, b], [*one, model(b, "champion", proven=True)]) == ("champion", True)
     assert standing_of([a0, a1], [model(a0, "retired"), model(a1, "candidate")]) == ("candidate", False)
+
+
+@pytest.mark.postgres
+def test_the_report_counts_what_was_tried(database: Engine) -> None:
+    """The trials of the run, and those of every run on the same candles."""
+    runs = [open_run(database, "train", Settings(), candles, "0.1.0") for candles in ("c", "c", "other")]
+    for run_id, count in zip(runs, (2, 3, 4), strict=True):
+        for name in range(count):
+            record_trial(database, run_id, Trial(str(name), "done", {}, {}, 1.0, 10, 0.1))
+    assert tried(database, runs[0], "c").startswith(
+        "This run tried 2 candidates, all runs on these candles together 5;"
+    )
 
 
 def test_memory_figures_are_read_back(tmp_path: Path) -> None:
