@@ -2,7 +2,6 @@
 
 from huracan.features.batch import RawFeatures, compute_raw, find_leader
 from huracan.features.catalogue import CATALOGUE, FeatureSpec, catalogue_hash, catalogue_markdown, formula_hash
-from huracan.features.edge import daily_edge
 from huracan.features.engine import FeatureContext
 from huracan.features.fit import FeatureFit, Scaler, apply_fit
 from huracan.features.layout import HEAD_SIZE, LAYOUT, MARKET_SIZE, STATE_SIZE
@@ -30,7 +29,6 @@ __all__ = [
     "catalogue_hash",
     "catalogue_markdown",
     "compute_raw",
-    "daily_edge",
     "find_leader",
     "formula_hash",
     "windows_for",

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["MOMENTS", "daily_edge", "edge_from_moments", "edge_moments", "edge_squared"]
+__all__ = ["MOMENTS", "edge_from_moments", "edge_moments", "edge_squared"]
 
 MOMENTS = 34
 """Number of window means that the estimator needs; see `edge_moments`."""
@@ -157,22 +157,3 @@ def edge_squared(
     if v1 + v2 == 0.0:
         return math.nan
     return (v2 * e1 + v1 * e2) / (v1 + v2)
-
-
-def daily_edge(
-    open_: NDArray[np.float64], high: NDArray[np.float64], low: NDArray[np.float64], close: NDArray[np.float64]
-) -> float:
-    """Return the signed EDGE spread estimate of one run of bars, e.g. one UTC day of one-minute bars.
-
-    Args:
-        open_: float64[n] prices, all positive, in the order of time; `high`, `low`, `close` likewise.
-        high: float64[n].
-        low: float64[n].
-        close: float64[n].
-
-    Returns:
-        sign(s^2) * sqrt(|s^2|), a fraction of the price (0.01 is 1 %). To average several days keep the sign:
-        mean of `s * abs(s)`, then floor. NaN with fewer than three bars or when no price changed.
-    """
-    squared = edge_squared(open_, high, low, close)
-    return math.copysign(math.sqrt(abs(squared)), squared) if math.isfinite(squared) else math.nan

@@ -1,13 +1,12 @@
 """Training one policy: the loop around the algorithm, its checkpoints, its curve and its artefact."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +29,6 @@ __all__ = [
     "read_result",
     "spec_sha256",
     "train_points",
-    "train_policy",
 ]
 
 CHECKPOINT_NAME: Final = "checkpoint.safetensors"
@@ -273,35 +271,6 @@ class Recording:
         }
         write_atomically(self._folder / RESULT_NAME, json.dumps(document).encode())
         self.checkpoint.unlink(missing_ok=True)
-
-
-def train_policy(
-    spec: AlgorithmSpec,
-    card: PolicyCard,
-    folder: Path,
-    on_progress: Callable[[CurvePoint], None] = lambda point: None,
-) -> TrainResult:
-    """Train one policy into `folder` and export its artefact; finished work is returned, not repeated.
-
-    Args:
-        spec: what to train.
-        card: the artefact's card; seed, steps and hyper-parameters are taken from `spec`.
-        folder: gets the checkpoint while training, then `policy/` and `result.json`.
-        on_progress: called after every iteration.
-
-    Raises:
-        TrainingError: the training cannot go on; what was saved is kept and the next call continues from it.
-        ArtefactError: the policy cannot be exported, or the checkpoint cannot be used.
-    """
-    recording = Recording(spec, card, folder)
-    if recording.result is None:
-        with contextlib.closing(train_points(spec, recording.checkpoint)) as stream:
-            for item in stream:
-                recording.add(item)
-                if isinstance(item, CurvePoint):
-                    on_progress(item)
-    assert recording.result is not None
-    return recording.result
 
 
 def read_result(folder: Path) -> TrainResult | None:

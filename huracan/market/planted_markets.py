@@ -23,14 +23,13 @@ from huracan.market.planted import (
     solve_grid,
 )
 from huracan.market.store import atomic_file, write_candles
-from huracan.market.synthetic import MartingaleKind, martingale, martingale_returns
+from huracan.market.synthetic import MartingaleKind, martingale
 from huracan.market.timeframes import symbol_to_stem, timeframe_ms
 
 __all__ = [
     "MarketTruth",
     "PlantedMarket",
     "SyntheticSpec",
-    "lead_lag_markets",
     "mean_reverting_market",
     "predictor_market",
     "read_truths",
@@ -200,30 +199,6 @@ def regime_market(
     noise = rng.standard_normal((bars, shape.prints_per_bar)) * (sigma_bps / math.sqrt(shape.prints_per_bar))
     path = np.cumsum((drift[:, None] + noise).ravel()).reshape(noise.shape)
     return PlantedMarket(candles_from_prints(shape, np.exp(1e-4 * path), rng), signal)
-
-
-def lead_lag_markets(
-    leader: MarketShape,
-    follower: MarketShape,
-    bars: int,
-    seed: int,
-    sigma_bps: float,
-    beta: float,
-) -> tuple[Candles, PlantedMarket]:
-    """Return a leader and a follower that repeats `beta` times the leader's return one bar later (market E).
-
-    Both move by `sigma_bps` a bar (|beta| <= 1). The signal is the follower's expected next return, bp: independent
-    from bar to bar, so the optimum is that of `Ar1Problem(0, |beta| * sigma_bps, cost)`.
-    """
-    rng = np.random.default_rng((seed, 1))
-    leading = martingale(leader, bars, (seed, 0), sigma_bps)
-    moves = 1e4 * np.log(np.concatenate(([1.0], leading.close[1:] / leading.close[:-1])))
-    signal = beta * moves
-    own_sigma = 1e-4 * sigma_bps * math.sqrt(1.0 - beta**2)
-    own = 1e4 * martingale_returns(rng, bars, follower.prints_per_bar, own_sigma, "iid")
-    drift = np.concatenate(([0.0], signal[:-1])) / follower.prints_per_bar
-    path = np.cumsum((own + drift[:, None]).ravel()).reshape(own.shape)
-    return leading, PlantedMarket(candles_from_prints(follower, np.exp(1e-4 * path), rng), signal)
 
 
 def write_synthetic(folder: Path, spec: SyntheticSpec, seed: int) -> tuple[MarketTruth, ...]:

@@ -5,7 +5,7 @@ action -> orders), `accounting` (slot, fill -> slot, trade, state). `kernel` fus
 """
 
 from huracan.trading.actions import NUM_ACTIONS, Action, ExitReason, legal_actions
-from huracan.trading.costs import CostTable, build_cost_table, load_cost_table, save_cost_table
+from huracan.trading.costs import CostTable, build_cost_table
 from huracan.trading.instruments import Instrument, infer_instrument
 from huracan.trading.lanes import Lanes
 from huracan.trading.rule_space import RULES_SEARCHED, RuleSpace, rule_space, with_rules
@@ -31,9 +31,7 @@ __all__ = [
     "decision_rows",
     "infer_instrument",
     "legal_actions",
-    "load_cost_table",
     "resolve_settings",
     "rule_space",
-    "save_cost_table",
     "with_rules",
 ]

@@ -1,20 +1,17 @@
 """The dated cost table: spread, impact and size cap of each UTC day, from the seven full days before it."""
 
 import hashlib
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from huracan.errors import DataError
 from huracan.features.edge import edge_squared
 from huracan.market import Candles
 from huracan.trading.instruments import Instrument, parse_prices, parse_volumes
 from huracan.trading.settings import KernelSettings
 
-__all__ = ["CostTable", "build_cost_table", "load_cost_table", "save_cost_table"]
+__all__ = ["CostTable", "build_cost_table"]
 
 DAY_MS = 86_400_000
 _WINDOW_DAYS = 7
@@ -137,38 +134,3 @@ def _signed_root(squares: NDArray[np.float64]) -> float:
     finite = squares[np.isfinite(squares)]
     mean = float(finite.mean()) if len(finite) else 0.0
     return float(np.copysign(np.sqrt(abs(mean)), mean))
-
-
-def save_cost_table(table: CostTable, path: Path) -> None:
-    """Write the table to `path` (NumPy's npz), whole or not at all."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        np.savez(
-            file,
-            symbol=np.array(table.symbol),
-            day_ms=table.day_ms,
-            spread=table.spread,
-            qcap=table.qcap,
-            impact=table.impact,
-            sha256=np.array(table.sha256),
-        )
-    os.replace(temporary, path)
-
-
-def load_cost_table(path: Path) -> CostTable:
-    """Read a table written by `save_cost_table` and check its hash.
-
-    Raises:
-        DataError: the file is missing, is not a cost table, or differs from its hash.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in ("symbol", "day_ms", "spread", "qcap", "impact", "sha256")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataError(f"cost table {path} cannot be read: {error}; build it again from the candles") from None
-    table = make_cost_table(
-        str(columns["symbol"]), columns["day_ms"], columns["spread"], columns["qcap"], columns["impact"]
-    )
-    if table.sha256 != str(columns["sha256"]):
-        raise DataError(f"cost table {path} differs from its own hash; build it again from the candles")
-    return table

@@ -8,10 +8,28 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from huracan.features import WindowTable, daily_edge
+from huracan.features import WindowTable
+from huracan.features.edge import edge_squared
 from huracan.market import Candles
 
 Array = NDArray[np.float64]
+
+
+def daily_edge(open_: Array, high: Array, low: Array, close: Array) -> float:
+    """Return the signed EDGE spread estimate of one run of bars, e.g. one UTC day of one-minute bars.
+
+    Args:
+        open_: float64[n] prices, all positive, in the order of time; `high`, `low`, `close` likewise.
+        high: float64[n].
+        low: float64[n].
+        close: float64[n].
+
+    Returns:
+        sign(s^2) * sqrt(|s^2|), a fraction of the price (0.01 is 1 %). To average several days keep the sign:
+        mean of `s * abs(s)`, then floor. NaN with fewer than three bars or when no price changed.
+    """
+    squared = edge_squared(open_, high, low, close)
+    return math.copysign(math.sqrt(abs(squared)), squared) if math.isfinite(squared) else math.nan
 
 
 def ewma(x: Array, span: int) -> float:

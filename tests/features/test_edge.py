@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from huracan.features import daily_edge
 from huracan.features.edge import MOMENTS, edge_from_moments, edge_moments, edge_squared
+from tests.features.oracle import daily_edge
 
 # The first ten rows of the authors' example data (bidask, `ohlc.csv`); their signed estimate is published with them.
 PUBLISHED = np.array(

@@ -5,9 +5,10 @@ import pytest
 
 from huracan.errors import TrainingError
 from huracan.learn.remote import train_many
-from huracan.learn.train import Recording, train_policy
+from huracan.learn.train import Recording
 from huracan.policy import load_artefact
 from tests.learn.toy import toy_spec
+from tests.learn.training import train_policy
 from tests.policy.recipes import make_card
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

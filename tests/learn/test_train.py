@@ -14,10 +14,10 @@ from huracan.learn.train import (
     read_result,
     spec_sha256,
     train_points,
-    train_policy,
 )
 from huracan.policy import PolicyNet, check_policy, load_artefact
 from tests.learn.toy import toy_spec
+from tests.learn.training import train_policy
 from tests.policy.recipes import make_card
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

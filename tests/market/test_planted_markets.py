@@ -14,7 +14,6 @@ from huracan.market import (
     MarketShape,
     SyntheticSpec,
     ar1_optimum,
-    lead_lag_markets,
     load_candles,
     mean_reverting_market,
     mean_reverting_price,
@@ -112,18 +111,6 @@ def test_regime_market_drifts_with_its_regime():
     for regime in (-1.0, 1.0):
         assert moves[market.signal[:-1] == regime].mean() == pytest.approx(2.0 * regime, abs=0.15)
     assert np.mean(np.diff(market.signal) != 0) == pytest.approx(0.01, rel=0.1)
-
-
-def test_follower_repeats_the_leader_one_bar_later():
-    """The follower's next return has slope beta on the leader's last one; both are as volatile as asked."""
-    leader, follower = lead_lag_markets(MarketShape("BTC/USDT"), MarketShape("LAG/USDT"), 100_000, 3, 20.0, 0.5)
-    lead = 1e4 * np.diff(np.log(leader.close))
-    lag = 1e4 * np.diff(np.log(follower.candles.close))
-    assert np.polyfit(lead[:-1], lag[1:], 1)[0] == pytest.approx(0.5, abs=0.015)
-    assert np.polyfit(follower.signal[:-1], lag, 1)[0] == pytest.approx(1.0, abs=0.03)
-    assert lead.std() == pytest.approx(20.0, rel=0.02)
-    assert lag.std() == pytest.approx(20.0, rel=0.02)
-    assert abs(np.corrcoef(lead, lag)[0, 1]) < 0.015
 
 
 class TestFolder:

@@ -1,16 +1,14 @@
-"""The dated cost table: what each day may know, its figures by hand, and its file."""
+"""The dated cost table: what each day may know, and its figures by hand."""
 
 import math
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from huracan.errors import DataError
-from huracan.features.edge import daily_edge
 from huracan.market import Candles
-from huracan.trading import CostTable, Instrument, build_cost_table, load_cost_table, save_cost_table
+from huracan.trading import CostTable, Instrument, build_cost_table
+from tests.features.oracle import daily_edge
 from tests.trading.markets import candles_of, settings_of
 
 GRID = Instrument("HAND/USDT", Decimal("0.01"), Decimal("0.01"), Decimal(5), 1_000, 1_000, False)
@@ -97,30 +95,3 @@ def test_daily_candles_have_costs_too() -> None:
     assert table.qcap[1:].tolist() == [50] * 30
     assert (table.impact[2:] > 0).all()
     assert table.spread[10] == max(1, round(1e-4 * prices[9, 3] * 100))
-
-
-def test_the_file_gives_back_the_table(tmp_path: Path) -> None:
-    """Every column and the hash; nothing else is left in the folder."""
-    table = table_of(walk(3))
-    save_cost_table(table, tmp_path / "HAND-USDT.npz")
-    loaded = load_cost_table(tmp_path / "HAND-USDT.npz")
-    assert loaded.sha256 == table.sha256
-    assert loaded.symbol == table.symbol
-    for name in ("day_ms", "spread", "qcap", "impact"):
-        assert np.array_equal(getattr(loaded, name), getattr(table, name))
-    assert [path.name for path in tmp_path.iterdir()] == ["HAND-USDT.npz"]
-
-
-def test_a_changed_or_broken_file_is_refused(tmp_path: Path) -> None:
-    """A figure changed under the old hash, a text file, no file."""
-    table = table_of(walk(3))
-    path = tmp_path / "costs.npz"
-    forged = CostTable(table.symbol, table.day_ms, table.spread + 1, table.qcap, table.impact, table.sha256)
-    save_cost_table(forged, path)
-    with pytest.raises(DataError, match="differs from its own hash"):
-        load_cost_table(path)
-    path.write_text("not a table")
-    with pytest.raises(DataError, match="cannot be read"):
-        load_cost_table(path)
-    with pytest.raises(DataError, match="cannot be read"):
-        load_cost_table(tmp_path / "absent.npz")
