@@ -139,7 +139,6 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         (lambda: clock.now_ms() - venue.skew_ms) if access.mode == "live" else None,
     )
     await venue.sync_clock()
-    data = MarketData(settings, kernel, instruments, await feed.history(history_bars(settings, kernel)))
     quote = _quote(instruments)
     snapshot, balances = await store.load(), await venue.balances()
     rates = await _rates(balances, reader, kernel, quote, symbols)
@@ -149,6 +148,7 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         await store.closed_trades(0),
         await setup.views.load(),
     )
+    data = MarketData(settings, kernel, instruments, await feed.history(history_bars(settings, kernel)))
     fresh, market = Feed(clock), MarketClock(data.last_ms)
     limits = GateLimits.of(risk, kernel.base_ms, settings.trading.account_to_quote_rate)
     breaker_halt = state is not None and (state.state, state.author) == (TradingState.HALTED, "breaker")

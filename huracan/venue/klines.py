@@ -25,6 +25,7 @@ KLINES_PAGE = 1_000
 """Rows of one request, at most."""
 
 _WEIGHT = 2
+_NO_SYMBOL_CODE = -1121
 _ATTEMPTS = 3
 _PAUSE_S = 0.3
 _PATIENCE_MS = 65_000
@@ -78,7 +79,7 @@ class KlineReader:
         """Return candles that open at `start_ms` or later, oldest first, the running one included; None: the newest.
 
         Raises:
-            VenueError: no proper answer after three attempts.
+            VenueError: no proper answer after three attempts, or no such market.
         """
         params = {"symbol": market_id(symbol), "interval": timeframe, "limit": str(limit)}
         params |= {} if start_ms is None else {"startTime": str(start_ms)}
@@ -96,6 +97,8 @@ class KlineReader:
                 reason = (
                     f"HTTP {facts.status}: {facts.message}" if facts.status else f"no reply ({type(error).__name__})"
                 )
+                if facts.code == _NO_SYMBOL_CODE:  # asking again makes no market of it
+                    raise VenueError(f"GET klines {symbol}: {reason}") from None
             except MALFORMED as error:
                 reason = f"malformed reply ({error})"
         raise VenueError(f"GET klines {symbol}: {reason}, {_ATTEMPTS} attempts")

@@ -153,9 +153,15 @@ def test_a_passing_fault_is_passed_over() -> None:
 
 
 def test_an_unknown_market_is_a_fault_with_the_venues_words() -> None:
-    """Whoever reads the error knows what to mend."""
-    with pytest.raises(VenueError, match="HTTP 400: Invalid symbol"):
-        read(*[error(400, -1121, "Invalid symbol.")] * 3)
+    """Whoever reads the error knows what to mend; asking again would not make a market of it."""
+
+    async def steps() -> int:
+        async with serving(error(400, -1121, "Invalid symbol.")) as server, reading(server) as reader:
+            with pytest.raises(VenueError, match="HTTP 400: Invalid symbol"):
+                await reader.klines("ADA/USDT", "1m")
+            return len(server.sent("GET"))
+
+    assert run(steps) == 1
 
 
 def test_a_venue_that_wants_silence_gets_it() -> None:
