@@ -1,4 +1,4 @@
-"""Ctrl-C as a terminal sends it, to the whole process group: one line, exit 130, and the run goes on to its end."""
+"""Ctrl-C to the whole process group, SIGTERM to the command: one line, exit 130 or 143, and the run goes on."""
 
 import json
 import os
@@ -50,17 +50,20 @@ class Checkout:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def interrupted(self, sign: str, *words: str) -> str:
-        """Start the program, press Ctrl-C when a file like `sign` is in the runs' folder, and return its last line."""
+    def interrupted(self, sign: str, *words: str, number: signal.Signals = signal.SIGINT) -> str:
+        """Start the program, end it when a file like `sign` is in the runs' folder, and return its last line."""
         process = self.start(*words)
         deadline = time.monotonic() + START_S
         while not list(self.home.glob(f"runs/{sign}")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)
+        if number is signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == 130, err
+        assert process.returncode == 128 + number, err
         assert out == ""
         assert "Traceback" not in err
         last = err.splitlines()[-1]
@@ -91,17 +94,18 @@ def checkout(tmp_path: Path, database: Engine) -> Checkout:
     return Checkout(tmp_path, database)
 
 
-def test_a_search_goes_on_after_ctrl_c(checkout: Checkout, database: Engine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_search_goes_on_after_its_end(checkout: Checkout, database: Engine, number: signal.Signals) -> None:
     """Interrupted after its first report, a search says how to go on; `--resume` finishes the same run and trial."""
-    line = checkout.interrupted("*/search/run_trial*/result.json", "train")
-    (stopped,) = list_runs(database, "train")
+    line = checkout.interrupted("*/search/run_trial*/result.json", "train", number=number)
+    stopped = list_runs(database, "train")[0]
     assert line == (
         f"error: interrupted; what run {stopped.run_id} has finished is kept; go on with --run-id {stopped.run_id}"
     )
     assert stopped.status == "interrupted"
     assert not (checkout.home / "runs" / str(stopped.run_id) / "search.json").exists()
     checkout.finished("train", "--resume")
-    (done,) = list_runs(database, "train")
+    done = list_runs(database, "train")[0]
     assert (done.run_id, done.status) == (stopped.run_id, "done")
     (trial,) = read_trials(database, done.run_id)
     assert trial.status == "done"
@@ -109,17 +113,21 @@ def test_a_search_goes_on_after_ctrl_c(checkout: Checkout, database: Engine) -> 
     assert [result.seed for version in campaign.versions for result in version.seeds] == [1]
 
 
-def test_the_same_demo_command_goes_on_after_ctrl_c(checkout: Checkout, database: Engine) -> None:
-    """Interrupted in training, the demo finishes the same run when its command is given again."""
-    line = checkout.interrupted("*/fold-0/all/seed-1/checkpoint.safetensors", "demo", "--out", "out", "--json")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_same_demo_command_goes_on_after_its_end(
+    checkout: Checkout, database: Engine, number: signal.Signals
+) -> None:
+    """Interrupted or terminated in training, the demo finishes the same run when its command is given again."""
+    sign = "*/fold-0/all/seed-1/checkpoint.safetensors"
+    line = checkout.interrupted(sign, "demo", "--out", "out", "--json", number=number)
     assert line == "error: interrupted; run the same command again to go on"
     assert not (checkout.folder / "out").exists()
-    (stopped,) = list_runs(database, "demo")
+    stopped = list_runs(database, "demo")[0]
     assert stopped.status == "interrupted"
     (search,) = checkout.home.glob("runs/*/search.json")
     frozen = search.read_bytes()
     shown = json.loads(checkout.finished("demo", "--out", "out", "--json"))
-    (done,) = list_runs(database, "demo")
+    done = list_runs(database, "demo")[0]
     assert (str(done.run_id), done.status) == (shown["run_id"], "done")
     assert done.run_id == stopped.run_id
     assert search.read_bytes() == frozen
