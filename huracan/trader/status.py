@@ -19,7 +19,7 @@ _RESTING = (model.Status.ACCEPTED, model.Status.PARTIALLY_FILLED)
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Coins held in a market; `protected`: a stop for them is known to rest at the venue."""
+    """Coins held in a market; `protected`: stops for all of them are known to rest at the venue."""
 
     symbol: str
     quantity: str
@@ -164,13 +164,18 @@ def status_of(
 
 
 def holdings(snapshot: Snapshot, steps: Mapping[str, Decimal]) -> tuple[Holding, ...]:
-    """Return what is held in whole steps, and whether a stop of ours rests for it; sorted by market."""
-    stops = {
-        order.draft.symbol
-        for order in snapshot.orders.values()
-        if order.status in _RESTING and not order.complete and order.draft.stop_price is not None
-    }
-    return tuple(Holding(row.symbol, _text(row.holding), row.symbol in stops) for row in _held(snapshot, steps))
+    """Return what is held in whole steps, and whether stops of ours rest for all of it; sorted by market."""
+    covered: dict[str, Decimal] = {}
+    for order in snapshot.orders.values():
+        if order.status in _RESTING and not order.complete and order.draft.stop_price is not None:
+            covered[order.draft.symbol] = covered.get(order.draft.symbol, Decimal(0)) + order.leaves
+    found = []
+    for row in _held(snapshot, steps):
+        stopped, step = covered.get(row.symbol, Decimal(0)), steps.get(row.symbol)
+        found.append(
+            Holding(row.symbol, _text(row.holding), stopped > 0 and (step is None or stopped + step > row.holding))
+        )
+    return tuple(found)
 
 
 def steps_of(view: AccountState | None) -> dict[str, Decimal]:

@@ -1,4 +1,4 @@
-"""The keeper: what is approved counts at once, facts release it, a halt is obeyed before the next send."""
+"""The keeper: what is approved counts at once, facts release it, a halt is obeyed at the next order."""
 
 from dataclasses import replace
 from decimal import Decimal as D

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from huracan.execution.model import Lock, Position, Snapshot, StateChange
+import pytest
+
+from huracan.execution.model import Lock, Order, Position, Snapshot, StateChange, Status
 from huracan.risk.live import DayBook
-from huracan.trader.status import status_of
+from huracan.trader.status import Holding, holdings, status_of, steps_of
 from huracan.trader.views import AccountState, Holder
+from tests.execution.samples import bracket, intent
 
 EMPTY = Snapshot({}, {}, {}, {}, {}, {}, {}, (), None)
 VIEW = AccountState(
@@ -46,6 +49,28 @@ def test_positions_are_valued_and_dust_is_left_out() -> None:
     assert (second.symbol, second.price, second.result) == ("D/USDT", None, None)
     assert (found.holder, found.holder_for_s, found.day_result) == ("anna@home:7", 3.5, -10.0)
     assert [(row.name, row.used, row.limit) for row in found.limits] == [("heat_frac", 0.1, 0.15)]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "status", "protected"),
+    [
+        ("1.4", Status.ACCEPTED, True),  # what is left is less than a step
+        ("1.3", Status.ACCEPTED, False),
+        ("1.4", Status.PARTIALLY_FILLED, True),
+        ("1.4", Status.UNKNOWN, False),
+        ("1.4", Status.PENDING_CANCEL, False),
+        ("1.4", Status.CANCELED, False),
+    ],
+)
+def test_what_is_held_is_protected_by_a_stop_for_all_of_it_that_is_known_to_rest(
+    quantity: str, status: Status, protected: bool
+) -> None:
+    """Dust is not counted; an order that may be there, or may be going, is no stop."""
+    legs = bracket(intent(symbol="A/USDT"), 1, quantity, "50", "30")
+    orders = {leg.cid: Order(leg, status) for leg in legs}
+    positions = {"A/USDT": held("A/USDT", "2", "0.5", fee_base="0.002"), "B/USDT": held("B/USDT", "1.05", "1")}
+    snapshot = replace(EMPTY, positions=positions, orders=orders)
+    assert holdings(snapshot, steps_of(VIEW)) == (Holding("A/USDT", "1.498", protected),)
 
 
 def test_the_breaker_is_open_as_long_as_its_state_stands() -> None:
