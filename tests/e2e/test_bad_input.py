@@ -439,7 +439,7 @@ def folder_of(program: Program, run_id: int) -> Path:
 
 def written(folder: Path, *versions: object) -> None:
     """Write a finished campaign of these versions."""
-    (folder / "campaign.json").write_text(json.dumps({"ppo": {}, "trials": [], "versions": versions}))
+    (folder / "campaign.json").write_text(json.dumps({"ppo": {}, "trading": {}, "trials": [], "versions": versions}))
 
 
 VERSION = {"fold": 0, "scope": "*", "symbols": ["BTC/USDT"], "artefact": "ensemble", "sha256": "0" * 64, "seeds": []}
@@ -467,9 +467,12 @@ def test_an_unfinished_training_is_not_judged(command: str, program: Program, ru
     assert "campaign.json is missing: the training is not finished" in line
 
 
+LR_BELOW_ZERO = '{"ppo": {"lr": -1}, "trading": {}, "trials": [], "versions": []}'
+
+
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "1", '{"ppo": {"lr": -1}, "trials": [], "versions": []}', '{"ppo": {}, "trials": []}', "\x00"],
+    ["", "{", "[]", "1", LR_BELOW_ZERO, '{"ppo": {}, "trials": []}', "\x00"],
 )
 @pytest.mark.parametrize("command", ["shadow", "report"])
 def test_a_damaged_campaign_is_named(command: str, content: str, program: Program, run_id: int) -> None:
