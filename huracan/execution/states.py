@@ -63,7 +63,7 @@ class StateWriter:
                 os.fsync(file.fileno())
 
     async def flush(self) -> None:
-        """Write what waits, unless somebody has decided later or more strictly.
+        """Write what waits, unless it stands there already, or somebody has decided later or more strictly.
 
         Raises:
             DatabaseError: the store is still away.
@@ -74,7 +74,8 @@ class StateWriter:
         last = await self._store.state()
         if last is not None:
             later = last.seq > self.seq and last.at_ms > change.at_ms
-            if later or _STRICTNESS[TradingState(last.state)] > _STRICTNESS[TradingState(change.state)]:
+            same = (last.state, last.author, last.reason) == (change.state, change.author, change.reason)
+            if later or same or _STRICTNESS[TradingState(last.state)] > _STRICTNESS[TradingState(change.state)]:
                 self._forget()
                 return
         await self._write(change)

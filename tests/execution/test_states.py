@@ -1,12 +1,14 @@
 """The trading state's history grows by one line, whoever else writes."""
 
+from pathlib import Path
+
 import pytest
 
 from huracan.clock import WallClock
 from huracan.errors import InvariantError
 from huracan.execution.memory_store import MemoryDatabase, MemoryStore
 from huracan.execution.model import StateChange
-from huracan.execution.states import write_state
+from huracan.execution.states import StateWriter, write_state
 from huracan.risk.live import TradingState
 from tests.execution.samples import awaited
 
@@ -42,3 +44,14 @@ async def test_it_gives_up_rather_than_try_for_ever() -> None:
     store.rivals = 1_000
     with pytest.raises(InvariantError):
         await write_state(store, TradingState.HALTED, "anna@home", "a test", 5)
+
+
+@awaited
+async def test_what_stands_there_already_is_not_written_again(tmp_path: Path) -> None:
+    """A halt that is repeated until the venue confirms it is one line of the history."""
+    store = MemoryStore(MemoryDatabase(WallClock()), "main")
+    writer = StateWriter(store, WallClock(), tmp_path / "main.state")
+    for _ in range(3):
+        await writer.insist(TradingState.HALTED, "breaker", "rejects")
+    await writer.insist(TradingState.HALTED, "breaker", "another reason")
+    assert [row.reason for row in await store.state_history()] == ["rejects", "another reason"]
