@@ -67,12 +67,12 @@ class Watch:
 
     async def _repeat(self, turns: Sequence[tuple[float, Callable[[], Awaitable[None]]]]) -> None:
         loop = asyncio.get_running_loop()
-        last = [loop.time()] * len(turns)
+        due_s = [loop.time() + period_s for period_s, _ in turns]
         while True:
-            await asyncio.sleep(self._settings.watch_s)
+            await asyncio.sleep(max(0.0, min(due_s) - loop.time()))
             for number, (period_s, turn) in enumerate(turns):
-                if loop.time() - last[number] >= period_s:
-                    last[number] = loop.time()
+                if loop.time() >= due_s[number]:
+                    due_s[number] = loop.time() + period_s
                     try:
                         await turn()
                     except (VenueError, DatabaseError, TimeoutError) as error:
