@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("huracan", "jobs")
+PACKAGES = ("huracan", "jobs", "serve")
 # What may import ray (`huracan verify` starts it to see that it works); all else is tested without a cluster.
-RAY_ROOMS = ("huracan/learn/", "huracan/verify.py", "jobs/")
+RAY_ROOMS = ("huracan/learn/", "huracan/verify.py", "jobs/", "serve/")
 # Package front doors have no mirror of their own, and the migrations are tested as a whole by test_schema.
 WITHOUT_MIRROR = ("__init__.py", "huracan/memory/migrations/")
 MODULE_LINES_MAX = 500
@@ -48,7 +48,7 @@ def test_the_layers_name_every_room() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
     named = {name.strip() for layer in layers for name in layer.split("|")}
-    rooms = {"jobs"}
+    rooms = {"jobs", "serve"}
     for path in (ROOT / "huracan").iterdir():
         if path.suffix == ".py" and path.stem != "__init__":
             rooms.add(f"huracan.{path.stem}")

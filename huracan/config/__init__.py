@@ -14,7 +14,7 @@ from huracan.config.learning import (
     WalkForwardSettings,
 )
 from huracan.config.settings import CREDENTIAL_VARIABLES, Settings, home_folder, load_settings
-from huracan.config.system import DatabaseSettings, RaySettings
+from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
 from huracan.config.trading import BreakerTrigger, ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "RaySettings",
     "RiskSettings",
     "SearchSettings",
+    "ServeSettings",
     "Settings",
     "ShadowSettings",
     "Timeframe",

@@ -27,7 +27,7 @@ from huracan.config.learning import (
     TradingSettings,
     WalkForwardSettings,
 )
-from huracan.config.system import DatabaseSettings, RaySettings
+from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
 from huracan.config.trading import ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
 from huracan.errors import ConfigError
 
@@ -46,6 +46,7 @@ __all__ = [
     "RaySettings",
     "RiskSettings",
     "SearchSettings",
+    "ServeSettings",
     "Settings",
     "ShadowSettings",
     "TradingSettings",
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     paper: PaperSettings = PaperSettings()
     database: DatabaseSettings = DatabaseSettings()
     ray: RaySettings = RaySettings()
+    serve: ServeSettings = ServeSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
