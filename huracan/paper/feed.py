@@ -66,10 +66,15 @@ class Feed:
     def _publish(self, symbol: str, kind: str, payload: dict[str, Any]) -> None:
         self._events.public(f"{symbol.lower()}@{kind}", payload)
 
+    def _event_ms(self, symbol: str) -> int:
+        """Return the time of what is shown: the last print belongs to its bar, which ends a millisecond later."""
+        market, row = self._core.markets[symbol], self._core.state.markets[symbol].shown_row
+        return min(self._core.state.clock.now_ms, market.open_ms(row) + market.base_ms - 1)
+
     def _trade(self, symbol: str, item: Print) -> None:
-        market, now = self._core.markets[symbol], self._core.state.clock.now_ms
+        market = self._core.markets[symbol]
         common = {
-            "E": now,
+            "E": self._event_ms(symbol),
             "s": symbol,
             "p": price_text(item.price, market),
             "q": quantity_text(item.quantity, market),
@@ -114,7 +119,7 @@ class Feed:
             gone[state.crossed] = 1
         payload = {
             "e": "depthUpdate",
-            "E": self._core.state.clock.now_ms,
+            "E": self._event_ms(symbol),
             "s": symbol,
             "U": first,
             "u": state.update_id,

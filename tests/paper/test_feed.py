@@ -75,6 +75,17 @@ def test_a_snapshot_and_the_updates_are_the_book() -> None:
     assert (last, book) == snapshot(here)
 
 
+def test_what_is_shown_at_a_close_belongs_to_the_bar_that_closes() -> None:
+    """Binance's events of a bar come before its close; the last print's is a millisecond before it."""
+    here = world()
+    here.bar()
+    shown = by_stream(here)
+    opened = START_MS + BASE_MS
+    times = [opened + BASE_MS * quarter // 4 for quarter in (1, 2, 3)] + [opened + BASE_MS - 1]
+    for stream in ("depth", "trade", "aggTrade"):
+        assert [payload["E"] for payload in shown[f"aaausdt@{stream}"]] == times
+
+
 def test_f16_an_update_is_left_out() -> None:
     """The next U does not follow the last u."""
     here = world()
