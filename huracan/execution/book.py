@@ -27,6 +27,7 @@ from huracan.execution.model import (
     Draft,
     Fill,
     Intent,
+    IntentKind,
     IntentStatus,
     LedgerEntry,
     Lock,
@@ -56,6 +57,7 @@ __all__ = [
     "newer",
     "record",
     "settle",
+    "unclaimed",
 ]
 
 QUIET = frozenset({AlarmCode.BALANCE_SHORT, AlarmCode.CLOCK})
@@ -365,6 +367,12 @@ def check_intent(intent: Intent, account: str) -> None:
     named = intent_id(intent.account, intent.symbol, intent.candle_ms, intent.kind)
     if intent.account != account or intent.intent_id != named:
         raise InvariantError(f"intent {intent.intent_id} of {intent.account} is no intent of {account}: it is {named}")
+
+
+def unclaimed(intent: Intent) -> bool:
+    """Return whether an entry or exit was written down and nobody has acted on it yet."""
+    wanted = intent.kind in (IntentKind.ENTER, IntentKind.EXIT)
+    return wanted and intent.status is IntentStatus.OPEN and intent.quantity is None
 
 
 def check_trades(trades: TradeRows | None, account: str) -> None:

@@ -39,6 +39,55 @@ class Decisions:
         self._desks, self._store, self._keeper, self._journal, self._risk = desks, store, keeper, journal, risk
         self._approvals: dict[str, Approval] = {}
         self._unclosed: list[str] = []
+        self._obeyed: list[Intent] = []  # told to the planner, and still OPEN in the store
+
+    async def recover(self, intents: Mapping[str, Intent]) -> None:
+        """Take over what an earlier process has claimed; give up what it died over before anything was sent of it.
+
+        Args:
+            intents: everything that is not over. What nobody has claimed is left alone.
+
+        Raises:
+            DatabaseError: the store does not answer.
+        """
+        slots = [desk.planner.position for desk in self._desks.values()]
+        named = {slot.entry_intent for slot in slots} | {slot.exit_intent for slot in slots}
+        for intent in intents.values():
+            if intent.quantity is None:
+                continue
+            if intent.intent_id in named or intent.symbol not in self._desks:
+                self.intents[intent.intent_id] = intent
+                continue
+            children = await self._store.children(intent.intent_id)
+            if not children:
+                await self._finish(intent, IntentStatus.GIVEN_UP, "NEVER_SENT")
+            elif all(child.complete for child in children):
+                await self._finish(intent, IntentStatus.DONE, "")
+            else:
+                self.intents[intent.intent_id] = intent
+
+    async def give_up(self, intent: Intent, code: str) -> None:
+        """End an intent that nobody has acted on, with a code that says why.
+
+        Raises:
+            FencedError: the lease is lost.
+            DatabaseError: the store does not answer.
+        """
+        if intent.intent_id not in self.intents and not self._is_obeyed(intent):
+            await self._finish(intent, IntentStatus.GIVEN_UP, code)
+
+    async def conclude(self) -> None:
+        """End the exits that were obeyed, once their markets have written down that they want out, and what is over."""
+        await self._close_ended()
+        try:
+            while self._obeyed:
+                await self._finish(self._obeyed[0], IntentStatus.DONE, "")
+                self._obeyed.pop(0)
+        except DatabaseError as error:  # the next round tries again
+            get_logger().warning("intents.unclosed", count=len(self._obeyed), reason=str(error))
+
+    def _is_obeyed(self, intent: Intent) -> bool:
+        return any(row.intent_id == intent.intent_id for row in self._obeyed)
 
     async def decide(self, intent: Intent) -> Verdict:
         """Judge an intent and tell the planner; whoever repeats one that was decided changes nothing."""
@@ -49,7 +98,7 @@ class Decisions:
 
     async def _decide(self, intent: Intent) -> Verdict:
         known = await self._store.put_intent(intent)
-        if known.status is not IntentStatus.OPEN or known.intent_id in self.intents:
+        if known.status is not IntentStatus.OPEN or known.intent_id in self.intents or self._is_obeyed(known):
             return None
         verdict = self._judge(known)
         if isinstance(verdict, Denied):
@@ -58,7 +107,7 @@ class Decisions:
             await self._enter(known, verdict)
         else:
             self._desks[intent.symbol].planner.decide(known.action or 0, "", "")
-            await self._finish(known, IntentStatus.DONE, "")
+            self._obeyed.append(known)
         return verdict
 
     def _judge(self, intent: Intent) -> Verdict:
@@ -118,7 +167,6 @@ class Decisions:
         self._approvals[intent.intent_id] = approval
         if before:
             self._unclosed.append(before)
-        await self._close()
 
     def _drop(self, intent: Intent, sells: Intent) -> None:
         """Forget an entry that was approved and is not decided."""
@@ -126,8 +174,11 @@ class Decisions:
         self.intents.pop(intent.intent_id, None)
         self._risk.ended(intent.intent_id, Decimal(0))
 
-    async def _close(self) -> None:
-        """End the intents of trades before: their sells, and the entries decided at the same candle."""
+    async def _close_ended(self) -> None:
+        """End the intents of trades before: their sells, and the entries decided at the same candle.
+
+        Nothing waits for it, so it comes after what was decided has been sent.
+        """
         try:
             while self._unclosed:
                 sells = self._unclosed[0]

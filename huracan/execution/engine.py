@@ -115,11 +115,11 @@ class Engine:
             starter = Starter(self._store, self._venue, self._keeper, self._journal, self._clock, self._resolver)
             snapshot = await starter.run(self._markets, self._new_desk, accept_balances, self._settings.start_s)
             self._trades_closed = len(await self._store.closed_trades(0))
+            self.desks.update(starter.desks)
+            await self._decisions.recover(snapshot.intents)
         except BaseException:
             await self._release()
             raise
-        self.desks.update(starter.desks)
-        self._decisions.intents.update(snapshot.intents)
         self._locked |= {lock.symbol for lock in snapshot.locks if lock.author == "ledger"}
         for desk in self.desks.values():
             desk.frozen = False
@@ -201,7 +201,17 @@ class Engine:
             await asyncio.gather(
                 *(desk.settle() for symbol, desk in self.desks.items() if (symbol in entering) is first)
             )
+        await self._decisions.conclude()
         return verdicts
+
+    async def give_up(self, intent: Intent, code: str) -> None:
+        """End an intent that somebody wrote down and nobody has acted on; `code` says why.
+
+        Raises:
+            FencedError: the lease is lost.
+            DatabaseError: the store does not answer.
+        """
+        await self.tasks.owned(self._decisions.give_up(intent, code))
 
     async def on_event(self, event: UserEvent) -> None:
         """Take in what the user stream tells; it only makes things faster."""

@@ -113,6 +113,11 @@ class MemoryStore:
         """See `Store.intent`."""
         return self._tables.book.intents.get(intent_id)
 
+    async def unclaimed(self) -> tuple[Intent, ...]:
+        """See `Store.unclaimed`."""
+        found = (row for row in self._tables.book.intents.values() if ledger_book.unclaimed(row))
+        return tuple(sorted(found, key=lambda row: (row.created_ms, row.intent_id)))
+
     async def update_intent(
         self, lease: Lease, intent_id: str, status: IntentStatus, code: str = "", quantity: Decimal | None = None
     ) -> Intent:

@@ -123,18 +123,30 @@ class PostgresStore:
         """See `Store.put_intent`."""
         ledger_book.check_intent(intent, self._account)
 
-        return await self._call(lambda cursor: self._put_intent(cursor, intent))
+        def commit(found: tuple[Intent, bool]) -> Intent:
+            written, fresh = found
+            if fresh and self._book is not None:
+                self._book.intents[written.intent_id] = written  # it has no order yet: there is nothing more to read
+            return written
 
-    def _put_intent(self, cursor: Any, intent: Intent) -> Intent:
+        return await self._call(lambda cursor: self._put_intent(cursor, intent), commit)
+
+    def _put_intent(self, cursor: Any, intent: Intent) -> tuple[Intent, bool]:
+        """Return the intent as it stands, and whether it was written just now."""
         number = self._make_account(cursor)
-        cursor.execute(*rows.insert_market(number, intent.symbol))
-        cursor.execute(*rows.insert_intent(number, intent))
-        return self._intents(cursor, (intent.intent_id,))[0]
+        statements = (rows.insert_market(number, intent.symbol), rows.insert_intent(number, intent))
+        cursor.execute(b";\n".join(cursor.mogrify(*statement) for statement in statements))
+        fresh = cursor.rowcount == 1
+        return self._intents(cursor, (intent.intent_id,))[0], fresh
 
     async def intent(self, intent_id: str) -> Intent | None:
         """See `Store.intent`."""
-        found = await self._call(lambda cursor: self._intents(cursor, (intent_id,)))
-        return found[0] if found else None
+        return next(iter(await self._call(lambda cursor: self._intents(cursor, (intent_id,)))), None)
+
+    async def unclaimed(self) -> tuple[Intent, ...]:
+        """See `Store.unclaimed`."""
+        where = "m.account_no = %(account)s AND status = 'OPEN' AND quantity IS NULL AND kind IN ('ENTER', 'EXIT')"
+        return tuple(await self._call(lambda c: rows.select_intents(c, self._account, where, self._values(c))))
 
     async def update_intent(
         self, lease: Lease, intent_id: str, status: IntentStatus, code: str = "", quantity: Decimal | None = None
@@ -161,7 +173,7 @@ class PostgresStore:
 
         def work(cursor: Any) -> tuple[Intent, Intent, Book]:
             entry, book = self._settle_intent(cursor, lease, intent_id, IntentStatus.OPEN, "", quantity)
-            return entry, self._put_intent(cursor, sells), book
+            return entry, self._put_intent(cursor, sells)[0], book
 
         def commit(found: tuple[Intent, Intent, Book]) -> tuple[Intent, Intent]:
             entry, written, book = found
@@ -189,9 +201,7 @@ class PostgresStore:
 
     async def order(self, cid: str) -> Order | None:
         """See `Store.order`."""
-        found = await self._call(
-            lambda cursor: [order for order in self._of_orders(cursor, (cid,)) if order.cid == cid]
-        )
+        found = await self._call(lambda c: [order for order in self._of_orders(c, (cid,)) if order.cid == cid])
         return found[0] if found else None
 
     async def begin_order(
@@ -456,9 +466,8 @@ class PostgresStore:
     def _of_intents(self, cursor: Any, names: Sequence[str]) -> list[Order]:
         """Return every child of some intents."""
         values = {**self._values(cursor), "names": [rows.intent_number(name) for name in names]}
-        return rows.select_orders(
-            cursor, "n.account_no = %(account)s AND o.intent_id = ANY (%(names)s::bigint[])", values
-        )
+        where = "n.account_no = %(account)s AND o.intent_id = ANY (%(names)s::bigint[])"
+        return rows.select_orders(cursor, where, values)
 
     def _of_orders(self, cursor: Any, cids: Iterable[str]) -> list[Order]:
         """Return some orders with all children of their intents."""

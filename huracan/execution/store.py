@@ -77,6 +77,13 @@ class Store(Protocol):
         """Return one intent."""
         ...
 
+    async def unclaimed(self) -> tuple[Intent, ...]:
+        """Return the entries and exits that somebody has written down and nobody has acted on, oldest first.
+
+        They are OPEN, and no quantity is set: `begin_entry` is the claim of an entry. Needs no lease.
+        """
+        ...
+
     async def update_intent(
         self, lease: Lease, intent_id: str, status: IntentStatus, code: str = "", quantity: Decimal | None = None
     ) -> Intent:

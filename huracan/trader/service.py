@@ -18,6 +18,7 @@ from huracan.risk.live import ClockSkew, Denied, FeedAge, TradingState
 from huracan.trader.account_book import AccountBook, Feed
 from huracan.trader.candle_feed import Batch, CandleFeed
 from huracan.trader.guard import Guard
+from huracan.trader.inbox import Inbox
 from huracan.trader.market_data import MarketData
 from huracan.trader.performer import EnginePerformer
 from huracan.trader.reporting import ViewWriter
@@ -88,6 +89,8 @@ class Trader:
         self._klines, self._users = klines, users
         self._connections = 0
         self._decisions = 0
+        self._closing = asyncio.Lock()
+        self._inbox = Inbox(engine, store, base_ms, market.now_ms, self._closing, self._forced, self._log)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -125,7 +128,7 @@ class Trader:
             FencedError: the lease was lost: nothing more was sent.
             InvariantError: the engine contradicts itself: nothing more was sent.
         """
-        loops = (self._trade, self._guard.act, self._watch, self._follow, self._ask)
+        loops = (self._trade, self._inbox.run, self._guard.act, self._watch, self._follow, self._ask)
         works = [loop() for loop in (*loops, self._listen_candles, self._listen_account)]
         tasks = [asyncio.ensure_future(work) for work in (*works, _until(stop))]
         try:
@@ -183,7 +186,11 @@ class Trader:
                 get_logger().error("trader.close_unfinished", close_ms=batch.close_ms, reason=str(error))
 
     async def _close(self, batch: Batch, closes: Mapping[str, Close]) -> None:
-        """Carry out one close: fills, account, limits, decisions, orders."""
+        """Carry out one close: fills, account, limits, decisions, orders; the inbox waits meanwhile."""
+        async with self._closing:
+            await self._carry_out(batch, closes)
+
+    async def _carry_out(self, batch: Batch, closes: Mapping[str, Close]) -> None:
         self._market.advance(max(batch.close_ms, self._market.now_ms()))
         self._book.mark(closes, batch.close_ms)
         await self._engine.on_close(closes)

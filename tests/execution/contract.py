@@ -131,6 +131,25 @@ class StoreContract:
         assert await mine.intent("0" * 16) is None
 
     @awaited
+    async def test_what_nobody_has_acted_on_is_found(self, opened: OpenStore) -> None:
+        """Open entries and exits without a quantity, oldest first; a claim or an end takes them out."""
+        mine, other = opened(), opened()
+        entry, leave = (intent(kind=kind, quantity=None, action=2) for kind in (IntentKind.ENTER, IntentKind.EXIT))
+        late = intent(candle_ms=CANDLE_MS + 60_000, created_ms=CANDLE_MS + 120_000, quantity=None)
+        sells = intent(kind=IntentKind.PROTECT)
+        assert await mine.unclaimed() == ()
+        for row in (late, entry, leave, sells):
+            await other.put_intent(row)
+        found = await mine.unclaimed()
+        assert found[-1] == late
+        assert set(found) == {late, entry, leave}
+        lease = await mine.acquire("first", 600.0)
+        assert isinstance(lease, Lease)
+        await mine.begin_entry(lease, entry.intent_id, D(3), sells)
+        await mine.update_intent(lease, leave.intent_id, IntentStatus.GIVEN_UP, "EXPIRED")
+        assert await mine.unclaimed() == await other.unclaimed() == (late,)
+
+    @awaited
     async def test_an_intent_under_a_false_name_is_refused(self, opened: OpenStore) -> None:
         """The name is a function of the key; an intent of another account does not get in."""
         with pytest.raises(InvariantError, match="no intent of main"):

@@ -51,6 +51,8 @@ REQUIRED: Final = (
     "F22 no action",
     "F23 intent repeated",
     "F24 caller cancelled",
+    "outside intent carried out",
+    "outside intent expired",
     "halt in process",
     "halt by the store",
     "reduce",

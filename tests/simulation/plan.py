@@ -48,6 +48,7 @@ ACTIONS = {
     "look": 5.0,
     "force": 3.0,
     "repeat": 3.0,
+    "outside": 6.0,
     "illegal": 2.0,
     "cancel_caller": 4.0,
     "poll": 3.0,

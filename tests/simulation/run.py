@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from huracan.execution.book import unclaimed
 from huracan.execution.invariants import Violation, check, check_recovery
 from huracan.execution.invariants import World as Instant
 from huracan.execution.memory_store import MemoryStore
@@ -14,7 +15,7 @@ from huracan.paper.faults import NO_FAULTS
 from huracan.risk.live import TradingState
 from tests.simulation.checks import truth_of
 from tests.simulation.flaky_store import Outage
-from tests.simulation.plan import ACCOUNT, draw_plan
+from tests.simulation.plan import ACCOUNT, BASE_MS, draw_plan
 from tests.simulation.processes import SimulationLoop
 from tests.simulation.steps import resume, take_step
 from tests.simulation.world import Trader, World
@@ -236,6 +237,9 @@ async def _final(world: World, trader: Trader) -> None:
     await asyncio.sleep(2 * world.plan.engine.trades_s)
     world.check()
     world.violations += await _instant(world, converged=True)
+    for intent in filter(unclaimed, world.tables.book.intents.values()):
+        if intent.candle_ms + BASE_MS < trader.close_ms:
+            world.violate("INBOX", f"{intent.intent_id} of {intent.candle_ms} is open after {trader.close_ms}")
     logs = []
     for _ in range(2):
         trader.call(trader.stop())

@@ -12,6 +12,7 @@ from huracan.execution.model import StateChange
 from huracan.paper import FaultKind, PaperMarket, ScriptedFault
 from huracan.paper.faults import NO_FAULTS
 from huracan.risk.live import HaltPolicy, TradingState
+from huracan.trader.inbox import EXPIRED
 from tests.simulation.flaky_store import Outage
 from tests.simulation.plan import ACCOUNT, draw_faults
 from tests.simulation.world import FAILPOINTS, Trader, World
@@ -297,6 +298,22 @@ def repeat(world: World) -> None:
     world.repeat = True
 
 
+def outside(world: World) -> None:
+    """Let another process write down what it wants; whoever has the account looks now, and once more later."""
+    book = world.tables.book
+    intent = world.outside()
+    book.intents.setdefault(intent.intent_id, intent)
+    for wait_s in (0.1, world.rng.choice((1.0, 10.0))):
+        world._loop.call_later(wait_s, lambda: _look_in(world, intent.intent_id))
+
+
+def _look_in(world: World, intent_id: str) -> None:
+    world.meet("outside intent expired", world.tables.book.intents[intent_id].code == EXPIRED)
+    for trader in world.traders:
+        if trader.ready and trader.alive and not trader.process.paused:
+            trader.call(trader.inbox.look())
+
+
 def illegal(world: World) -> None:
     """Let the policy want what is no action."""
     world.illegal = world.rng.choice(_ILLEGAL)
@@ -359,6 +376,7 @@ STEPS: Final[dict[str, Callable[[World], None]]] = {
     "look": look,
     "force": force,
     "repeat": repeat,
+    "outside": outside,
     "illegal": illegal,
     "cancel_caller": cancel_caller,
     "poll": poll,

@@ -22,10 +22,11 @@ from huracan.execution.ids import intent_id
 from huracan.execution.invariants import Sent, Violation
 from huracan.execution.memory_store import MemoryDatabase
 from huracan.execution.model import AlarmCode, Intent, IntentKind, Status, Trigger
-from huracan.execution.ports import Market
+from huracan.execution.ports import Market, Verdict
 from huracan.paper import PaperExchange, PaperMarket, PaperSettings, RateLimits
 from huracan.paper.wire import StreamEvent
 from huracan.risk.live import Approval, DenialCode, Denied, HaltPolicy, OrderIntent, TradingState
+from huracan.trader.inbox import Inbox
 from huracan.trading import ExitReason
 from huracan.venue import BinanceVenue, InProcessBinance, WeightBudget, WireReply, client_config
 from huracan.venue.client import Transport
@@ -103,6 +104,7 @@ class Trader:
         self.ordered: tuple[TradingState, HaltPolicy | None] | None = None
         self.turn: asyncio.Task[Any] | None = None
         self._closes: deque[tuple[dict[str, Close], list[Intent], dict[str, ExitReason]]] = deque()
+        self._closing, self.close_ms = asyncio.Lock(), 0
         self._come = asyncio.Event()
         plan = world.plan
         client = _client(self._carry)
@@ -122,6 +124,8 @@ class Trader:
             folder=world.folder,
             failpoints=lambda place: self.process.strike(place.value),
         )
+        store = FlakyStore(world, self.process)
+        self.inbox = Inbox(self.engine, store, BASE_MS, lambda: self.close_ms, self._closing, dict, self._carried_out)
         self.process.spawn(self._run(accept))
 
     @property
@@ -160,12 +164,18 @@ class Trader:
             await asyncio.wait((self.turn,))
 
     async def _close(self, closes: dict[str, Close], intents: list[Intent], forced: dict[str, ExitReason]) -> None:
-        await self.engine.on_close(closes)
-        verdicts = await self.engine.on_intents(intents, forced)
+        async with self._closing:
+            await self.engine.on_close(closes)
+            self.close_ms = max((close.bar.number + 1) * BASE_MS for close in closes.values())
+            verdicts = await self.engine.on_intents(intents, forced)
+        await self.inbox.look()
         for intent in intents:
             verdict = verdicts.get(intent.intent_id)
             if isinstance(verdict, Denied) and not (type(intent.action) is int and 0 <= intent.action <= 5):
                 self._world.meet("F22 no action", True)
+
+    def _carried_out(self, intent: Intent, verdicts: Mapping[str, Verdict], forced: Mapping[str, ExitReason]) -> None:
+        self._world.meet("outside intent carried out", intent.intent_id in verdicts)
 
     def close(self, closes: dict[str, Close], intents: list[Intent], forced: dict[str, ExitReason]) -> None:
         """Hand over closed bars with what was decided on them."""
@@ -358,6 +368,12 @@ class World:
             found = [one for one in found if one.symbol != again.symbol] + [again]
         self.intents += found
         return found
+
+    def outside(self) -> Intent:
+        """Return what somebody outside wants: an entry or exit of the last close, of one before, or of the next."""
+        market = self.rng.choice(self.plan.markets)
+        row = self._rows[market.venue_symbol] - 1 + self.rng.choice((0, 0, 0, -1, -3, 1))
+        return self._intent(market.symbol, market.open_ms(row), self.rng.choice((1, 2, 2, 3, 4)))
 
     @staticmethod
     def _intent(symbol: str, candle_ms: int, action: Any) -> Intent:
