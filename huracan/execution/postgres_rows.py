@@ -54,6 +54,7 @@ __all__ = [
     "select_reservations",
     "select_slots",
     "select_states",
+    "select_unclaimed",
     "stamp",
     "write_delta",
     "write_sent",
@@ -119,6 +120,12 @@ def select_intents(cursor: Cursor, account: str, where: str, values: Mapping[str
         )
         for row in _rows(cursor, query, values)
     ]  # fmt: skip
+
+
+def select_unclaimed(cursor: Cursor, account: str, values: Mapping[str, Any]) -> list[Intent]:
+    """Return entries and exits of an account that nobody has acted on, oldest first."""
+    where = "m.account_no = %(account)s AND status = 'OPEN' AND quantity IS NULL AND kind IN ('ENTER', 'EXIT')"
+    return select_intents(cursor, account, where, values)
 
 
 def select_orders(cursor: Cursor, where: str, values: Mapping[str, Any]) -> list[Order]:

@@ -145,8 +145,7 @@ class PostgresStore:
 
     async def unclaimed(self) -> tuple[Intent, ...]:
         """See `Store.unclaimed`."""
-        where = "m.account_no = %(account)s AND status = 'OPEN' AND quantity IS NULL AND kind IN ('ENTER', 'EXIT')"
-        return tuple(await self._call(lambda c: rows.select_intents(c, self._account, where, self._values(c))))
+        return await self._call(lambda c: tuple(rows.select_unclaimed(c, self._account, self._values(c))))
 
     async def update_intent(
         self, lease: Lease, intent_id: str, status: IntentStatus, code: str = "", quantity: Decimal | None = None
@@ -201,8 +200,7 @@ class PostgresStore:
 
     async def order(self, cid: str) -> Order | None:
         """See `Store.order`."""
-        found = await self._call(lambda c: [order for order in self._of_orders(c, (cid,)) if order.cid == cid])
-        return found[0] if found else None
+        return next(iter(await self._call(lambda c: [o for o in self._of_orders(c, (cid,)) if o.cid == cid])), None)
 
     async def begin_order(
         self, lease: Lease, drafts: Sequence[Draft], reservation: Reservation
@@ -286,12 +284,7 @@ class PostgresStore:
 
     async def put_lock(self, lock: Lock) -> Lock:
         """See `Store.put_lock`."""
-
-        def work(cursor: Any) -> Lock:
-            self._make_account(cursor)
-            return self._insert_lock(cursor, lock)
-
-        return await self._call(work)
+        return await self._call(lambda cursor: self._insert_lock(cursor, lock))
 
     async def end_lock(self, lock_id: int, author: str, reason: str, at_ms: int) -> bool:
         """See `Store.end_lock`."""
@@ -323,8 +316,7 @@ class PostgresStore:
 
     async def state(self) -> StateChange | None:
         """See `Store.state`."""
-        found = await self._call(lambda cursor: rows.select_states(cursor, self._values(cursor), 1))
-        return found[-1] if found else None
+        return next(iter(await self._call(lambda c: rows.select_states(c, self._values(c), 1))), None)
 
     async def state_history(self) -> tuple[StateChange, ...]:
         """See `Store.state_history`."""
@@ -420,9 +412,7 @@ class PostgresStore:
     def _own(self, cursor: Any, lease: Lease) -> Book:
         """Return the copy in memory: it is the book of the epoch that this store acquired, and of no other."""
         if lease.account != self._account or lease.epoch != self._epoch:
-            raise FencedError(
-                f"epoch {lease.epoch} of account {lease.account} was not acquired here, but {self._epoch} was"
-            )
+            raise FencedError(f"epoch {lease.epoch} of {lease.account} was not acquired here, but {self._epoch} was")
         if self._book is None:
             self._book = self._read_book(cursor)
         return self._book
@@ -500,7 +490,7 @@ class PostgresStore:
         return {fill.key: fill for fill in rows.select_fills(cursor, where, values)}
 
     def _insert_lock(self, cursor: Any, lock: Lock) -> Lock:
-        cursor.execute(*rows.insert_lock(self._account_no, lock))
+        cursor.execute(*rows.insert_lock(self._make_account(cursor), lock))
         return replace(lock, lock_id=cursor.fetchone()[0])
 
 
