@@ -1,0 +1,173 @@
+"""Which versions of the registry decide, and their artefacts, checked to the last byte before they do."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from huracan.errors import ArtefactError, DatabaseError, InvariantError, UsageError
+from huracan.features import FeatureFit
+from huracan.logs import get_logger
+from huracan.memory.registry import Model
+from huracan.policy import load_artefact
+from huracan.policy.artefact import JSON_NAME
+from huracan.signals.model import ServedVersion
+from huracan.signals.policies import LoadedVersion, PolicyBook, searched_rules
+
+__all__ = ["Selection", "ServingMode", "Versions", "load_version", "select"]
+
+ServingMode = Literal["paper", "live"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the registry wants served.
+
+    Attributes:
+        served: at most one a scope, sorted by scope.
+        shadows: versions in stage `shadow` that are not served: they get the same states and trade beside, in shadow.
+    """
+
+    served: tuple[Model, ...]
+    shadows: tuple[Model, ...]
+
+
+def select(models: Sequence[Model], mode: ServingMode, wanted: Sequence[str] = ()) -> Selection:
+    """Return which versions decide.
+
+    Of each scope the champion; on paper, where a scope has none, its newest version in stage `shadow`, else its newest
+    candidate. Named versions take the place of all that on paper; live trading serves champions alone.
+
+    Args:
+        models: the registry's versions.
+        mode: "paper" or "live".
+        wanted: names to serve on paper; none: as above.
+
+    Raises:
+        UsageError: a name is not in the registry or retired, two are of one scope, or names are given for live trading.
+    """
+    newest = sorted(models, key=lambda model: model.model_id, reverse=True)
+    if wanted:
+        served = _named(newest, mode, wanted)
+    else:
+        stages = ("champion",) if mode == "live" else ("champion", "shadow", "candidate")
+        served = {}
+        for stage in stages:
+            for model in newest:
+                if model.stage == stage:
+                    served.setdefault(model.scope, model)
+    names = {model.version for model in served.values()}
+    shadows = tuple(model for model in newest if model.stage == "shadow" and model.version not in names)
+    return Selection(tuple(served[scope] for scope in sorted(served)), shadows)
+
+
+def _named(newest: Sequence[Model], mode: ServingMode, wanted: Sequence[str]) -> dict[str, Model]:
+    if mode == "live":
+        raise UsageError("serve.versions names versions, and live trading serves champions alone; promote one")
+    known = {model.version: model for model in newest}
+    served: dict[str, Model] = {}
+    for name in dict.fromkeys(wanted):
+        if name not in known or known[name].stage == "retired":
+            what = "is retired" if name in known else "is not in the registry"
+            raise UsageError(f"serve.versions: {name} {what}; `huracan models ls` lists what there is")
+        model = known[name]
+        if model.scope in served:
+            raise UsageError(
+                f"serve.versions: {served[model.scope].version} and {name} both decide on {model.scope}; name one"
+            )
+        served[model.scope] = model
+    return served
+
+
+def load_version(model: Model) -> LoadedVersion:
+    """Load a version's artefact and hold it against the registry.
+
+    Raises:
+        ArtefactError: a file is missing or was changed, or is not the artefact that was registered.
+    """
+    path = Path(model.artefact)
+    folder = path.parent if path.name == JSON_NAME else path
+    artefact = load_artefact(folder)
+    if artefact.sha256 != model.sha256:
+        raise ArtefactError(
+            f"{folder} is another artefact ({artefact.sha256[:12]}) than the registry's {model.version} "
+            f"({model.sha256[:12]}); restore the file, or register what it holds under a name of its own"
+        )
+    card = artefact.card
+    fit = FeatureFit.from_json(json.dumps(card.fit))
+    served = ServedVersion(model.version, model.scope, model.stage, model.proven, model.sha256, fit.sha256)
+    try:
+        rules = searched_rules(card.trading)
+    except InvariantError as error:
+        raise ArtefactError(f"{folder}: {error}; export the policy again") from None
+    return LoadedVersion(served, artefact.ensemble, fit, card.universe, card.timeframe, rules)
+
+
+class Versions:
+    """The versions that decide, kept up with the registry; what cannot be loaded leaves the book as it is.
+
+    Args:
+        models: reads the registry.
+        mode: "paper" or "live".
+        wanted: names to serve on paper.
+
+    Attributes:
+        book: what decides now.
+        shadows: what trades beside, in shadow.
+        problem: why `book` is not what the registry wants served; "" when it is.
+    """
+
+    def __init__(self, models: Callable[[], Sequence[Model]], mode: ServingMode, wanted: Sequence[str] = ()) -> None:
+        self._models, self._mode, self._wanted = models, mode, tuple(wanted)
+        self._known: dict[tuple[str, str], LoadedVersion] = {}
+        self.book = PolicyBook()
+        self.shadows: tuple[LoadedVersion, ...] = ()
+        self.problem = ""
+
+    def refresh(self) -> bool:
+        """Look at the registry once, load what is new, and replace the book as a whole; returns whether it changed.
+
+        An artefact that was changed or is missing is no reason to stop: `problem` says it, and the book stays.
+        Read from the disk is only what is new; so this may be called on a thread of its own.
+        """
+        try:
+            found = select(self._models(), self._mode, self._wanted)
+            served = tuple(self._load(model) for model in found.served)
+            shadows = tuple(self._load(model) for model in found.shadows)
+            book = PolicyBook(served)
+        except (ArtefactError, DatabaseError, UsageError) as error:
+            if str(error) != self.problem:
+                get_logger().error("serve.refused", reason=str(error), served=sorted(self.book.versions))
+            self.problem = str(error)
+            return False
+        changed = _names(book.loaded) != _names(self.book.loaded) or _names(shadows) != _names(self.shadows)
+        if changed:
+            get_logger().info(
+                "serve.versions",
+                served={one.served.scope: one.served.version for one in book.loaded},
+                shadows=[one.served.version for one in shadows],
+            )
+            self.book, self.shadows = book, shadows
+        self.problem = ""
+        kept = {(one.served.version, one.served.sha256) for one in (*served, *shadows)}
+        self._known = {key: one for key, one in self._known.items() if key in kept}
+        return changed
+
+    def _load(self, model: Model) -> LoadedVersion:
+        """Return a version, from memory when its artefact is loaded; its stage is the registry's of now."""
+        key = (model.version, model.sha256)
+        known = self._known.get(key)
+        if known is None:
+            known = load_version(model)
+        elif (known.served.stage, known.served.proven) != (model.stage, model.proven):
+            served = ServedVersion(
+                model.version, model.scope, model.stage, model.proven, model.sha256, known.served.fit
+            )
+            known = LoadedVersion(served, known.ensemble, known.fit, known.universe, known.timeframe, known.rules)
+        self._known[key] = known
+        return known
+
+
+def _names(loaded: Sequence[LoadedVersion]) -> tuple[ServedVersion, ...]:
+    return tuple(one.served for one in loaded)
