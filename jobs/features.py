@@ -65,7 +65,7 @@ def build_features(settings: Settings, folder: Path, clock: Clock | None = None)
         RefusedError: the quality gate refuses the candles.
     """
     found = _load(settings, clock)
-    raw = _raw(found.candles, settings, found)
+    raw = _raw(found.candles, settings, found, found.books)
     start, end = _span(found.candles)
     fit = FeatureFit.fit(raw, start, end, settings.search.seed)
     names = [spec.name for spec in CATALOGUE[:MARKET_SIZE]]
@@ -102,13 +102,14 @@ def check_features(
     short = [symbol for symbol, candles in before.items() if len(candles.timestamp) == 0]
     if short:
         raise DataError(f"{', '.join(short)}: no bar before the last {tail_bars}; check with fewer (--bars)")
-    whole, prefix = _raw(found.candles, settings, found), _raw(before, settings, found)
+    past = {symbol: book[: len(before[symbol])] for symbol, book in found.books.items()}
+    whole, prefix = _raw(found.candles, settings, found, found.books), _raw(before, settings, found, past)
     rows_before = sum(_same_prefix(prefix[symbol], whole[symbol]) for symbol in sorted(whole))
     fit = FeatureFit.fit(prefix, start, cut, settings.search.seed)
     expected = {symbol: apply_fit(fit, raw) for symbol, raw in whole.items()}
     at = {symbol: {int(ms): row for row, ms in enumerate(raw.row_close_ms)} for symbol, raw in whole.items()}
     stream = FeatureStream(fit)
-    stream.warm_up(before)
+    stream.warm_up(before, past)
     states = 0
     again = {cut + (tail_bars * part // (restarts + 1)) * bar_ms for part in range(1, restarts + 1)}
     for open_ms in range(cut, end, bar_ms):
@@ -116,7 +117,11 @@ def check_features(
             saved = stream.snapshot()
             stream = FeatureStream(fit)
             stream.restore(saved)
-        bars = {symbol: bar for symbol, c in found.candles.items() if (bar := _bar_at(c, open_ms)) is not None}
+        bars = {
+            symbol: bar
+            for symbol, c in found.candles.items()
+            if (bar := _bar_at(c, found.books.get(symbol), open_ms)) is not None
+        }
         for symbol, row in stream.push(bars, open_ms + bar_ms).items():
             due = at[symbol].get(row.close_ms)
             if (row.state is None) != (due is None):
@@ -134,9 +139,11 @@ def _load(settings: Settings, clock: Clock | None) -> CandleSet:
     return load_candles(folder, settings.data, settings.quality, (clock or WallClock()).now_ms())
 
 
-def _raw(candles: Mapping[str, Candles], settings: Settings, found: CandleSet) -> dict[str, RawFeatures]:
+def _raw(
+    candles: Mapping[str, Candles], settings: Settings, found: CandleSet, books: Mapping[str, NDArray[np.float64]]
+) -> dict[str, RawFeatures]:
     interval = resolve_settings(settings.trading, found.timeframe).decision_interval_bars
-    return compute_raw(candles, settings.features, interval, found.leader)
+    return compute_raw(candles, settings.features, interval, found.leader, books)
 
 
 def _span(candles: Mapping[str, Candles]) -> tuple[int, int]:
@@ -153,7 +160,7 @@ def _same_prefix(prefix: RawFeatures, whole: RawFeatures) -> int:
     return count
 
 
-def _bar_at(candles: Candles, open_ms: int) -> Bar | None:
+def _bar_at(candles: Candles, books: NDArray[np.float64] | None, open_ms: int) -> Bar | None:
     index = int(np.searchsorted(candles.timestamp, open_ms))
     if index == len(candles.timestamp) or int(candles.timestamp[index]) != open_ms:
         return None
@@ -161,6 +168,7 @@ def _bar_at(candles: Candles, open_ms: int) -> Bar | None:
     def at(column: NDArray[np.float64] | None) -> float | None:
         return None if column is None else float(column[index])
 
+    seen = books is not None and not np.isnan(books[index, 0])
     return Bar(
         open=float(candles.open[index]),
         high=float(candles.high[index]),
@@ -170,6 +178,7 @@ def _bar_at(candles: Candles, open_ms: int) -> Bar | None:
         quote_volume=at(candles.quote_volume),
         trades=at(candles.trades),
         taker_buy_volume=at(candles.taker_buy_volume),
+        book=tuple(books[index].tolist()) if seen and books is not None else None,
     )
 
 

@@ -59,7 +59,7 @@ class DatasetSummary:
         end_ms: close time of the last bar of any traded symbol, UTC ms.
         refused: symbols left out, sorted.
         verdicts: the quality gate's word on every symbol looked at.
-        fingerprint: SHA-256 over candles, instruments and cost tables.
+        fingerprint: SHA-256 over candles, recorded books, instruments and cost tables.
     """
 
     source: str
@@ -119,7 +119,7 @@ class Dataset:
             DataError: a symbol asked for, or every symbol, cannot be traded by the rules.
         """
         rules = rule_space(settings.trading, settings.search, found.timeframe)
-        raw = compute_raw(found.candles, settings.features, rules.grid_bars, found.leader)
+        raw = compute_raw(found.candles, settings.features, rules.grid_bars, found.leader, found.books)
         refused = [
             Refusal(verdict.report.symbol, "quality", "; ".join(verdict.reasons))
             for verdict in found.verdicts
@@ -218,6 +218,8 @@ def _summary(found: CandleSet, tapes: list[Tape], refused: tuple[Refusal, ...], 
     digest = hashlib.sha256(f"{found.timeframe}\n{found.leader}\n".encode())
     for symbol in sorted(found.candles):
         digest.update(found.candles[symbol].fingerprint().encode())
+        if symbol in found.books:
+            digest.update(f"\nbooks {symbol}\n".encode() + found.books[symbol].tobytes())
     for tape in tapes:
         digest.update(f"{tape.instrument.fingerprint()}\n{tape.costs.sha256}\n".encode())
     return DatasetSummary(

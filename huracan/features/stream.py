@@ -99,8 +99,14 @@ class FeatureStream:
         number = self._engine.next_bar_no
         return None if number is None else (number + 1) * self.fit.context.base_ms
 
-    def warm_up(self, candles: Mapping[str, Candles]) -> dict[str, RawFeatures]:
+    def warm_up(
+        self, candles: Mapping[str, Candles], books: Mapping[str, NDArray[np.float64]] | None = None
+    ) -> dict[str, RawFeatures]:
         """Feed a history by the batch path and return its raw features; the stream goes on after its last bar.
+
+        Args:
+            candles: of every symbol of the universe.
+            books: float64[T, 4] book summaries per bar of the symbols that have them, NaN where absent.
 
         Raises:
             DataError: a symbol of the universe is missing, or its timeframe is another.
@@ -109,7 +115,7 @@ class FeatureStream:
         other = sorted(c.symbol for c in candles.values() if c.timeframe != wanted)
         if other:
             raise DataError(f"candles of {other} are not {wanted}, the timeframe of the fit")
-        raw = run_engine(self._engine, candles, {})
+        raw = run_engine(self._engine, candles, books or {})
         for n, symbol in enumerate(self.fit.context.universe):
             r = raw[symbol]
             segment = r.segment[r.rows]

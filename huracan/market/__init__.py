@@ -1,6 +1,7 @@
 """Candles: their types, the Parquet store, resampling, the quality gate, and synthetic markets."""
 
 from huracan.market.bars import SYNTHETIC_START_MS, MarketShape, candles_from_prints
+from huracan.market.books import BOOK_INPUTS, RECORDED, books_folder, day_file, read_books, read_day, write_day
 from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
 from huracan.market.load import LEADERS, CandleSet, folder_quality, load_candles
 from huracan.market.planted import (
@@ -48,11 +49,13 @@ from huracan.market.synthetic import MartingaleKind, martingale, wild_bars
 from huracan.market.timeframes import TIMEFRAMES, stem_to_symbol, symbol_to_stem, timeframe_from_ms, timeframe_ms
 
 __all__ = [
+    "BOOK_INPUTS",
     "LEADERS",
     "LONG_FLAT",
     "LONG_SHORT",
     "OPTIONAL_COLUMNS",
     "PRICE_COLUMNS",
+    "RECORDED",
     "REQUIRED_COLUMNS",
     "SYNTHETIC_START_MS",
     "TIMEFRAMES",
@@ -78,9 +81,11 @@ __all__ = [
     "ar1_grid",
     "ar1_optimum",
     "atomic_file",
+    "books_folder",
     "candles_from_prints",
     "candles_from_rows",
     "continuous_optimum",
+    "day_file",
     "find_faults",
     "folder_quality",
     "format_ms",
@@ -95,7 +100,9 @@ __all__ = [
     "policy_value",
     "predictor_market",
     "quality_report",
+    "read_books",
     "read_candles",
+    "read_day",
     "read_metadata",
     "read_rows",
     "read_times",
@@ -113,5 +120,6 @@ __all__ = [
     "timeframe_ms",
     "wild_bars",
     "write_candles",
+    "write_day",
     "write_synthetic",
 ]

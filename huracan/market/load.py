@@ -1,11 +1,15 @@
 """From a folder to the candles that training may use: every file reported, gated, and repaired only where allowed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from huracan.config import DataSettings, QualitySettings
 from huracan.errors import DataError, RefusedError
+from huracan.market.books import read_books
 from huracan.market.candles import Candles, candles_from_rows
 from huracan.market.quality import Verdict, gate, quality_report, repair, without_unclosed
 from huracan.market.rows import Rows
@@ -28,6 +32,7 @@ class CandleSet:
         leader: market leader, traded or not; None when there is none.
         candles: by symbol, of `symbols` and the leader.
         verdicts: of every symbol looked at, sorted by symbol.
+        books: float64[T, 4] of `BOOK_INPUTS` for each candle of the symbols whose books were recorded beside them.
     """
 
     timeframe: str
@@ -35,10 +40,11 @@ class CandleSet:
     leader: str | None
     candles: Mapping[str, Candles]
     verdicts: tuple[Verdict, ...]
+    books: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def load_candles(path: Path, data: DataSettings, quality: QualitySettings, now_ms: int) -> CandleSet:
-    """Read a folder, report on each symbol asked for, and keep what the gate accepts.
+    """Read a folder, report on each symbol asked for, and keep what the gate accepts, with the books recorded beside.
 
     Without `data.symbols` a refused symbol is left out; with it, or when none is left, the whole load is refused.
 
@@ -62,7 +68,9 @@ def load_candles(path: Path, data: DataSettings, quality: QualitySettings, now_m
     symbols = tuple(symbol for symbol in wanted if symbol in candles)
     if fatal or not symbols:
         raise RefusedError(_refusal(path, fatal or refused, len(verdicts)))
-    return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts)
+    found = {s: read_books(folder.path, s, folder.timeframe, rows.timestamp) for s, rows in candles.items()}
+    books = {symbol: book for symbol, book in found.items() if book is not None}
+    return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts, books)
 
 
 def folder_quality(path: Path, data: DataSettings, quality: QualitySettings, now_ms: int) -> tuple[Verdict, ...]:

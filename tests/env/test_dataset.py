@@ -1,6 +1,7 @@
 """The dataset: what is read, what is refused and why, and tapes that carry one fold's features."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,20 @@ from huracan.config import Settings, load_settings
 from huracan.env import Dataset, TradingVectorEnv, Window
 from huracan.errors import DataError, InvariantError, RefusedError
 from huracan.features import MARKET_SIZE
-from huracan.market import MarketShape, SyntheticSpec, martingale, write_candles, write_synthetic
+from huracan.features.layout import S_AVAILABLE, S_BOOK_IMBALANCE, S_MICROPRICE, S_OFI, S_QUOTED_SPREAD
+from huracan.market import (
+    RECORDED,
+    MarketShape,
+    SyntheticSpec,
+    books_folder,
+    day_file,
+    martingale,
+    read_candles,
+    symbol_to_stem,
+    write_candles,
+    write_day,
+    write_synthetic,
+)
 from huracan.trading import with_rules
 
 NOW_MS = 4_000_000_000_000
@@ -115,6 +129,52 @@ def test_a_coin_that_some_searched_stop_could_not_trade_is_left_out(tmp_path: Pa
     assert "stop_sigmas 0.75 and hold_bars 48" in refusal.reason
     fixed = Dataset.load(settings_of(tmp_path, **{"search.trading_rules": False}), MarketClock(NOW_MS))
     assert fixed.summary.refused == ()
+
+
+def record_books(folder: Path, symbol: str, share: float) -> None:
+    """Record a book beside every candle of the last `share` of a symbol's history."""
+    candles = read_candles(folder / f"{symbol_to_stem(symbol)}.parquet")
+    rng = np.random.default_rng(2)
+    late = candles.timestamp[int(len(candles) * (1.0 - share)) :]
+    for day in np.unique(late // DAY_MS):
+        times = late[late // DAY_MS == day]
+        rows = rng.uniform(0.0, 1e-3, (len(times), len(RECORDED)))
+        write_day(day_file(books_folder(folder, symbol), int(times[0])), "5m", times, rows)
+
+
+def test_recorded_books_become_inputs_of_the_fit(dataset: Dataset, folder: Path, tmp_path: Path) -> None:
+    """Beside one coin's candles: its rows have a book and the flag up where one was recorded, the fit names the input.
+
+    Candles alone give what they gave, and so does a record of too few rows for a fit to learn from, but for its trace
+    in the fingerprint.
+    """
+    rich, poor = tmp_path / "rich", tmp_path / "poor"
+    for path in (rich, poor):
+        shutil.copytree(folder, path)
+    coin = dataset.summary.symbols[-1]
+    record_books(rich, coin, 0.6)
+    record_books(poor, coin, 0.05)
+    start, end = dataset.summary.start_ms, dataset.summary.end_ms
+    bare = dataset.fit(start, end, seed=1)
+    found = {path: Dataset.load(settings_of(path), MarketClock(NOW_MS)) for path in (rich, poor)}
+    fits = {path: found[path].fit(start, end, seed=1) for path in found}
+    assert "book" not in bare.inputs
+    assert (fits[rich].inputs, fits[poor].inputs) == (("trades", "taker", "book", "leader"), bare.inputs)
+    tapes = {
+        path: dict(zip(dataset.summary.symbols, found[path].fold_tapes(fits[path]), strict=True)) for path in found
+    }
+    books = [S_QUOTED_SPREAD, S_OFI, S_BOOK_IMBALANCE, S_MICROPRICE]
+    tape = tapes[rich][coin]
+    seen = tape.features[:, S_AVAILABLE] == 1.0
+    assert 0.5 < seen.mean() < 0.7
+    assert (tape.features[seen][:, books] != 0).all()
+    assert not tape.features[~seen][:, books].any()
+    for name in set(tapes[rich]) - {coin}:
+        assert not tapes[rich][name].features[:, books].any()
+        assert (tapes[rich][name].features[:, S_AVAILABLE] < 1.0).all()
+    for ours, theirs in zip(tapes[poor].values(), dataset.fold_tapes(bare), strict=True):
+        assert ours.features.tobytes() == theirs.features.tobytes()
+    assert len({one.summary.fingerprint for one in (dataset, *found.values())}) == 3
 
 
 def test_an_environment_plays_on_it(dataset: Dataset) -> None:

@@ -1,5 +1,6 @@
 """Features of one's own candles: written as Parquet, and a stream that differs from the batch is found."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import jobs.features
 from huracan.config import Settings, load_settings
 from huracan.errors import DataError, InvariantError
 from huracan.features import CATALOGUE, MARKET_SIZE, Bar, FeatureFit, FeatureStream, StreamRow
-from huracan.market import SyntheticSpec, write_synthetic
+from huracan.market import RECORDED, SyntheticSpec, books_folder, day_file, read_candles, write_day, write_synthetic
 from jobs.features import build_features, check_features
 
 
@@ -55,6 +56,27 @@ def test_a_stream_that_differs_in_one_bit_is_found(settings: Settings, monkeypat
     monkeypatch.setattr(jobs.features, "FeatureStream", Wrong)
     with pytest.raises(InvariantError, match=rf"REV1/USDT at \d+: stream and batch differ in {CATALOGUE[3].name}$"):
         check_features(settings, tail_bars=10)
+
+
+def test_recorded_books_are_among_the_features(settings: Settings, tmp_path: Path) -> None:
+    """With a book recorded beside half of one coin's days the flag is up there, and stream still equals batch."""
+    folder = tmp_path / "candles"
+    assert settings.data.folder is not None
+    shutil.copytree(settings.data.folder, folder)
+    time = read_candles(folder / "REV1-USDT.parquet").timestamp[300:]
+    for open_ms in time:
+        row = np.full((1, len(RECORDED)), 1e-3 * (1 + open_ms // 86_400_000 % 7))
+        write_day(day_file(books_folder(folder, "REV1/USDT"), int(open_ms)), "1d", np.array([open_ms]), row)
+    given = load_settings(None, {"data.folder": str(folder)}, {})
+    build_features(given, tmp_path / "built")
+    fit = FeatureFit.from_json((tmp_path / "built" / "fit.json").read_text())
+    table = pq.read_table(tmp_path / "built" / "REV1-USDT.parquet")
+    flag = np.asarray(table.column("available"))
+    assert "book" in fit.inputs
+    assert (flag[300:] == 1.0).all()
+    assert (flag[:300] < 1.0).all()
+    assert len(set(np.asarray(table.column("microprice"))[300:])) == 7
+    assert check_features(given, tail_bars=60).states == 180
 
 
 def test_too_long_a_tail_is_refused(settings: Settings) -> None:
