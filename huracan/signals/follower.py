@@ -16,6 +16,7 @@ from huracan.features.engine import Engine
 from huracan.features.machines.coin import BAR_COLUMNS
 from huracan.logs import get_logger
 from huracan.market import Candles
+from huracan.signals.books import BookRow
 from huracan.signals.history import History, bar_of, closes_of, is_sound
 from huracan.signals.model import FitRows, MarketClose
 from huracan.venue.klines import Kline
@@ -111,12 +112,14 @@ class Follower:
         first_ms = min(int(rows.timestamp[0]) for rows in past.values()) + base_ms
         if upto_ms < first_ms:
             upto_ms = first_ms
-        for line in self._lines.values():
-            if not line.started:
-                line.warm_up(past, upto_ms)
+        fresh = [line for line in self._lines.values() if not line.started]
+        books = history.books({symbol: rows.between(0, upto_ms) for symbol, rows in past.items()}) if fresh else {}
+        for line in fresh:
+            line.warm_up(past, books, upto_ms)
         self._last_ms = upto_ms
+        recorded = _recorded(history, past, upto_ms)
         found = [
-            self._step(close_ms, bars, close_ms < history.last_ms, 0)
+            self._step(close_ms, bars, close_ms < history.last_ms, 0, recorded.get(close_ms, {}))
             for close_ms, bars in closes_of(past, upto_ms, history.last_ms)
         ]
         if found:
@@ -124,7 +127,14 @@ class Follower:
         self._bars = dict(closes_of(past, upto_ms - base_ms, upto_ms)).get(upto_ms, {})
         return () if restored else (self.newest,)
 
-    def push(self, close_ms: int, bars: Mapping[str, Kline], late: bool, heard_ms: int) -> MarketClose:
+    def push(
+        self,
+        close_ms: int,
+        bars: Mapping[str, Kline],
+        late: bool,
+        heard_ms: int,
+        books: Mapping[str, BookRow] | None = None,
+    ) -> MarketClose:
         """Take in the candles of one close; skipped closes count as missing.
 
         Args:
@@ -132,6 +142,7 @@ class Follower:
             bars: closed candles by symbol; what cannot be, and markets that are not followed, are left out.
             late: a newer close is known already.
             heard_ms: wall clock of their arrival.
+            books: what the books of some markets showed in the bar; without one its features are 0, their flag down.
 
         Raises:
             DataError: the close is not after the last one, or off the grid.
@@ -142,7 +153,7 @@ class Follower:
         known = set(self.symbols)
         sound = {symbol: row for symbol, row in bars.items() if symbol in known and is_sound(symbol, row)}
         self._history.add(sound)
-        return self._step(close_ms, sound, late, heard_ms)
+        return self._step(close_ms, sound, late, heard_ms, books or {})
 
     def serve(self, fits: Iterable[FeatureFit]) -> None:
         """Follow exactly these fits from now on; a new one is warmed up from the whole past.
@@ -156,8 +167,9 @@ class Follower:
         fresh = [line for line in lines.values() if not line.started]
         if fresh:
             past = self._history.candles(self._last_ms)
+            books = self._history.books(past)
             for line in fresh:
-                line.warm_up(past, self._last_ms)
+                line.warm_up(past, books, self._last_ms)
         gone = self._lines.keys() - lines.keys()
         self._lines = lines
         if fresh or gone:
@@ -228,12 +240,25 @@ class Follower:
             found[BARE] = _Line(BARE, _Machines(self._bare), self.symbols)
         return [found[name] for name in sorted(found)]
 
-    def _step(self, close_ms: int, bars: Mapping[str, Kline], late: bool, heard_ms: int) -> MarketClose:
+    def _step(
+        self, close_ms: int, bars: Mapping[str, Kline], late: bool, heard_ms: int, books: Mapping[str, BookRow]
+    ) -> MarketClose:
         """Feed one close."""
         for line in self._lines.values():
-            line.push(bars, close_ms)
+            line.push(bars, books, close_ms)
         self._last_ms, self._bars, self._late, self._heard_ms = close_ms, dict(bars), late, heard_ms
         return self.newest
+
+
+def _recorded(history: History, past: Mapping[str, Candles], after_ms: int) -> dict[int, dict[str, BookRow]]:
+    """Return what was recorded of the bars that close after a time, by close and market."""
+    rest = {symbol: rows.between(after_ms, history.last_ms) for symbol, rows in past.items()}
+    found: dict[int, dict[str, BookRow]] = {}
+    for symbol, book in history.books(rest).items():
+        for open_ms, row in zip(rest[symbol].timestamp.tolist(), book.tolist(), strict=True):
+            if not np.isnan(row[0]):
+                found.setdefault(open_ms + rest[symbol].bar_ms, {})[symbol] = (row[0], row[1], row[2], row[3])
+    return found
 
 
 class _Machines:
@@ -243,8 +268,10 @@ class _Machines:
         self.context = context
         self._engine = Engine(context)
 
-    def warm_up(self, candles: Mapping[str, Candles]) -> dict[str, RawFeatures]:
-        return run_engine(self._engine, candles, {})
+    def warm_up(
+        self, candles: Mapping[str, Candles], books: Mapping[str, NDArray[np.float64]]
+    ) -> dict[str, RawFeatures]:
+        return run_engine(self._engine, candles, books)
 
     def advance(
         self, bars: Mapping[str, Kline], close_ms: int
@@ -318,14 +345,14 @@ class _Line:
         """Return the markets of its cross-section."""
         return self.context.universe
 
-    def warm_up(self, past: Mapping[str, Candles], until_ms: int) -> None:
-        """Take in every candle of the past that closed by `until_ms`."""
+    def warm_up(self, past: Mapping[str, Candles], books: Mapping[str, NDArray[np.float64]], until_ms: int) -> None:
+        """Take in every candle of the past that closed by `until_ms`; `books` may end with them."""
         base_ms = self.context.base_ms
         wanted = {symbol: past[symbol].between(0, until_ms - base_ms + 1) for symbol in self.universe}
         self.started = True
         if not any(len(rows) for rows in wanted.values()):
             return
-        raw = self.source.warm_up(wanted)
+        raw = self.source.warm_up(wanted, {s: books[s][: len(rows)] for s, rows in wanted.items() if s in books})
         for symbol, found in raw.items():
             if len(found.timestamp):
                 self._begin(symbol, found, until_ms)
@@ -345,13 +372,13 @@ class _Line:
             self.sigma[place], self.ready[place] = raw.sigma[-1], raw.ready[-1]
             self.due[place] = len(raw.rows) > 0 and last == len(numbers) - 1
 
-    def push(self, bars: Mapping[str, Kline], close_ms: int) -> None:
+    def push(self, bars: Mapping[str, Kline], books: Mapping[str, BookRow], close_ms: int) -> None:
         """Take in one close."""
         number = close_ms // self.context.base_ms - 1
         self.due[:] = False
         self.sigma[:] = np.nan
         self.ready[:] = False
-        for symbol, (sigma, ready, state) in self._advance(bars, close_ms).items():
+        for symbol, (sigma, ready, state) in self._advance(bars, books, close_ms).items():
             place = self.symbols.index(symbol)
             self.sigma[place], self.ready[place] = sigma, ready
             if self.counts[place, 0] < 0:
@@ -364,11 +391,11 @@ class _Line:
                 self.counts[place] = number, 0
 
     def _advance(
-        self, bars: Mapping[str, Kline], close_ms: int
+        self, bars: Mapping[str, Kline], books: Mapping[str, BookRow], close_ms: int
     ) -> Mapping[str, tuple[float, bool, NDArray[np.float32] | None]]:
         if isinstance(self.source, _Machines):
             return self.source.advance(bars, close_ms)
-        mine = {symbol: bar_of(row) for symbol, row in bars.items() if symbol in self.universe}
+        mine = {symbol: bar_of(row, books.get(symbol)) for symbol, row in bars.items() if symbol in self.universe}
         rows = self.source.push(mine, close_ms)
         return {symbol: (row.sigma, row.ready, row.state) for symbol, row in rows.items()}
 

@@ -1,11 +1,12 @@
 """The past of the markets followed: stored candles from their first bar, and behind them what the venue has told."""
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from huracan.errors import DataError
 from huracan.features import Bar
@@ -13,10 +14,13 @@ from huracan.logs import get_logger
 from huracan.market import CandleFolder, Candles, Rows, candles_from_rows, open_folder, timeframe_ms
 from huracan.venue.klines import Kline
 
-__all__ = ["History", "bar_of", "closes_of", "is_sound", "stored_candles"]
+__all__ = ["BooksOf", "History", "bar_of", "closes_of", "is_sound", "stored_candles"]
 
 _NAMES = ("open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_buy_volume")
 _WIDTH = 1 + len(_NAMES)
+
+BooksOf = Callable[[str, NDArray[np.int64]], NDArray[np.float64] | None]
+"""What was recorded of a market's book beside candles of these open times: float64[T, 4], None: nothing at all."""
 
 
 def is_sound(symbol: str, row: Kline) -> bool:
@@ -29,8 +33,8 @@ def is_sound(symbol: str, row: Kline) -> bool:
     return False
 
 
-def bar_of(row: Kline) -> Bar:
-    """Return a candle as the feature machines take it."""
+def bar_of(row: Kline, book: tuple[float, float, float, float] | None = None) -> Bar:
+    """Return a candle as the feature machines take it, with its book's summary."""
     return Bar(
         open=float(row.open),
         high=float(row.high),
@@ -40,6 +44,7 @@ def bar_of(row: Kline) -> Bar:
         quote_volume=float(row.quote_volume),
         trades=float(row.trades),
         taker_buy_volume=float(row.taker_buy_volume),
+        book=book,
     )
 
 
@@ -80,12 +85,20 @@ class History:
         store: stored candles; None: there are none.
         told: what the venue has told of each market, oldest first; where both have a candle the venue's holds, and
             none of the store is taken that the venue has not closed yet.
+        books: recorded books; None: there are none.
 
     Raises:
         DataError: a market has no sound candle.
     """
 
-    def __init__(self, timeframe: str, store: CandleFolder | None, told: Mapping[str, Sequence[Kline]]) -> None:
+    def __init__(
+        self,
+        timeframe: str,
+        store: CandleFolder | None,
+        told: Mapping[str, Sequence[Kline]],
+        books: BooksOf | None = None,
+    ) -> None:
+        self._books = books
         self._timeframe, self._store, self._base_ms = timeframe, store, timeframe_ms(timeframe)
         self._until_ms: dict[str, int] = {}
         self._rows: dict[str, array[float]] = {}
@@ -131,6 +144,19 @@ class History:
         if until_ms is None:
             return found
         return {symbol: rows.between(0, until_ms - self._base_ms + 1) for symbol, rows in found.items()}
+
+    def books(self, past: Mapping[str, Candles]) -> dict[str, NDArray[np.float64]]:
+        """Return float64[T, 4] of the recorded books beside candles, of the markets that have some."""
+        found: dict[str, NDArray[np.float64]] = {}
+        for symbol, rows in past.items() if self._books is not None else ():
+            try:
+                book = self._books(symbol, rows.timestamp) if self._books is not None else None
+            except DataError as error:  # what was recorded is an input that may be absent: the feed goes on without
+                get_logger().error("feed.books_left_out", symbol=symbol, reason=str(error))
+                continue
+            if book is not None:
+                found[symbol] = book
+        return found
 
     def _append(self, symbol: str, row: Kline) -> None:
         self._rows[symbol].append(float(row.open_ms))

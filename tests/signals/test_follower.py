@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 import pytest
 
 from huracan.errors import ArtefactError, ConfigError, DataError
+from huracan.features import FeatureFit, RawFeatures, apply_fit, compute_raw
+from huracan.features.layout import S_OFI
 from huracan.signals.follower import BARE, Follower, newest_sigma
+from huracan.signals.history import BooksOf, History
 from huracan.signals.model import MarketClose
-from tests.features.markets import LEADER
+from tests.features.markets import LEADER, SMALL, K, books
 from tests.signals.following import (
     GAP,
     bare,
@@ -19,6 +23,7 @@ from tests.signals.following import (
     fit,
     follower,
     history,
+    klines,
     markets,
     raw,
 )
@@ -196,3 +201,77 @@ def test_versions_that_the_feed_cannot_follow_are_refused() -> None:
         Follower(small, ("XRP/USDT",))
     with pytest.raises(DataError, match="are followed"):
         Follower(small, ("ADA/USDT",)).start(history(WARM))
+
+
+@cache
+def booked() -> tuple[dict[str, np.ndarray], dict[str, RawFeatures], FeatureFit]:
+    """Return recorded books of one coin, the batch's features with them, and a fit that has them as an input."""
+    found = books(markets())
+    rich = compute_raw(markets(), SMALL, K, LEADER, found)
+    start_ms = int(markets()[LEADER].timestamp[0])
+    return found, rich, FeatureFit.fit(rich, start_ms, start_ms + 600 * 60_000, 1)
+
+
+def recorded(until_ms: int) -> BooksOf:
+    """Return what was recorded by a time."""
+
+    def of(symbol: str, timestamp: np.ndarray) -> np.ndarray | None:
+        if symbol not in booked()[0]:
+            return None
+        book = booked()[0][symbol][np.searchsorted(markets()[symbol].timestamp, timestamp)].copy()
+        book[timestamp >= until_ms] = np.nan
+        return book
+
+    return of
+
+
+def row_at(bar: int) -> dict[str, tuple[float, float, float, float]]:
+    """Return the books of one bar."""
+    book = booked()[0]["ADA/USDT"][bar].tolist()
+    return {} if np.isnan(book[0]) else {"ADA/USDT": (book[0], book[1], book[2], book[3])}
+
+
+@pytest.mark.parametrize(("warm", "keep"), [(WARM, 1), (WARM, 25), (320, 7)])
+def test_books_recorded_and_live_are_the_batchs(warm: int, keep: int) -> None:
+    """With a fit that has the input: from recorded books at the start and live ones after it, every bit is training's.
+
+    ADA has no book in bars 300 to 339: one of the starts lies among them.
+    """
+    _, rich, one = booked()
+    assert "book" in one.inputs
+    feed = follower(one)
+    past = History("1m", None, klines(0, warm), recorded(close_at(warm - 1)))
+    closes = [*feed.start(past, keep)]
+    closes += [feed.push(close_at(bar), bars_of(bar), False, 0, row_at(bar)) for bar in range(warm, warm + 60)]
+    batch, compared = rich["ADA/USDT"], 0
+    states = apply_fit(one, batch)
+    for close in closes:
+        row = int(np.searchsorted(batch.row_close_ms, close.close_ms, side="right")) - 1
+        place = close.symbols.index("ADA/USDT")
+        assert close.fits[one.sha256].market[place].tobytes() == states[row].tobytes()
+        compared += int(states[row][S_OFI] != 0)
+    assert compared > 10
+
+
+def test_a_version_that_was_not_trained_with_books_does_not_see_them() -> None:
+    """Its rows are the same bits with and without, and the machines alone say the same."""
+    for fits in ((fit(1),), ()):
+        plain, rich = follower(*fits), follower(*fits)
+        plain.start(history(WARM), 10)
+        rich.start(History("1m", None, klines(0, WARM), recorded(close_at(WARM - 1))), 10)
+        same(plain.newest, rich.newest)
+        for bar in range(WARM, WARM + 40):
+            without = plain.push(close_at(bar), bars_of(bar), False, 0)
+            same(without, rich.push(close_at(bar), bars_of(bar), False, 0, row_at(bar)))
+
+
+def test_recorded_books_that_cannot_be_read_are_left_out() -> None:
+    """A damaged file of recorded books is an input that is absent, no reason to stop."""
+
+    def damaged(symbol: str, timestamp: np.ndarray) -> np.ndarray | None:
+        raise DataError(f"{symbol}: damaged")
+
+    one = booked()[2]
+    feed, other = follower(one), follower(one)
+    other.start(history(WARM))
+    same(feed.start(History("1m", None, klines(0, WARM), damaged))[-1], other.newest)
