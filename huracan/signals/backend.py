@@ -33,6 +33,7 @@ from huracan.signals.model import Decisions, MarketClose, ServedVersion
 __all__ = [
     "AccountStates",
     "Backend",
+    "Book",
     "Execution",
     "Kept",
     "Ledger",
@@ -61,14 +62,14 @@ class AccountStates:
         close_ms: which close, ms UTC, market clock.
         symbols: markets traded, sorted, one a row.
         states: float32[N, 80], as the trading loop decides on them.
-        stake: quote currency of an ENTER_LONG_NORMAL.
+        fits: sha256 of the feature fit that entries 0 to 51 and 79 of each row are made by.
     """
 
     account: str
     close_ms: int
     symbols: tuple[str, ...]
     states: NDArray[np.float32]
-    stake: Decimal
+    fits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +153,34 @@ class Execution(Protocol):
         ...
 
 
-class Policies(Protocol):
-    """The served versions, loaded."""
+class Book(Protocol):
+    """Loaded versions that belong together; never changes, so that whoever holds one is not changed under."""
 
     @property
     def versions(self) -> Mapping[str, ServedVersion]:
-        """Return by name what is loaded; empty: nothing is served."""
+        """Return by name what decides; empty: nothing is served."""
         ...
 
-    @property
-    def problem(self) -> str:
-        """Return why what is loaded is not what the registry wants served; "" when it is."""
-        ...
-
-    async def version_of(self, symbol: str) -> ServedVersion | None:
+    def version_of(self, symbol: str) -> ServedVersion | None:
         """Return who decides on a market, None when nobody does."""
         ...
 
     async def decide(self, close_ms: int, symbols: Sequence[str], states: NDArray[np.float32]) -> Decisions:
         """See `huracan.signals.model.DecisionMaker`."""
+        ...
+
+
+class Policies(Protocol):
+    """The served versions, loaded; `book` is replaced as a whole when the registry wants others."""
+
+    @property
+    def book(self) -> Book:
+        """Return what decides now."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Return why what decides is not what the registry wants served; "" when it is."""
         ...
 
 
