@@ -32,6 +32,9 @@ class ServeSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address the HTTP endpoint listens on.")
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(8000, description="Its port.")
+    dashboard_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        8265, description="Port of Ray's dashboard, on loopback; 0: a free one."
+    )
     versions: tuple[str, ...] = Field(
         (), description="Registry names to serve on paper; empty: of each scope the champion, else the newest version."
     )
