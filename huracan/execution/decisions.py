@@ -112,6 +112,11 @@ class Decisions:
 
     def _judge(self, intent: Intent) -> Verdict:
         """Return risk's word on an entry, None for what needs none; what cannot be an action is denied."""
+        order = self.preview(intent)
+        return self._risk.check(order) if isinstance(order, OrderIntent) else order
+
+    def preview(self, intent: Intent) -> OrderIntent | Denied | None:
+        """Return the order that an intent would need risk's word for now; None: it needs none, or is not possible."""
         desk, action = self._desks.get(intent.symbol), intent.action
         if type(action) is not int or action not in tuple(Action):
             return _unknown("no action")
@@ -129,15 +134,13 @@ class Decisions:
             return None
         steps, cap, stop = preview
         grid = desk.planner.position.grid
-        return self._risk.check(
-            OrderIntent(
-                key=intent.intent_id,
-                symbol=intent.symbol,
-                side=Side.BUY,
-                quantity=grid.quantity(steps),
-                price=grid.price(cap),
-                stop=grid.price(stop),
-            )
+        return OrderIntent(
+            key=intent.intent_id,
+            symbol=intent.symbol,
+            side=Side.BUY,
+            quantity=grid.quantity(steps),
+            price=grid.price(cap),
+            stop=grid.price(stop),
         )
 
     async def _enter(self, intent: Intent, approval: Approval) -> None:

@@ -36,7 +36,7 @@ from huracan.execution.watch import Watch
 from huracan.execution.working import Works
 from huracan.logs import get_logger
 from huracan.memory import TradeRows, join_trades
-from huracan.risk.live import HaltPolicy, TradingState
+from huracan.risk.live import Denied, HaltPolicy, OrderIntent, TradingState
 from huracan.trading import ExitReason
 from huracan.venue.orders import Side, UserEvent, VenueOrder, VenueTrade
 from huracan.venue.protocol import TradingVenue
@@ -203,6 +203,10 @@ class Engine:
             )
         await self._decisions.conclude()
         return verdicts
+
+    def preview(self, intent: Intent) -> OrderIntent | Denied | None:
+        """Return the order that an intent would need risk's word for now; None: it needs none, or is not possible."""
+        return self._decisions.preview(intent)
 
     async def give_up(self, intent: Intent, code: str) -> None:
         """End an intent that somebody wrote down and nobody has acted on; `code` says why.

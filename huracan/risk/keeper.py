@@ -100,6 +100,16 @@ class RiskKeeper:
             self._waiting |= {intent.key}
         return verdict
 
+    def judge(self, intents: Sequence[OrderIntent]) -> tuple[Approval | Denied, ...]:
+        """Judge what somebody only asks about, one after the other as `check` would; nothing is reserved."""
+        view, found = self.view(), []
+        for intent in intents:
+            verdict = self._gate.check(view, intent)
+            if isinstance(verdict, Approval):
+                view = view.after(verdict)
+            found.append(verdict)
+        return tuple(found)
+
     def begun(self, key: str) -> None:
         """Note that the intent's first order is written: from now on the engine counts it."""
         self._waiting -= {key}

@@ -64,6 +64,17 @@ def test_an_approval_counts_before_anything_else_happens() -> None:
     assert len(keeper.reservations.rows) == keeper.view().in_flight == 4
 
 
+def test_a_question_is_judged_as_an_order_and_leaves_no_trace() -> None:
+    """Each approval counts for the next one of the same question, and for nothing afterwards."""
+    keeper = _keeper()
+    small = [replace(BUY, quantity=D(1), key=f"k{number}") for number in range(5)]
+    before = keeper.view()
+    asked = [_code(verdict) for verdict in keeper.judge(small)]
+    assert asked == [None] * 4 + [DenialCode.ORDER_RATE]
+    assert keeper.view() == before
+    assert [_code(keeper.check(one)) for one in small] == asked
+
+
 def test_a_denial_leaves_no_trace() -> None:
     """Nothing is reserved or counted for what does not go out."""
     keeper = _keeper(replace(VIEW, cash=D(1)))
