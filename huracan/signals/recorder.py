@@ -18,13 +18,12 @@ import numpy as np
 
 from huracan.errors import DataError
 from huracan.logs import get_logger
-from huracan.market import BOOK_INPUTS, RECORDED, books_folder, day_file, read_day, timeframe_ms, write_day
-from huracan.signals.books import BookBar, BookRow
+from huracan.market import RECORDED, books_folder, day_file, read_day, timeframe_ms, write_day
+from huracan.signals.books import BookBar
 
 __all__ = ["BookRecorder"]
 
 _WIDTH = 1 + len(RECORDED)
-_BOOK = len(BOOK_INPUTS)
 _LOCK = ".lock"
 
 
@@ -88,27 +87,6 @@ class BookRecorder:
         if self.failed:
             get_logger().info("feed.record_resumed", rows=self.written)
         self.failed = ""
-
-    def rows(self, after_ms: int, until_ms: int) -> dict[int, dict[str, BookRow]]:
-        """Return the books recorded of the bars that close in (after, until], by close time and symbol."""
-        found: dict[int, dict[str, BookRow]] = {}
-        step_ms = 86_400_000
-        for symbol in self._symbols:
-            folder = books_folder(self._candles, symbol)
-            for day_ms in range(after_ms // step_ms * step_ms - step_ms, until_ms + 1, step_ms):
-                path = day_file(folder, max(0, day_ms))
-                if not path.is_file():
-                    continue
-                try:
-                    times, columns = read_day(path, self._timeframe)
-                except DataError as error:
-                    get_logger().error("feed.record_unreadable", reason=str(error))
-                    continue
-                for open_ms, row in zip(times.tolist(), columns[:, :_BOOK].tolist(), strict=True):
-                    close_ms = open_ms + self._base_ms
-                    if after_ms < close_ms <= until_ms and not np.isnan(row[0]):
-                        found.setdefault(close_ms, {})[symbol] = (row[0], row[1], row[2], row[3])
-        return found
 
     def close(self) -> None:
         """Let another recorder have the folder."""

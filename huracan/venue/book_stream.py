@@ -103,7 +103,10 @@ BookEvent = Quote | Tape | DepthSum | Hole
 
 
 class BookSource(Protocol):
-    """Whoever tells what the books show."""
+    """Whoever tells what the books show; `connections` counts subscriptions, `dropped` messages that could not be."""
+
+    connections: int
+    dropped: int
 
     def events(self) -> AsyncIterator[BookEvent]:
         """Yield events as long as somebody asks; a lost connection is a `Hole` of every market."""

@@ -71,17 +71,6 @@ def test_a_restart_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
     assert not np.isnan(columns[:, 0]).any()
 
 
-def test_what_was_recorded_can_be_asked_for(tmp_path: Path) -> None:
-    """By close time and market, between two closes, over a change of day; bars without a book are left out."""
-    recorder = recorder_of(tmp_path)
-    record(recorder, 1_438, 4)
-    recorder.write({A: bar(T0 + 1_442 * MINUTE, seen=False)})
-    found = recorder.rows(T0 + 1_438 * MINUTE, T0 + 1_442 * MINUTE)
-    assert sorted(found) == [T0 + n * MINUTE for n in (1_439, 1_440, 1_441)]
-    assert found[T0 + 1_440 * MINUTE] == {symbol: bar(T0 + 1_440 * MINUTE).book for symbol in (A, B)}
-    assert recorder.rows(T0 + 9 * DAY, T0 + 10 * DAY) == {}
-
-
 def test_a_killed_writer_leaves_whole_files(tmp_path: Path) -> None:
     """SIGKILL while it writes as fast as it can, five times over: every file reads, no bar is missing or twice."""
     program = textwrap.dedent(f"""
