@@ -6,7 +6,6 @@ its limits (the kernel's account function), the policy decides for all coins at 
 order of the symbols' names, each approval counting for the next. A denied entry reaches the kernel as DO_NOTHING.
 """
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +22,11 @@ from huracan.shadow.collect import Confidences, Confident, collect_trades
 from huracan.shadow.run import ShadowResult, daily_pnl
 from huracan.shadow.splits import DAY_MS, Window
 from huracan.shadow.stretches import open_lanes, stretches
+from huracan.shadow.worst import Ask, entry_at_worst
 from huracan.trading import Action, ExitReason, KernelSettings, Lanes, Limits, Tape
 from huracan.trading.account import ACCOUNT_SIZE, PEAK, Exposure, begin_account, write_account
 from huracan.trading.settings import View
 from huracan.trading.tape import CLOSE
-from huracan.trading.trader_law import levels, order_size
 
 __all__ = ["Denial", "PortfolioResult", "shadow_portfolio"]
 
@@ -151,7 +150,6 @@ class _Account:
         self.denials: list[Denial] = []
         self.approvals = 0
         self.breach_ms: list[int] = []
-        self._tick_step = np.array([float(tapes[stretch.coin].instrument.tick_step_quote) for stretch in self.lanes_of])
         self._by_symbol = sorted(range(count), key=lambda lane: (tapes[self.lanes_of[lane].coin].symbol, lane))
         self._actions = np.zeros(count, np.int64)
         self._forced = np.zeros(count, np.int64)
@@ -219,7 +217,7 @@ class _Account:
         return self._actions
 
     def advance(self) -> None:
-        """Step every lane that has a bar at the next base close; the others keep what was decided until theirs."""
+        """Step every lane that has a bar at the next base close; the others obey, and wait for theirs."""
         lanes = self.lanes
         begun = lanes.bar_no <= self.now
         upcoming = np.where(begun, lanes.next_bar_no, lanes.bar_no)
@@ -227,8 +225,8 @@ class _Account:
         self.now = int(upcoming.min())
         moving = self.live & begun & (upcoming == self.now)
         lanes.step(self._actions, self._forced, moving)
-        self._actions[moving] = Action.DO_NOTHING
-        self._forced[moving] = 0
+        self._actions[:] = Action.DO_NOTHING
+        self._forced[:] = 0
         self.live = ~(lanes.terminated | lanes.truncated)
         before = self.book
         self.book = before.closed(self.day, self.value, self.risk)
@@ -251,19 +249,10 @@ class _Account:
         )
 
     def _intent(self, lane: int, action: int) -> EntryIntent:
-        """Return the entry at its worst: the whole size at the cap price, then the stop, fees both ways."""
         coin, bar = self.lanes_of[lane].coin, int(self.lanes.bar[lane])
-        tape, rules, value = self.tapes[coin], self.kernel.rules, float(self._tick_step[lane])
-        ref, sigma = int(tape.bars[bar, CLOSE]), float(tape.sigma[bar])
-        if not math.isfinite(sigma):
-            return EntryIntent(tape.symbol, math.nan, math.nan, math.nan)
+        tape = self.tapes[coin]
         stake = tape.instrument.stake_ticks_steps(self.kernel.stake_quote)
         least = tape.instrument.min_notional_ticks_steps
-        view = View(sigma, int(tape.costs.qcap[tape.day[bar]]), stake, least)
-        stop, _, cap = levels(ref, sigma, rules)
-        steps = max(1, order_size(action, ref, view))  # below a lot the kernel voids the entry by itself
-        fee = tape.instrument.fee_taker_ppm * 1e-6
-        notional = steps * cap * value * (1.0 + fee)
-        at_stop = steps * max(stop, 0) * value * (1.0 - fee) if rules.stops else 0.0
+        view = View(float(tape.sigma[bar]), int(tape.costs.qcap[tape.day[bar]]), stake, least)
         held = float(self.lanes.gross[self.lanes.tape == coin].sum())
-        return EntryIntent(tape.symbol, notional, max(notional - at_stop, 0.0), held)
+        return entry_at_worst(Ask(action, int(tape.bars[bar, CLOSE]), view, held), tape.instrument, self.kernel)

@@ -166,8 +166,8 @@ class Lanes:
             actions: int64[N]; an illegal action is its no-op.
             forced: int64[N], `ExitReason.RISK_EXIT` or `KILL_SWITCH` sells the lane and cancels its entry whatever
                 the action, due or not; 0 does nothing.
-            advance: bool[N], False leaves a lane as it is (a coin whose next bar is missing while the others go on);
-                None advances all.
+            advance: bool[N], False holds a lane at its close (a coin whose next bar is missing while the others go
+                on): it obeys, what it asked for counts, and a later step takes it on; None advances all.
 
         Raises:
             InvariantError: an argument has another length than N.

@@ -155,11 +155,12 @@ def step_lanes(
         if lane.terminated or lane.truncated:
             lane.reward = 0.0
             continue
-        if not advance[i]:
-            continue
         market, last = markets[lane.tape], lane.stop - 1
         if obey(lane, slot, terms, market, bars, days, rule, obs, i, actions[i], forced[i]):
             copy_row(obs, i, entry_state, i, STATE_SIZE)
+        if not advance[i]:
+            show_position(lane, slot, terms, market, bars[lane.at], days[bars[lane.at].day], rule, obs, i)
+            continue
         end = lane.at + 1 if every_bar else min(rows[lane.row + 1], last)
         while lane.at < end:
             closed = run_bars(lane, slot, terms, market, bars, days, rule, end, records.on)

@@ -174,8 +174,8 @@ def test_a_load_of_the_rest_of_the_portfolio_counts_against_the_limits() -> None
     assert lanes.obs[1, 75] == 1
 
 
-def test_held_back_lanes_stay_where_they_are() -> None:
-    """`advance` False: nothing of the lane changes, not even its orders."""
+def test_held_back_lanes_obey_and_stay_at_their_close() -> None:
+    """`advance` False: what was asked for is an order at once, counts, and meets the next bar that comes."""
     settings = settings_of()
     tape = tape_of([CALM] * 6, settings)
     lanes = Lanes([tape], settings, 2, record=True)
@@ -185,6 +185,11 @@ def test_held_back_lanes_stay_where_they_are() -> None:
     assert lanes.bar.tolist() == [1, 0]
     assert lanes.slots["quantity_in"].tolist() == [1_000, 0]
     assert lanes.next_bar_no.tolist() == [2, 1]
+    assert lanes.slots["want"].tolist() == [0, 1_000]
+    assert lanes.gross[1] > 0
+    lanes.step(np.array([0, 0]), advance=np.array([False, True]))
+    assert lanes.bar.tolist() == [1, 1]
+    assert lanes.slots["quantity_in"].tolist() == [1_000, 1_000]
 
 
 def test_a_done_lane_waits_for_its_reset() -> None:
