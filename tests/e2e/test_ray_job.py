@@ -83,8 +83,9 @@ def page(tmp_path: Path) -> Iterator[Page]:
     page.home.mkdir()
     for line in before:
         page.run(line)
+    agent = f"--dashboard-agent-listen-port={free_port()}"  # its default is one port for every cluster of a machine
     head = subprocess.Popen(
-        ["bash", "-c", f"exec {start} --block --temp-dir /tmp/hr{os.getpid()}"],
+        ["bash", "-c", f"exec {start} --block --temp-dir /tmp/hr{os.getpid()} {agent}"],
         cwd=CHECKOUT, env=page.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
