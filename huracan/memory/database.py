@@ -21,6 +21,7 @@ __all__ = [
     "connect",
     "database_status",
     "database_url",
+    "lazy_engine",
     "normalise_url",
     "open_database",
     "translated",
@@ -94,16 +95,24 @@ def connect(url: SecretStr | str, connect_timeout_s: int = 5) -> Engine:
         ConfigError: the URL is not usable.
         DatabaseError: no server answers there, or it refuses the user.
     """
-    parsed = normalise_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
-    engine = create_engine(
-        parsed,
+    engine = lazy_engine(url, connect_timeout_s)
+    with translated(engine), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    return engine
+
+
+def lazy_engine(url: SecretStr | str, connect_timeout_s: int = 5) -> Engine:
+    """Return an engine that connects when it is first used, for what must start though the database is away.
+
+    Raises:
+        ConfigError: the URL is not usable.
+    """
+    return create_engine(
+        normalise_url(url.get_secret_value() if isinstance(url, SecretStr) else url),
         pool_pre_ping=True,
         pool_size=4,
         connect_args={"connect_timeout": connect_timeout_s, "application_name": "huracan"},
     )
-    with translated(engine), engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
-    return engine
 
 
 def open_database(settings: DatabaseSettings, home: Path | None = None) -> Engine:

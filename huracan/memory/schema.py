@@ -41,6 +41,9 @@ TRADE_TABLES = (
     "trading_state",
     "alarms",
     "account_views",
+    "decisions",
+    "decision_states",
+    "request_keys",
 )
 TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events", *TRADE_TABLES)
 

@@ -1,8 +1,75 @@
-"""A new book of policies decides from the first close whose features it can read; until then the old one goes on."""
+"""Policies as a server uses them: forward passes on one thread, and a new book from the first close it can read.
+
+A forward pass holds the event loop for as long as it takes, and torch is told to use one thread: so one thread it is.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
 
 from huracan.signals.backend import Book, Market, Policies
+from huracan.signals.model import Decisions, ServedVersion
+from huracan.signals.policies import PolicyBook
+from huracan.signals.versions import Versions
 
-__all__ = ["ReadyPolicies"]
+__all__ = ["ReadyPolicies", "ThreadedPolicies"]
+
+
+class _ThreadedBook:
+    """A book whose forward passes run on a thread."""
+
+    def __init__(self, book: PolicyBook, thread: ThreadPoolExecutor) -> None:
+        self._book, self._thread = book, thread
+        self._versions = book.versions
+
+    @property
+    def versions(self) -> Mapping[str, ServedVersion]:
+        """See `Book`."""
+        return self._versions
+
+    def version_of(self, symbol: str) -> ServedVersion | None:
+        """See `Book`."""
+        return self._book.version_of(symbol)
+
+    async def decide(self, close_ms: int, symbols: Sequence[str], states: NDArray[np.float32]) -> Decisions:
+        """See `Book`."""
+        del close_ms
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._book.decide_now, symbols, states)
+
+
+class ThreadedPolicies:
+    """`Policies` over the registry's versions, deciding on one thread.
+
+    Args:
+        versions: refreshed by whoever owns it.
+    """
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="huracan-policies")
+        self._plain = versions.book
+        self._book = _ThreadedBook(self._plain, self._thread)
+
+    @property
+    def book(self) -> Book:
+        """Return what decides now; the same object until it is another book."""
+        if self._versions.book is not self._plain:
+            self._plain = self._versions.book
+            self._book = _ThreadedBook(self._plain, self._thread)
+        return self._book
+
+    @property
+    def problem(self) -> str:
+        """See `Policies`."""
+        return self._versions.problem
+
+    async def ping(self) -> None:
+        """Return when the thread has answered."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, int)
 
 
 class ReadyPolicies:

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import numpy as np
@@ -16,17 +15,13 @@ from numpy.typing import NDArray
 
 from huracan.clock import Clock
 from huracan.errors import DatabaseError
-from huracan.execution.commands import ENTRIES
-from huracan.execution.ids import intent_id
-from huracan.execution.model import Intent, IntentKind
+from huracan.execution.model import Intent
 from huracan.features.layout import S_DATA_AGE
 from huracan.logs import get_logger
-from huracan.memory.registry import standing
 from huracan.risk.live import HaltPolicy
-from huracan.shadow.trades import regime_of
+from huracan.signals.answers import JUDGED, Decided, answer_of, iso, wanted_intents
 from huracan.signals.backend import AccountStates, Book, Execution, Kept, Ledger, Market, Policies, Problem, Quote
 from huracan.signals.contract import (
-    AsOf,
     ErrorCode,
     HealthAnswer,
     HealthPart,
@@ -35,25 +30,20 @@ from huracan.signals.contract import (
     ModelsAnswer,
     OrdersAnswer,
     PositionsAnswer,
-    RiskVerdict,
-    Signal,
     SignalsAnswer,
-    SignalSize,
     SignalsRequest,
     StateAnswer,
     StatusAnswer,
     TradesAnswer,
 )
-from huracan.signals.model import Decisions, MarketClose, ServedVersion
-from huracan.trading import Action
-from huracan.venue.orders import Side
-from huracan.venue.wire import plain_text
+from huracan.signals.model import MarketClose, ServedVersion
 
 __all__ = ["Limits", "SignalService"]
 
 _PAUSE_S = 0.05
+_STATES_S = 1.0
+"""How long an account's states are taken for those of now: fills of orders under way change them within a bar."""
 _AWAY = (ConnectionError, TimeoutError)
-_JUDGED = frozenset({*ENTRIES, Action.EXIT})
 
 T = TypeVar("T")
 
@@ -79,19 +69,6 @@ class Limits:
     halt_policy: HaltPolicy
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Decided:
-    """Decisions of one close with risk's word on each; rows as in `decisions`."""
-
-    account: str
-    close_ms: int
-    book: Book
-    decisions: Decisions
-    states: NDArray[np.float32]
-    quotes: Mapping[str, Quote]
-    unserved: tuple[str, ...]
-
-
 class SignalService:
     """`Backend` over the four ports.
 
@@ -110,6 +87,7 @@ class SignalService:
         self._market, self._execution, self._policies = market, execution, policies
         self._ledger, self._clock, self._limits = ledger, clock, limits
         self._states: AccountStates | None = None
+        self._asked_s = 0.0
         self._account = ""
         self._decided = 0
         self._intents = 0
@@ -130,7 +108,7 @@ class SignalService:
                 decided = await self._decide(request.symbols)
             if isinstance(decided, Problem):
                 return decided
-            intents = self._wanted(decided) if request.execute else {}
+            intents = wanted_intents(decided, self._limits.base_ms) if request.execute else {}
             answer = self._answer(decided, intents)
             if name is not None:
                 kept = await self._ledger.keep(name, Kept(body, answer.model_dump_json(), tuple(intents.values())))
@@ -156,6 +134,7 @@ class SignalService:
         if intents:
             await self._ledger.put_intents(intents)
             self._intents += len(intents)
+            self._states = None  # the account will soon be another
 
     def _refuse(self, request: SignalsRequest) -> Problem | None:
         """Return why nothing can be decided for these markets now."""
@@ -182,13 +161,13 @@ class SignalService:
         if age_s <= limit_s:
             return None
         return (
-            f"the newest candle closed at {_iso(close.close_ms)} and came {age_s:.0f} s ago, the limit is {limit_s:g} s"
+            f"the newest candle closed at {iso(close.close_ms)} and came {age_s:.0f} s ago, the limit is {limit_s:g} s"
         )
 
     def _age_s(self, close: MarketClose) -> float:
         return max(0, self._clock.now_ms() - close.heard_ms) / 1_000
 
-    async def _decide(self, symbols: Sequence[str]) -> _Decided | Problem:
+    async def _decide(self, symbols: Sequence[str]) -> Decided | Problem:
         """Decide on one close and have it judged; when the next one comes in between, begin again."""
         while True:
             found, book = await self._account_states(), self._policies.book
@@ -207,11 +186,11 @@ class SignalService:
             await asyncio.sleep(_PAUSE_S)
 
     async def _account_states(self) -> AccountStates | None:
-        """Return the states at the newest close, asked for once a close; None: the account is not that far yet."""
-        close = self._market.newest
+        """Return the states at the newest close; None: the account is not that far yet."""
+        close, now_s = self._market.newest, asyncio.get_running_loop().time()
         assert close is not None, "checked before"
-        if self._states is None or self._states.close_ms != close.close_ms:
-            self._states = await self._execution.states()
+        if self._states is None or self._states.close_ms != close.close_ms or now_s - self._asked_s >= _STATES_S:
+            self._states, self._asked_s = await self._execution.states(), now_s
         self._account = self._states.account
         return self._states if self._states.close_ms >= close.close_ms else None
 
@@ -241,11 +220,11 @@ class SignalService:
         rows: Sequence[int],
         states: NDArray[np.float32],
         symbols: Sequence[str],
-    ) -> _Decided | None:
+    ) -> Decided | None:
         """Return decisions with risk's word on each; None: a candle came in between."""
         names = tuple(found.symbols[row] for row in rows)
         decisions = await book.decide(found.close_ms, names, states)
-        asked = [row for row, action in enumerate(decisions.action) if int(action) in _JUDGED]
+        asked = [row for row, action in enumerate(decisions.action) if int(action) in JUDGED]
         quotes: Mapping[str, Quote] = {}
         if asked:
             answer = await self._execution.quote(
@@ -257,70 +236,18 @@ class SignalService:
         decided = {name for name, version in zip(names, decisions.version, strict=True) if version}
         wanted = symbols or found.symbols
         unserved = tuple(sorted(name for name in wanted if name not in decided))
-        return _Decided(found.account, found.close_ms, book, decisions, states, quotes, unserved)
+        return Decided(found.account, found.close_ms, book, decisions, states, quotes, unserved)
 
-    def _wanted(self, decided: _Decided) -> dict[str, Intent]:
-        """Return by market what is to be written down: entries and exits that risk approves."""
-        found: dict[str, Intent] = {}
-        for row, symbol in enumerate(decided.decisions.symbols):
-            action = int(decided.decisions.action[row])
-            if _verdict(action, decided.quotes.get(symbol)).verdict != "approved":
-                continue
-            candle_ms = decided.close_ms - self._limits.base_ms
-            kind = IntentKind.ENTER if action in ENTRIES else IntentKind.EXIT
-            found[symbol] = Intent(
-                intent_id=intent_id(decided.account, symbol, candle_ms, kind),
-                account=decided.account,
-                symbol=symbol,
-                candle_ms=candle_ms,
-                kind=kind,
-                side=Side.BUY if kind is IntentKind.ENTER else Side.SELL,
-                created_ms=decided.close_ms,
-                action=action,
-                policy=decided.decisions.version[row],
-                confidence=float(decided.decisions.confidence[row]),
-                regime=int(regime_of(decided.states[row : row + 1])[0]),
-                state=decided.states[row].astype("<f4").tobytes(),
-            )
-        return found
-
-    def _answer(self, decided: _Decided, intents: Mapping[str, Intent]) -> SignalsAnswer:
-        close, decisions, versions = self._market.newest, decided.decisions, decided.book.versions
-        assert close is not None
-        open_ms = decided.close_ms - self._limits.base_ms
-        as_of = AsOf(
-            open_ms=open_ms, close_ms=decided.close_ms, open_time=_iso(open_ms), close_time=_iso(decided.close_ms)
-        )
-        age_s, signals = self._age_s(close), []
-        for row, symbol in enumerate(decisions.symbols):
-            version = versions.get(decisions.version[row])
-            if version is None:
-                continue
-            action, quote, intent = int(decisions.action[row]), decided.quotes.get(symbol), intents.get(symbol)
-            probs = decisions.probs[row]
-            signals.append(
-                Signal(
-                    symbol=symbol,
-                    action=Action(action).name,
-                    probabilities={one.name: float(probs[one]) for one in Action},
-                    confidence=float(decisions.confidence[row]),
-                    size=_size(action, quote),
-                    version=version.version,
-                    stage=version.stage,
-                    standing=standing(version.stage, version.proven),
-                    as_of=as_of,
-                    data_age_s=age_s,
-                    risk=_verdict(action, quote),
-                    intent_id=None if intent is None else intent.intent_id,
-                )
-            )
-        self._decided += len(signals)
+    def _answer(self, decided: Decided, intents: Mapping[str, Intent]) -> SignalsAnswer:
+        close = self._market.newest
+        assert close is not None, "checked before"
+        age_s = self._age_s(close)
+        answer = answer_of(decided, intents, self._limits.base_ms, age_s)
+        self._decided += len(answer.signals)
         get_logger().info(
-            "signals.decided", close_ms=decided.close_ms, markets=len(signals), intents=len(intents), age_s=age_s
+            "signals.decided", close_ms=decided.close_ms, markets=len(answer.signals), intents=len(intents), age_s=age_s
         )
-        return SignalsAnswer(
-            account=decided.account, close_ms=decided.close_ms, signals=tuple(signals), unserved=decided.unserved
-        )
+        return answer
 
     # ---- what works ---------------------------------------------------------------------------------------------
 
@@ -451,26 +378,6 @@ async def _read(question: Awaitable[T]) -> T | Problem:
         return Problem(ErrorCode.DATABASE_DOWN, str(error))
 
 
-def _size(action: int, quote: Quote | None) -> SignalSize:
-    multiplier = action / 2 if action in ENTRIES else 0.0
-    if quote is None or quote.quantity is None or quote.price is None:
-        return SignalSize(multiplier=multiplier, notional="0", quantity="0")
-    notional = plain_text(quote.quantity * quote.price)
-    return SignalSize(multiplier=multiplier, notional=notional, quantity=plain_text(quote.quantity))
-
-
-def _verdict(action: int, quote: Quote | None) -> RiskVerdict:
-    if action not in _JUDGED:
-        return RiskVerdict(verdict="not_needed", code=None, detail="")
-    if quote is None:
-        return RiskVerdict(verdict="denied", code="STATE_UNKNOWN", detail="risk has not judged it")
-    if quote.denied is not None:
-        return RiskVerdict(verdict="denied", code=quote.denied.code, detail=quote.denied.detail)
-    if action in ENTRIES and quote.quantity is None:
-        return RiskVerdict(verdict="denied", code="VOID", detail="too small, or not possible in this market now")
-    return RiskVerdict(verdict="approved", code=None, detail="")
-
-
 def _key(author: str, key: str) -> str:
     return hashlib.sha256(f"{author}\0{key}".encode()).hexdigest()
 
@@ -485,10 +392,6 @@ def _gauge(name: str, words: str, value: float, labels: dict[str, str] | None = 
 
 def _counter(name: str, words: str, value: float) -> Metric:
     return Metric(name=name, kind="counter", help=words, labels={}, value=value)
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _why(error: BaseException) -> str:

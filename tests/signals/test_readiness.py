@@ -1,6 +1,16 @@
 """A new book waits for its features; the old one decides meanwhile."""
 
-from huracan.signals.readiness import ReadyPolicies
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from huracan.signals.readiness import ReadyPolicies, ThreadedPolicies
+from huracan.signals.versions import Versions
+from tests.signals.following import fit
+from tests.signals.serving import export, row
 from tests.signals.stand_ins import HeldMarket, HeldPolicies, RuleBook, market_close, version
 
 
@@ -37,3 +47,35 @@ def test_the_registrys_own_problem_is_told_first() -> None:
     """A tampered artefact is why the book is old."""
     wanted = HeldPolicies(problem="tampered")
     assert ReadyPolicies(wanted, HeldMarket()).problem == "tampered"
+
+
+def test_decisions_come_from_one_thread_and_are_the_books_own(tmp_path: Path) -> None:
+    """The same bits as without the thread; the event loop's own thread does no forward pass."""
+    artefact = export(tmp_path / "v1", 1)
+    versions = Versions(lambda: [row(1, artefact, tmp_path / "v1")], "paper")
+    threaded = ThreadedPolicies(versions)
+    assert threaded.book.versions == {}
+    assert versions.refresh()
+    book = threaded.book
+    assert book is threaded.book
+    symbols = fit().context.universe
+    states = np.zeros((len(symbols), 80), np.float32)
+    names: set[str] = set()
+    real = versions.book.decide_now
+
+    def noted(*arguments: Any) -> Any:
+        names.add(threading.current_thread().name)
+        return real(*arguments)
+
+    versions.book.decide_now = noted  # type: ignore[method-assign]
+
+    async def run() -> list[Any]:
+        await threaded.ping()
+        return await asyncio.gather(*(book.decide(0, symbols, states) for _ in range(8)))
+
+    found, expected = asyncio.run(run()), real(symbols, states)
+    for one in found:
+        assert np.array_equal(one.probs, expected.probs)
+        assert one.version == expected.version
+    assert len(names) == 1
+    assert threading.current_thread().name not in names

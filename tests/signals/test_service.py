@@ -176,8 +176,8 @@ def test_an_account_that_is_a_close_behind_is_waited_for() -> None:
     assert world.ledger.intents == before
 
 
-def test_states_are_asked_for_once_a_close() -> None:
-    """They are as of the close; a request costs execution one question, risk's."""
+def test_states_are_asked_for_once_a_close_and_again_after_what_may_change_them() -> None:
+    """A request costs execution one question, risk's; an intent, the next close and a second each cost one more."""
     world = World()
     service, asked = world.service(), 0
     real = world.execution.states
@@ -189,15 +189,17 @@ def test_states_are_asked_for_once_a_close() -> None:
 
     world.execution.states = counted  # type: ignore[method-assign]
 
-    async def run(times: int) -> None:
-        for _ in range(times):
-            good(await service.signals(EXECUTE, None, "desk"))
+    async def run(*requests: SignalsRequest) -> int:
+        for request in requests:
+            good(await service.signals(request, None, "desk"))
+        return asked
 
-    asyncio.run(run(3))
-    assert asked == 1
+    look = SignalsRequest()
+    assert asyncio.run(run(look, look, look)) == 1
+    assert asyncio.run(run(look, EXECUTE, look, look)) == 2
+    before = asked
     world.next_close()
-    asyncio.run(run(3))
-    assert asked == 2
+    assert asyncio.run(run(look, look)) == before + 1
 
 
 def test_a_version_of_another_fit_decides_on_its_own_rows() -> None:
