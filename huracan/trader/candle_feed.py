@@ -17,6 +17,8 @@ __all__ = ["Batch", "CandleFeed", "KlineSource"]
 
 _PAGES_MAX = 100
 _WAITING_MAX = 10_000
+_FAILING_PATIENCES = 10
+"""A market of which nothing can be learned while others answer is waited for so many times as long."""
 
 
 class KlineSource(Protocol):
@@ -71,21 +73,32 @@ class CandleFeed:
     _waiting: dict[int, dict[str, Kline]] = field(default_factory=dict)
     _since: dict[int, float] = field(default_factory=dict)
     _turn: int = 0
+    _failing: dict[str, float | None] = field(default_factory=dict)  # when another market answered meanwhile
+    _back_s: dict[str, float] = field(default_factory=dict)
 
     def tell(self, symbol: str, open_ms: int) -> None:
         """Take the stream's word that a candle has closed."""
         self._told[symbol] = max(open_ms, self._told.get(symbol, -1))
         self._wake.set()
 
-    async def history(self, bars: int) -> dict[str, tuple[Kline, ...]]:
+    async def history(self, bars: int, stored: Mapping[str, int] | None = None) -> dict[str, tuple[Kline, ...]]:
         """Return up to `bars` closed candles of each market, all up to the same close.
+
+        Args:
+            bars: how many, counted from the newest.
+            stored: open time of the newest stored candle of some markets, ms UTC: what follows it is asked for even if
+                it lies further back, so that no hole stays between store and venue.
 
         Raises:
             DataError: a market has no closed candle.
             VenueError: the venue does not answer.
         """
         found = dict(
-            zip(self.symbols, await asyncio.gather(*(self._history(s, bars) for s in self.symbols)), strict=True)
+            zip(
+                self.symbols,
+                await asyncio.gather(*(self._history(s, bars, (stored or {}).get(s)) for s in self.symbols)),
+                strict=True,
+            )
         )
         empty = [symbol for symbol, rows in found.items() if not rows]
         if empty:
@@ -94,11 +107,13 @@ class CandleFeed:
         self._seen = dict.fromkeys(self.symbols, last)
         return {symbol: tuple(row for row in rows if row.open_ms <= last) for symbol, rows in found.items()}
 
-    async def _history(self, symbol: str, bars: int) -> list[Kline]:
+    async def _history(self, symbol: str, bars: int, stored_ms: int | None) -> list[Kline]:
         newest = await self.source.klines(symbol, self.timeframe, None, 1)
         if not newest:
             return []
         start_ms = newest[-1].open_ms - bars * self.base_ms
+        if stored_ms is not None:
+            start_ms = min(start_ms, stored_ms + self.base_ms)
         rows: list[Kline] = []
         for _ in range(_PAGES_MAX):
             page = await self.source.klines(symbol, self.timeframe, start_ms)
@@ -154,14 +169,26 @@ class CandleFeed:
             rows = await self.source.klines(symbol, self.timeframe, self._seen[symbol] + self.base_ms)
         except VenueError as error:
             get_logger().warning("feed.waits", symbol=symbol, reason=str(error))
+            self._failing.setdefault(symbol, None)
             return False
         fresh = self._closed(symbol, rows)
         now_s = asyncio.get_running_loop().time()
+        if symbol in self._failing:
+            del self._failing[symbol]
+            self._back_s[symbol] = now_s
+        self._failing = {one: now_s if at is None else at for one, at in self._failing.items()}
         for row in fresh:
             self._seen[symbol] = row.open_ms
             self._since.setdefault(row.open_ms, now_s)
             self._waiting.setdefault(row.open_ms, {})[symbol] = row
         return bool(fresh)
+
+    def _awaits(self, symbol: str, open_ms: int, now_s: float) -> bool:
+        """Return whether a market's candle may still come: while nobody answers, nobody knows that it is missing."""
+        if symbol in self._failing:
+            passed_s = self._failing[symbol]
+            return passed_s is None or now_s - passed_s < _FAILING_PATIENCES * self.patience_s
+        return now_s - max(self._since[open_ms], self._back_s.get(symbol, 0.0)) < self.patience_s
 
     def _complete(self) -> list[Batch]:
         """Take out the closes that every market has, has passed, or has kept waiting for too long."""
@@ -169,7 +196,7 @@ class CandleFeed:
         ready = []
         for open_ms in sorted(self._waiting):
             missing = [symbol for symbol, seen in self._seen.items() if seen < open_ms]
-            if missing and now_s - self._since[open_ms] < self.patience_s and len(self._waiting) < _WAITING_MAX:
+            if len(self._waiting) < _WAITING_MAX and any(self._awaits(one, open_ms, now_s) for one in missing):
                 break
             for symbol in missing:
                 get_logger().warning("feed.missing", symbol=symbol, open_ms=open_ms)

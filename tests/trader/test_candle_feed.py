@@ -28,6 +28,7 @@ class Source:
         self.lag_s: dict[str, float] = {}
         self.gaps: set[tuple[str, int]] = set()
         self.away = False
+        self.failing: set[str] = set()
         self.asked = 0
 
     def now_ms(self) -> int:
@@ -39,7 +40,7 @@ class Source:
     ) -> tuple[Kline, ...]:
         """Return what is there at this moment, the running candle included."""
         self.asked += 1
-        if self.away:
+        if self.away or symbol in self.failing:
             raise VenueError("away")
         newest = (self.now_ms() - int(self.lag_s.get(symbol, 0.0) * 1_000)) // MINUTE * MINUTE
         first = newest if start_ms is None else max(start_ms, 0)
@@ -150,6 +151,44 @@ def test_after_a_silence_all_that_was_missed_comes_and_only_the_last_is_fresh() 
         found = await taking
         assert [batch.close_ms for batch, _ in found] == [T0 + n * MINUTE for n in (1, 2, 3)]
         assert [batch.late for batch, _ in found] == [True, True, False]
+
+    virtually(steps)
+
+
+def test_a_candle_that_nobody_could_ask_for_is_not_missing() -> None:
+    """The venue goes when one market's candle has come and the other's has not: both are in the close after all."""
+
+    async def steps() -> None:
+        source = Source()
+        feed = feed_of(source)
+        await feed.history(5)
+        source.lag_s["B/USDT"] = 3.0
+        taking = asyncio.ensure_future(take(feed, 3))
+        await asyncio.sleep(62.0)
+        source.away = True
+        await asyncio.sleep(110.0)
+        source.away, source.lag_s = False, {}
+        found = await taking
+        assert [batch.close_ms for batch, _ in found] == [T0 + n * MINUTE for n in (1, 2, 3)]
+        assert all(set(batch.candles) == {"A/USDT", "B/USDT"} for batch, _ in found)
+
+    virtually(steps)
+
+
+def test_a_market_that_alone_does_not_answer_is_given_up_in_the_end() -> None:
+    """Ten times as long as a candle that is late it is waited for, then the others go on without it."""
+
+    async def steps() -> None:
+        source = Source()
+        feed = feed_of(source)
+        await feed.history(5)
+        source.failing.add("B/USDT")
+        [(batch, at_s)] = await take(feed, 1)
+        assert set(batch.candles) == {"A/USDT"}
+        assert 50.0 <= at_s <= 120.0
+        source.failing.clear()
+        found = await take(feed, 3)
+        assert set(found[-1][0].candles) == {"A/USDT", "B/USDT"}
 
     virtually(steps)
 
