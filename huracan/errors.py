@@ -9,6 +9,7 @@ HuracanError                  1
 ├── FencedError               1   another executor holds the account's lease
 ├── VenueError                1   an exchange did not answer as its protocol says
 ├── TrainingError             1   training cannot go on (non-finite loss, no runner left)
+├── ServeError                1   something that stays up does not come up, or does not answer
 ├── RefusedError              3   a gate or a risk rule said no
 └── InvariantError            1   the code contradicts itself: a defect, never the user's fault
 
@@ -25,6 +26,7 @@ __all__ = [
     "HuracanError",
     "InvariantError",
     "RefusedError",
+    "ServeError",
     "TrainingError",
     "UsageError",
     "VenueError",
@@ -69,6 +71,10 @@ class VenueError(HuracanError):
 
 class TrainingError(HuracanError):
     """Training cannot go on; what was finished is kept and can be resumed."""
+
+
+class ServeError(HuracanError):
+    """Something that stays up does not come up, or does not answer; safe to run again."""
 
 
 class RefusedError(HuracanError):

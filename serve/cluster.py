@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -22,13 +23,23 @@ from typing import Any, Final
 import psutil
 
 from huracan.config import CREDENTIAL_VARIABLES, Settings
-from huracan.errors import ConfigError, TrainingError
+from huracan.errors import ConfigError, ServeError
 from huracan.logs import get_logger
 from huracan.ray_env import prepare_ray_environment, write_ray_token
 from serve.names import NAMESPACE
 from serve.surroundings import runtime_env
 
-__all__ = ["Head", "ask_dashboard", "find_head", "free_port", "joined", "processes", "start_head", "stop_head"]
+__all__ = [
+    "Head",
+    "ask_dashboard",
+    "find_head",
+    "free_port",
+    "joined",
+    "processes",
+    "start_head",
+    "stop_head",
+    "tell_dashboard",
+]
 
 _SECRET: Final = (*CREDENTIAL_VARIABLES, "HURACAN__DATABASE__URL")
 """Every worker of the cluster, training included, would inherit them from the head."""
@@ -39,6 +50,7 @@ _GRACE_S: Final = 3.0
 _PAUSE_S: Final = 0.2
 _JOB_STOP_S: Final = "60"
 _HTTP_S: Final = 5.0
+_TELL_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ def start_head(settings: Settings, home: Path) -> Head:
 
     Raises:
         ConfigError: a port is taken, or the files cannot be written.
-        TrainingError: it does not answer in the time that a slow machine needs.
+        ServeError: it does not answer in the time that a slow machine needs.
     """
     if (before := find_head(home)) is not None:
         stop_head(before, home)
@@ -163,7 +175,7 @@ def _wait(process: "subprocess.Popen[bytes]", head: Head, log: Path) -> None:
             lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
             raise ConfigError(f"Ray did not start: {lines[-1] if lines else 'it said nothing'}; see {log}")
         if time.monotonic() > give_up_s:
-            raise TrainingError(f"Ray did not answer within {_START_S:g} s: the machine is too busy, or see {log}")
+            raise ServeError(f"Ray did not answer within {_START_S:g} s: the machine is too busy, or see {log}")
         time.sleep(_PAUSE_S)
 
 
@@ -181,6 +193,21 @@ def ask_dashboard(url: str, path: str) -> Any:
             return json.load(reply)
     except (OSError, ValueError):
         return None
+
+
+def tell_dashboard(url: str, method: str, path: str, body: Any = None) -> str | None:
+    """Tell the dashboard something that needs the token; return what it had against it, None when it had nothing."""
+    headers = {"Content-Type": "application/json", **_token_header(os.environ)}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data, headers, method=method)  # noqa: S310 - loopback
+    try:
+        urllib.request.urlopen(request, timeout=_TELL_S).close()  # noqa: S310 - as above
+    except urllib.error.HTTPError as error:
+        words = error.read().decode(errors="replace").strip().splitlines()
+        return words[-1] if words else f"HTTP {error.code}"
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def _token_header(environ: Mapping[str, str]) -> dict[str, str]:

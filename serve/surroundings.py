@@ -7,6 +7,7 @@ command line is shown by Ray's dashboard, its logs or `ps`. So Ray is told where
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,8 +47,8 @@ def keep_settings(settings: Settings, database_url: str, home: Path) -> Path:
     return path
 
 
-def read_settings(path: Path) -> Settings:
-    """Return the configuration that `keep_settings` wrote.
+def read_settings(path: Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the configuration that `keep_settings` wrote, with dotted keys that say otherwise.
 
     Raises:
         ConfigError: there is no such file, others can read it, or it holds something else.
@@ -64,17 +65,20 @@ def read_settings(path: Path) -> Settings:
         raise ConfigError(f"{path} holds no settings; run `huracan serve down` and `huracan serve up`") from None
     if not isinstance(base, dict):
         raise ConfigError(f"{path} holds no settings; run `huracan serve down` and `huracan serve up`")
-    return load_settings(None, None, {}, base)
+    return load_settings(None, overrides, {}, base)
 
 
-def serving_settings() -> Settings:
+def serving_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """Return the configuration of this process's part: of `huracan serve up`, else as the environment has it.
+
+    Args:
+        overrides: dotted keys that say otherwise, nothing secret.
 
     Raises:
         ConfigError: it is not usable.
     """
     named = os.environ.get(SETTINGS_VARIABLE)
-    return read_settings(Path(named)) if named else load_settings()
+    return read_settings(Path(named), overrides) if named else load_settings(None, overrides)
 
 
 def runtime_env(home: Path | None = None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ FAMILY = {
     "FencedError": (1, errors.HuracanError),
     "VenueError": (1, errors.HuracanError),
     "TrainingError": (1, errors.HuracanError),
+    "ServeError": (1, errors.HuracanError),
     "RefusedError": (3, errors.HuracanError),
     "InvariantError": (1, errors.HuracanError),
 }
