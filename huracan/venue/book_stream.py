@@ -173,7 +173,8 @@ class _Market:
         ticker: number of the newest best price.
         trade: number of the newest trade; None: none since the connection began.
         depth: number and time of the newest depth update; None: none since the connection began.
-        untimed: best prices that no depth update has dated yet: number and figures.
+        untimed: best prices that no depth update has dated yet: number and figures; the first came at `untimed_ms`.
+        untimed_ms: wall clock, see `untimed`.
         asking: a snapshot is being asked for.
     """
 
@@ -183,6 +184,7 @@ class _Market:
     trade: int | None = None
     depth: tuple[int, int] | None = None
     untimed: deque[tuple[int, tuple[float, float, float, float]]] = field(default_factory=deque)
+    untimed_ms: int = 0
     asking: bool = False
 
 
@@ -329,7 +331,7 @@ class BookStream:
         """Yield what a message says; one that cannot be is dropped and counted.
 
         Raises:
-            VenueError: the venue refused the subscription.
+            VenueError: the venue refused the subscription, or one of its streams is dead.
         """
         try:
             event = json.loads(text)
@@ -367,6 +369,11 @@ class BookStream:
         if market.depth is not None and number <= market.depth[0]:
             yield Quote(market.symbol, market.depth[1], *figures)
             return
+        now_ms = self._clock.now_ms()
+        if not market.untimed:
+            market.untimed_ms = now_ms
+        elif now_ms - market.untimed_ms > self._silence_s * 1_000:
+            raise VenueError(f"{market.symbol}: best prices change and depth is silent for {self._silence_s:g} s")
         market.untimed.append((number, figures))
         if len(market.untimed) > _UNTIMED_MAX:
             market.untimed.clear()

@@ -95,6 +95,15 @@ class Books:
         return {"ADA/USDT depth": 1.5}
 
 
+class Silence:
+    """A stream of candles that never says a word."""
+
+    async def closed(self) -> AsyncIterator[tuple[str, int]]:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        yield "", 0
+
+
 def feed_of(
     market: Market,
     folder: Path,
@@ -126,6 +135,7 @@ def feed_of(
         past,
         {},
         clock or WallClock(),
+        klines=Silence(),
         books=books,
         recorder=recorder,
     )

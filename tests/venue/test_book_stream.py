@@ -245,6 +245,20 @@ def test_a_connection_that_says_nothing_is_given_up() -> None:
     assert (isinstance(found[1], Tape), connections) == (True, 2)
 
 
+def test_a_depth_stream_that_is_dead_alone_is_given_up() -> None:
+    """Best prices go on and nothing dates them: after the given time it is a hole, and a new connection."""
+
+    async def steps() -> tuple[list[BookEvent], int]:
+        silent = [step for number in range(1, 6) for step in (ticker(number), PAUSE)]
+        async with streaming(silent, [PAUSE, ticker(1), depth(1, 1, T0)], silence_s=0.5) as (_, stream):
+            return await take(stream, 2), stream.connections
+
+    found, connections = run(steps)
+    assert isinstance(found[0], Hole)
+    assert "depth is silent" in found[0].reason
+    assert (found[1], connections) == (Quote("ADA/USDT", T0, *QUOTE), 2)
+
+
 def test_a_refused_subscription_is_told() -> None:
     """The venue's words are the reason; the next connection is tried."""
     refusal = {"error": {"code": 2, "msg": "Invalid request: no such stream"}, "id": 1}
