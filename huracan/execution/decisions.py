@@ -1,6 +1,6 @@
 """Decisions: an intent is judged, written down and given to its market's planner; fills of it are told to risk."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from huracan.errors import DatabaseError
@@ -89,26 +89,50 @@ class Decisions:
     def _is_obeyed(self, intent: Intent) -> bool:
         return any(row.intent_id == intent.intent_id for row in self._obeyed)
 
-    async def decide(self, intent: Intent) -> Verdict:
-        """Judge an intent and tell the planner; whoever repeats one that was decided changes nothing."""
-        try:
-            return await self._decide(intent)
-        except DatabaseError as error:
-            return _unknown(f"the store is away: {error}")
+    async def decide(self, intents: Sequence[Intent]) -> dict[str, Verdict]:
+        """Judge the intents of one close, in the order of their markets, and tell the planners.
 
-    async def _decide(self, intent: Intent) -> Verdict:
-        known = await self._store.put_intent(intent)
-        if known.status is not IntentStatus.OPEN or known.intent_id in self.intents or self._is_obeyed(known):
-            return None
-        verdict = self._judge(known)
+        All are judged at one moment, each approval counting for the next: whatever the world tells in between would
+        make the verdict on one depend on how fast another was carried out. Whoever repeats one that was decided changes
+        nothing.
+
+        Returns:
+            What became of each intent, by id.
+        """
+        verdicts: dict[str, Verdict] = {}
+        known: list[Intent] = []
+        for intent in sorted(intents, key=lambda row: row.symbol):
+            try:
+                written = await self._store.put_intent(intent)
+            except DatabaseError as error:
+                verdicts[intent.intent_id] = _unknown(f"the store is away: {error}")
+                continue
+            verdicts[intent.intent_id] = None
+            if self._is_new(written):
+                known.append(written)
+        verdicts |= {intent.intent_id: self._judge(intent) for intent in known}
+        for intent in known:
+            verdict = verdicts[intent.intent_id]
+            try:
+                await self._carry_out(intent, verdict)
+            except DatabaseError as error:
+                if isinstance(verdict, Approval):
+                    self._risk.ended(intent.intent_id, Decimal(0))
+                verdicts[intent.intent_id] = _unknown(f"the store is away: {error}")
+        return verdicts
+
+    def _is_new(self, intent: Intent) -> bool:
+        taken = intent.intent_id in self.intents or self._is_obeyed(intent)
+        return intent.status is IntentStatus.OPEN and not taken
+
+    async def _carry_out(self, intent: Intent, verdict: Verdict) -> None:
         if isinstance(verdict, Denied):
-            await self._finish(known, IntentStatus.DENIED, verdict.code)
+            await self._finish(intent, IntentStatus.DENIED, verdict.code)
         elif isinstance(verdict, Approval):
-            await self._enter(known, verdict)
+            await self._enter(intent, verdict)
         else:
-            self._desks[intent.symbol].planner.decide(known.action or 0, "", "")
-            self._obeyed.append(known)
-        return verdict
+            self._desks[intent.symbol].planner.decide(intent.action or 0, "", "")
+            self._obeyed.append(intent)
 
     def _judge(self, intent: Intent) -> Verdict:
         """Return risk's word on an entry, None for what needs none; what cannot be an action is denied."""

@@ -94,6 +94,7 @@ class Engine:
         self._uncarried: HaltPolicy | None = None  # a halt whose proof is still to be had
         self._carrying = False
         self._trades_closed = 0
+        self._arming: asyncio.TimerHandle | None = None  # exits do not wait longer for a decision that does not come
 
     # ---- life -------------------------------------------------------------------------------------------------
 
@@ -156,6 +157,8 @@ class Engine:
         await self._release()
 
     async def _release(self) -> None:
+        if self._arming is not None:
+            self._arming.cancel()
         await self.tasks.end()
         try:
             await self._keeper.release()
@@ -170,6 +173,9 @@ class Engine:
         A market that is not booked in time goes on by itself, and its entries are denied until it is.
         """
         self.tasks.check()
+        if self._arming is not None:
+            self._arming.cancel()
+        self._arming = asyncio.get_running_loop().call_later(self._settings.close_wait_s, self._arm)
         jobs = [self.desks[symbol].on_close(close) for symbol, close in sorted(closes.items())]
         await self.tasks.within(self._settings.close_wait_s, jobs)
 
@@ -190,12 +196,10 @@ class Engine:
         return found
 
     async def _decide(self, intents: tuple[Intent, ...], forced: dict[str, ExitReason]) -> dict[str, Verdict]:
+        verdicts = await self._decisions.decide([intent for intent in intents if intent.symbol not in forced])
         for symbol, reason in sorted(forced.items()):
             self.desks[symbol].planner.force(reason)
-        verdicts: dict[str, Verdict] = {}
-        for intent in sorted(intents, key=lambda row: row.symbol):
-            if intent.symbol not in forced:
-                verdicts[intent.intent_id] = await self._decisions.decide(intent)
+        self._arm()
         entering = {symbol for symbol, desk in self.desks.items() if int(desk.planner.position.slot.want) > 0}
         for first in (False, True):  # what leaves the market goes first and frees its money
             await asyncio.gather(
@@ -203,6 +207,14 @@ class Engine:
             )
         await self._decisions.conclude()
         return verdicts
+
+    def _arm(self) -> None:
+        """Let the market exits of the last close go out; what is decided there is judged before that."""
+        if self._arming is not None:
+            self._arming.cancel()
+            self._arming = None
+        for desk in self.desks.values():
+            desk.planner.arm()
 
     def preview(self, intent: Intent) -> OrderIntent | Denied | None:
         """Return the order that an intent would need risk's word for now; None: it needs none, or is not possible."""

@@ -163,7 +163,10 @@ class Planner:
             tend(slot, bar, close.terms, self.rules)
         if position.held and not self.protected and bar.low <= int(slot.stop) and int(slot.exit_mode) != EXIT_MARKET:
             send_market_exit(slot, int(slot.reason) or int(ExitReason.STOP_LOSS))
-        position.armed = int(slot.exit_mode) == EXIT_MARKET
+
+    def arm(self) -> None:
+        """Let the market exit go out: its close has come, and what was to be decided there is decided."""
+        self.position.armed = int(self.position.slot.exit_mode) == EXIT_MARKET
 
     def decide(self, action: int, entry_intent: str, exit_intent: str) -> bool:
         """Obey a legal action at the last close; what is not legal is its no-op. Returns whether an entry is wanted.
@@ -182,7 +185,7 @@ class Planner:
         entered = bool(act(slot, self.close.bar, self.close.terms, self.close.view, self.rules, action))
         if entered:
             position.begin(entry_intent, exit_intent)
-        position.armed = int(slot.exit_mode) == EXIT_MARKET
+        self.arm()
         return entered
 
     def force(self, reason: ExitReason) -> None:
@@ -190,7 +193,7 @@ class Planner:
         if not self._has_wish:
             return
         force_exit(self.position.slot, int(reason), self.position.grid.step_units)
-        self.position.armed = int(self.position.slot.exit_mode) == EXIT_MARKET
+        self.arm()
 
     def give_up_entry(self) -> None:
         """Stop wanting the rest of the entry: it cannot or must not be sent."""
@@ -412,6 +415,7 @@ class Planner:
         assert self.close is not None
         if int(self.position.slot.quantity_out) > 0:
             self._trades.append(closed_trade(self.position))
+            self.position.learn(self.close.terms)
         self.position.clear()
         if self.position.held:
             self.position.park()

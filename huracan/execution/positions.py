@@ -6,12 +6,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from huracan.errors import InvariantError
 from huracan.execution.grid import Grid
 from huracan.trading import ExitReason
+from huracan.trading.account import ACCOUNT_SIZE, MEAN, TRADES, VARIANCE, learn_trade
 from huracan.trading.accounting import attribute, buy, clear_trade, holds, is_open, sell, sellable
 from huracan.trading.slot import ENTRY_NONE, SLOT, Slot
+from huracan.trading.stepping import result_in_risk
 from huracan.trading.trader_law import send_market_exit
 from huracan.trading.venue_law import Bar, Terms, best_ask, best_bid
 from huracan.venue.orders import Side, VenueTrade
@@ -21,6 +24,7 @@ __all__ = ["LEVELS", "Levels", "Position", "Unattributed"]
 LEVELS: Final = ("ref", "lot", "stop", "target", "placed", "requested", "action")
 """Slot fields frozen at the decision; a fill that comes after the entry was given up needs them again."""
 
+_HEALTH: Final = (MEAN, VARIANCE, TRADES)
 _INTENTS_KEPT = 8  # whose numbering is remembered, for fills that come late
 
 Levels = tuple[int, ...]
@@ -65,6 +69,8 @@ class Position:
         others: fees of the open trade in assets that are neither base nor quote.
         waiting: taking fills not yet attributed.
         parked: coins too few to be sold by the venue's least order value, 1e-8; they join the next trade.
+        account: float64[1, ACCOUNT_SIZE] of which the law writes mean, variance and number of the results of closed
+            trades: state entry 78. It stands here because it must move in the transaction that closes a trade.
     """
 
     grid: Grid
@@ -80,6 +86,7 @@ class Position:
     others: dict[str, Decimal] = field(default_factory=dict)
     waiting: list[Unattributed] = field(default_factory=list)
     parked: int = 0
+    account: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, ACCOUNT_SIZE)))
 
     @property
     def held(self) -> bool:
@@ -164,6 +171,17 @@ class Position:
             attribute(self.slot, fill.steps, fill.price, touch, mid)
         self.waiting = [fill for fill in self.waiting if fill.number > bar.number]
 
+    @property
+    def health(self) -> tuple[float, float, float]:
+        """Return mean, variance and number of the results of closed trades, in units of their risk."""
+        mean, variance, trades = self.account[0, list(_HEALTH)].tolist()
+        return mean, variance, trades
+
+    def learn(self, terms: Terms) -> None:
+        """Take the trade that is about to be cleared into the health of the market."""
+        if int(self.slot.ref) > int(self.slot.stop):  # whatever was bought without levels has no risk to measure by
+            learn_trade(self.account, 0, result_in_risk(self.slot, terms))
+
     def clear(self) -> None:
         """Forget the closed trade; coins, cash, fees and the numbering of orders stay."""
         clear_trade(self.slot)
@@ -186,6 +204,7 @@ class Position:
             "exit_bar": self.exit_bar,
             "others": {asset: str(amount) for asset, amount in self.others.items()},
             "parked": self.parked,
+            "health": self.health,
             "waiting": [[fill.number, fill.buy, fill.stop, fill.price, fill.steps] for fill in self.waiting],
         }
         return self.slot_bytes + json.dumps(beside, sort_keys=True).encode()
@@ -206,10 +225,13 @@ class Position:
         try:
             beside: dict[str, Any] = json.loads(data[size:])
             slot = np.frombuffer(data[:size], SLOT).copy().view(np.recarray)[0]
+            account = np.zeros((1, ACCOUNT_SIZE))
+            account[0, list(_HEALTH)] = beside.get("health", (0.0, 0.0, 0.0))
             return cls(
                 grid=grid,
                 base_ms=base_ms,
                 slot=slot,
+                account=account,
                 entry_intent=beside["entry_intent"],
                 exit_intent=beside["exit_intent"],
                 sequence=beside["sequence"],

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.errors import ArtefactError, ConfigError, DataError
-from huracan.features import MARKET_SIZE, FeatureContext, FeatureFit, FeatureStream, RawFeatures, apply_fit
+from huracan.features import MARKET_SIZE, Bar, FeatureContext, FeatureFit, FeatureStream, RawFeatures, apply_fit
 from huracan.features.batch import CHUNK_BARS, run_engine
 from huracan.features.engine import Engine
 from huracan.features.machines.coin import BAR_COLUMNS
@@ -244,8 +244,11 @@ class Follower:
         self, close_ms: int, bars: Mapping[str, Kline], late: bool, heard_ms: int, books: Mapping[str, BookRow]
     ) -> MarketClose:
         """Feed one close."""
+        assert self._history is not None, "start() comes first"
+        known = self._history.columns
+        rows = {symbol: bar_of(row, books.get(symbol), known(symbol)) for symbol, row in bars.items()}
         for line in self._lines.values():
-            line.push(bars, books, close_ms)
+            line.push(rows, close_ms)
         self._last_ms, self._bars, self._late, self._heard_ms = close_ms, dict(bars), late, heard_ms
         return self.newest
 
@@ -274,14 +277,14 @@ class _Machines:
         return run_engine(self._engine, candles, books)
 
     def advance(
-        self, bars: Mapping[str, Kline], close_ms: int
+        self, bars: Mapping[str, Bar], close_ms: int
     ) -> dict[str, tuple[float, bool, NDArray[np.float32] | None]]:
         number, universe = close_ms // self.context.base_ms - 1, self.context.universe
         expected = self._engine.next_bar_no
         block = np.full((1, len(universe), BAR_COLUMNS), np.nan)
-        for symbol, row in bars.items():
+        for symbol, bar in bars.items():
             if symbol in universe:
-                block[0, universe.index(symbol)] = bar_of(row).columns()
+                block[0, universe.index(symbol)] = bar.columns()
         for start in range(number if expected is None else expected, number, CHUNK_BARS):
             missing = min(CHUNK_BARS, number - start)
             self._engine.advance(start, np.full((missing, *block.shape[1:]), np.nan))
@@ -372,13 +375,13 @@ class _Line:
             self.sigma[place], self.ready[place] = raw.sigma[-1], raw.ready[-1]
             self.due[place] = len(raw.rows) > 0 and last == len(numbers) - 1
 
-    def push(self, bars: Mapping[str, Kline], books: Mapping[str, BookRow], close_ms: int) -> None:
+    def push(self, bars: Mapping[str, Bar], close_ms: int) -> None:
         """Take in one close."""
         number = close_ms // self.context.base_ms - 1
         self.due[:] = False
         self.sigma[:] = np.nan
         self.ready[:] = False
-        for symbol, (sigma, ready, state) in self._advance(bars, books, close_ms).items():
+        for symbol, (sigma, ready, state) in self._advance(bars, close_ms).items():
             place = self.symbols.index(symbol)
             self.sigma[place], self.ready[place] = sigma, ready
             if self.counts[place, 0] < 0:
@@ -391,11 +394,11 @@ class _Line:
                 self.counts[place] = number, 0
 
     def _advance(
-        self, bars: Mapping[str, Kline], books: Mapping[str, BookRow], close_ms: int
+        self, bars: Mapping[str, Bar], close_ms: int
     ) -> Mapping[str, tuple[float, bool, NDArray[np.float32] | None]]:
         if isinstance(self.source, _Machines):
             return self.source.advance(bars, close_ms)
-        mine = {symbol: bar_of(row, books.get(symbol)) for symbol, row in bars.items() if symbol in self.universe}
+        mine = {symbol: bar for symbol, bar in bars.items() if symbol in self.universe}
         rows = self.source.push(mine, close_ms)
         return {symbol: (row.sigma, row.ready, row.state) for symbol, row in rows.items()}
 

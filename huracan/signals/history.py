@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from huracan.errors import DataError
 from huracan.features import Bar
 from huracan.logs import get_logger
-from huracan.market import CandleFolder, Candles, Rows, candles_from_rows, open_folder, timeframe_ms
+from huracan.market import OPTIONAL_COLUMNS, CandleFolder, Candles, Rows, candles_from_rows, open_folder, timeframe_ms
 from huracan.venue.klines import Kline
 
 __all__ = ["BooksOf", "History", "bar_of", "closes_of", "is_sound", "stored_candles"]
 
 _NAMES = ("open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_buy_volume")
 _WIDTH = 1 + len(_NAMES)
+OPTIONAL = frozenset(OPTIONAL_COLUMNS)
+"""Columns of a candle that a store may lack; a venue tells all of them."""
 
 BooksOf = Callable[[str, NDArray[np.int64]], NDArray[np.float64] | None]
 """What was recorded of a market's book beside candles of these open times: float64[T, 4], None: nothing at all."""
@@ -33,17 +35,24 @@ def is_sound(symbol: str, row: Kline) -> bool:
     return False
 
 
-def bar_of(row: Kline, book: tuple[float, float, float, float] | None = None) -> Bar:
-    """Return a candle as the feature machines take it, with its book's summary."""
+def bar_of(row: Kline, book: tuple[float, float, float, float] | None = None, known: frozenset[str] = OPTIONAL) -> Bar:
+    """Return a candle as the feature machines take it, with its book's summary.
+
+    Args:
+        row: the candle.
+        book: None without one.
+        known: optional columns that the market's past has; the others are withheld from the machines, which compute
+            some figures otherwise with them than without.
+    """
     return Bar(
         open=float(row.open),
         high=float(row.high),
         low=float(row.low),
         close=float(row.close),
         volume=float(row.volume),
-        quote_volume=float(row.quote_volume),
-        trades=float(row.trades),
-        taker_buy_volume=float(row.taker_buy_volume),
+        quote_volume=float(row.quote_volume) if "quote_volume" in known else None,
+        trades=float(row.trades) if "trades" in known else None,
+        taker_buy_volume=float(row.taker_buy_volume) if "taker_buy_volume" in known else None,
         book=book,
     )
 
@@ -111,8 +120,7 @@ class History:
         empty = [symbol for symbol, rows in self._rows.items() if not rows]
         if empty:
             raise DataError(f"no sound candle of {', '.join(empty)}; look at what the venue shows of it")
-        for symbol in self.symbols:
-            self._compare(symbol)
+        self._columns = {symbol: self._compare(symbol) for symbol in self.symbols}
 
     @property
     def timeframe(self) -> str:
@@ -186,11 +194,19 @@ class History:
             symbol, self._timeframe, Rows(np.concatenate([first.timestamp, last.timestamp]), columns)
         )
 
-    def _compare(self, symbol: str) -> None:
-        """Say where the store differs from the venue, and where nobody knows what lies between them."""
+    def columns(self, symbol: str) -> frozenset[str]:
+        """Return the optional columns of a market's past: what comes later is used as far as the past has it too."""
+        return self._columns[symbol]
+
+    def _compare(self, symbol: str) -> frozenset[str]:
+        """Say where the store differs from the venue, and where nobody knows what lies between them.
+
+        Returns:
+            The optional columns that the whole past has.
+        """
         stored = self._stored(symbol)
-        if stored is None:
-            return
+        if stored is None or not len(stored.between(0, self._until_ms[symbol])):
+            return OPTIONAL
         told = self._told(symbol)
         both, at, of = np.intersect1d(stored.timestamp, told.timestamp, return_indices=True)
         differ = np.zeros(len(both), np.bool_)
@@ -204,3 +220,4 @@ class History:
         missing = (self._until_ms[symbol] - last_ms) // self._base_ms - 1
         if last_ms >= 0 and missing > 0:
             get_logger().warning("feed.store_ends", symbol=symbol, last_ms=last_ms, missing=missing)
+        return OPTIONAL & set(stored.rows().columns)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from huracan.config import TradingSettings
 from huracan.errors import InvariantError
 from huracan.features import FeatureFit
-from huracan.policy import NUM_ACTIONS, Ensemble
+from huracan.policy import NUM_ACTIONS
+from huracan.shadow.collect import Confident
 from huracan.signals.model import Decisions, ServedVersion
 from huracan.trading import Action, with_rules
 from huracan.trading.rule_space import RULES_SEARCHED
@@ -27,7 +28,7 @@ class LoadedVersion:
 
     Attributes:
         served: what is said of it.
-        ensemble: its networks.
+        ensemble: what decides on states: its networks.
         fit: its features.
         universe: markets it was trained on, sorted.
         timeframe: base timeframe.
@@ -35,7 +36,7 @@ class LoadedVersion:
     """
 
     served: ServedVersion
-    ensemble: Ensemble
+    ensemble: Confident
     fit: FeatureFit
     universe: tuple[str, ...]
     timeframe: str

@@ -43,16 +43,20 @@ class Feed:
         clock: wall clock.
         heard_ms: when the newest close came, wall clock; None: never.
         silent_until_ms: until when the venue wants silence, wall clock.
+        still: market time stands still until we have finished: data does not age meanwhile.
     """
 
     clock: Clock
     heard_ms: int | None = None
     silent_until_ms: int = 0
+    still: bool = False
 
     @property
     def age_s(self) -> float | None:
         """Return the age of the newest close, s."""
-        return None if self.heard_ms is None else max(0, self.clock.now_ms() - self.heard_ms) / 1_000
+        if self.heard_ms is None:
+            return None
+        return 0.0 if self.still else max(0, self.clock.now_ms() - self.heard_ms) / 1_000
 
     @property
     def throttled_s(self) -> float:
@@ -165,7 +169,7 @@ class AccountBook:
         ]
         return RiskView(
             now_ms=self._market.now_ms(),
-            rate_ms=self._feed.clock.now_ms(),
+            rate_ms=self._market.now_ms() if self._feed.still else self._feed.clock.now_ms(),
             state=None,
             equity=self.equity,
             equity_peak=None if kept is None else kept.peak,

@@ -1,4 +1,4 @@
-"""What the laws need beside a candle: instruments, the day's costs, sigma of the feature machines; kept up to date."""
+"""What the laws need beside a candle: instruments, the day's costs, sigma as the feed tells it; kept up to date."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,14 @@ from huracan.errors import DataError
 from huracan.execution.commands import Close
 from huracan.execution.feed import ClosedCandle, close_of
 from huracan.features import find_leader, windows_for
-from huracan.features.batch import context_for, run_engine
-from huracan.features.engine import Engine
-from huracan.features.machines.coin import BAR_COLUMNS
+from huracan.features.batch import compute_raw
 from huracan.logs import get_logger
 from huracan.market import Rows, candles_from_rows
 from huracan.market.candles import Candles
-from huracan.trading import CostTable, Instrument, KernelSettings, build_cost_table, build_tape
+from huracan.signals.follower import newest_sigma
+from huracan.signals.history import is_sound
+from huracan.signals.model import MarketClose
+from huracan.trading import Instrument, KernelSettings, build_cost_table, build_tape
 from huracan.venue.klines import Kline
 from huracan.venue.orders import MarketFilters
 
@@ -46,13 +47,14 @@ def instrument_of(filters: MarketFilters, kernel: KernelSettings) -> Instrument:
 
 
 class MarketData:
-    """Closed candles in, closed bars of the laws out.
+    """Closes of the feed in, closed bars of the laws out.
 
     Args:
         settings: whole configuration.
         kernel: rules of the timeframe.
         instruments: by symbol.
         history: closed candles of each market, all up to the same close; what cannot be counts as missing.
+        sigma: at the newest close, of the markets whose machines are warm; without it nothing is entered there.
 
     Raises:
         DataError: a market cannot be traded by the rules, or its history is unfit.
@@ -67,31 +69,32 @@ class MarketData:
         kernel: KernelSettings,
         instruments: Mapping[str, Instrument],
         history: Mapping[str, Sequence[Kline]],
+        sigma: Mapping[str, float],
     ) -> None:
         self._kernel, self._instruments = kernel, dict(sorted(instruments.items()))
-        self._rows = {
-            symbol: [row for row in history[symbol] if self._is_sound(symbol, row)] for symbol in self._instruments
-        }
+        self._rows = {symbol: [row for row in history[symbol] if is_sound(symbol, row)] for symbol in self._instruments}
         empty = [symbol for symbol, rows in self._rows.items() if not rows]
         if empty:
             raise DataError(f"no sound candle of {', '.join(empty)}; look at what the venue shows of it")
+        self._sigma = dict(sigma)
         candles = {symbol: self._candles(symbol) for symbol in self._instruments}
-        leader = find_leader(candles, settings.data.leader_symbol)
-        context = context_for(candles, settings.features, kernel.decision_interval_bars, leader)
-        self._engine = Engine(context)
-        raw = run_engine(self._engine, candles, {})
-        self._costs: dict[str, CostTable] = {}
-        self._sigma: dict[str, float] = {}
-        for symbol, instrument in self._instruments.items():
-            self._costs[symbol] = build_cost_table(candles[symbol], instrument, kernel)
-            build_tape(candles[symbol], raw[symbol], instrument, self._costs[symbol], kernel)  # refuses unfit markets
-            self._sigma[symbol] = float(raw[symbol].sigma[-1]) if raw[symbol].ready[-1] else math.nan
-            if not raw[symbol].ready[-1]:
-                get_logger().warning(
-                    "data.cold", symbol=symbol, bars=len(candles[symbol]), needed=context.windows.ready
-                )
+        self._costs = {
+            symbol: build_cost_table(candles[symbol], instrument, kernel)
+            for symbol, instrument in self._instruments.items()
+        }
+        self._refuse_unfit(settings, candles)
         self.last_ms = max(rows[-1].open_ms for rows in self._rows.values()) + kernel.base_ms
         self._day = (self.last_ms - kernel.base_ms) // _DAY_MS
+        for symbol in self._instruments:
+            if symbol not in self._sigma:
+                get_logger().warning("data.cold", symbol=symbol, bars=len(candles[symbol]))
+
+    def _refuse_unfit(self, settings: Settings, candles: Mapping[str, Candles]) -> None:
+        """Hold the history against everything that a market must be to be traded by the rules."""
+        leader = find_leader(candles, settings.data.leader_symbol if settings.data.leader_symbol in candles else None)
+        raw = compute_raw(candles, settings.features, self._kernel.decision_interval_bars, leader)
+        for symbol, instrument in self._instruments.items():
+            build_tape(candles[symbol], raw[symbol], instrument, self._costs[symbol], self._kernel)
 
     def closes(self) -> dict[str, Close]:
         """Return the newest closed bar of each market."""
@@ -99,41 +102,23 @@ class MarketData:
         rows = {symbol: rows[-1] for symbol, rows in self._rows.items() if rows[-1].open_ms == newest}
         return {symbol: self._close(symbol, row) for symbol, row in rows.items()}
 
-    def push(self, close_ms: int, candles: Mapping[str, Kline]) -> dict[str, Close]:
-        """Take in the candles of one close and return the bars of the laws.
+    def push(self, close: MarketClose) -> dict[str, Close]:
+        """Take in one close and return the bars of the laws.
 
         Raises:
-            DataError: a candle is impossible.
+            DataError: it is not after the last one.
             InvariantError: a price is off its market's grid.
         """
-        open_ms = close_ms - self._kernel.base_ms
-        number = open_ms // self._kernel.base_ms
-        assert self._engine.next_bar_no is not None
-        sound = {symbol: row for symbol, row in candles.items() if self._is_sound(symbol, row)}
-        count = number - self._engine.next_bar_no + 1
-        if count < 1:
-            raise DataError(f"the close at {close_ms} comes after a later one; restart the trader")
-        universe = self._engine.context.universe
-        block = np.full((count, len(universe), BAR_COLUMNS), math.nan)
-        for place, symbol in enumerate(universe):
-            if symbol in sound:
-                self._rows[symbol].append(sound[symbol])
-                block[-1, place] = _columns(sound[symbol])
-        out = self._engine.advance(self._engine.next_bar_no, block)
-        for place, symbol in enumerate(universe):
-            self._sigma[symbol] = float(out.sigma[-1, place]) if out.ready[-1, place] else math.nan
-        self.last_ms = close_ms
+        open_ms = close.close_ms - self._kernel.base_ms
+        if close.close_ms <= self.last_ms:
+            raise DataError(f"the close at {close.close_ms} comes after a later one; restart the trader")
+        bars = {symbol: row for symbol, row in close.bars.items() if symbol in self._instruments}
+        for symbol, row in bars.items():
+            self._rows[symbol].append(row)
+        self._sigma = newest_sigma(close)
+        self.last_ms = close.close_ms
         self._turn_day(open_ms)
-        return {symbol: self._close(symbol, row) for symbol, row in sound.items()}
-
-    def _is_sound(self, symbol: str, row: Kline) -> bool:
-        """Return whether a candle can be; what the venue prints wrong counts as missing."""
-        prices = (row.open, row.high, row.low, row.close)
-        amounts = (row.volume, row.quote_volume, row.trades, row.taker_buy_volume)
-        if 0 < row.low == min(prices) and row.high == max(prices) and all(amount >= 0 for amount in amounts):
-            return True
-        get_logger().warning("feed.impossible", symbol=symbol, candle=str(row))
-        return False
+        return {symbol: self._close(symbol, row) for symbol, row in bars.items()}
 
     def _turn_day(self, open_ms: int) -> None:
         """Build the cost row of a new UTC day, and forget the candles that no row needs."""
@@ -149,7 +134,7 @@ class MarketData:
 
     def _close(self, symbol: str, row: Kline) -> Close:
         candle = ClosedCandle(
-            symbol, row.open_ms, row.open, row.high, row.low, row.close, row.volume, self._sigma[symbol]
+            symbol, row.open_ms, row.open, row.high, row.low, row.close, row.volume, self._sigma.get(symbol, math.nan)
         )
         return close_of(candle, self._instruments[symbol], self._costs[symbol], self._kernel)
 
@@ -160,9 +145,3 @@ class MarketData:
         return candles_from_rows(
             symbol, self._kernel.timeframe, Rows(np.array([row.open_ms for row in rows], np.int64), columns)
         )
-
-
-def _columns(row: Kline) -> tuple[float, ...]:
-    """Return a candle in the order of the machines' twelve columns; there is no book."""
-    figures = (row.open, row.high, row.low, row.close, row.volume, row.quote_volume, row.trades, row.taker_buy_volume)
-    return (*(float(figure) for figure in figures), *(math.nan,) * 4)

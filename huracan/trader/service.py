@@ -1,7 +1,8 @@
 """The trader: at each close it books, looks, decides and sends; between closes it obeys and watches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,28 +15,33 @@ from huracan.execution.model import Intent, IntentKind
 from huracan.execution.ports import Verdict
 from huracan.execution.store import Store
 from huracan.logs import get_logger
-from huracan.risk.live import ClockSkew, Denied, FeedAge, TradingState
+from huracan.risk.live import ClockSkew, Denied, FeedAge, RiskKeeper, TradingState
+from huracan.signals.model import CloseSource, MarketClose
 from huracan.trader.account_book import AccountBook, Feed
-from huracan.trader.candle_feed import Batch, CandleFeed
+from huracan.trader.answers import Answers
+from huracan.trader.deciding import Decider, PolicyDecider, Wish
 from huracan.trader.guard import Guard
 from huracan.trader.inbox import Inbox
+from huracan.trader.lockstep import LockStep
 from huracan.trader.market_data import MarketData
 from huracan.trader.performer import EnginePerformer
 from huracan.trader.reporting import ViewWriter
-from huracan.trader.script import Script
 from huracan.trader.status import Holding, holdings
 from huracan.trader.watched_venue import WatchedVenue
-from huracan.trading import ExitReason
-from huracan.venue.klines import KlineStream
+from huracan.trading import Action, ExitReason
 from huracan.venue.orders import Side
 from huracan.venue.user_stream import UserStream
 from huracan.venue.wire import plain_text
 
-__all__ = ["Trader"]
+__all__ = ["Beside", "Trader"]
 
 _TICK_S = 0.5
 _SKEW_TURNS = 60
 _SETTLE_S = 0.1
+_STEP_S = 0.005
+
+Beside = Callable[[], Coroutine[Any, Any, None]]
+"""A loop that runs until it is cancelled."""
 
 
 class Trader:
@@ -43,11 +49,13 @@ class Trader:
 
     Args:
         engine: not started.
-        feed: candles; its history has been read.
+        source: closes of the market.
+        newest: the close at which the trader starts.
         data: what the laws need.
-        script: decisions.
+        decider: decisions.
         book: the account as risk sees it.
         guard: risk.
+        keeper: what the guard remembers.
         performer: its hands.
         venue: the account at the venue.
         store: of the account.
@@ -57,18 +65,23 @@ class Trader:
         market: market clock.
         base_ms: length of a bar.
         drain_s: longest time for taking entries back at the end.
-        klines, users: streams; they only make things faster.
+        users: the account's stream; it only makes things faster.
+        beside: what runs as long as the trader does: the stream of candles, a look at the registry.
+        after_close: called when a close is carried out, so that what changes changes between two closes.
+        lock_step: market time waits for us; None: it does not.
     """
 
     def __init__(
         self,
         *,
         engine: Engine,
-        feed: CandleFeed,
+        source: CloseSource,
+        newest: MarketClose,
         data: MarketData,
-        script: Script,
+        decider: Decider,
         book: AccountBook,
         guard: Guard,
+        keeper: RiskKeeper,
         performer: EnginePerformer,
         venue: WatchedVenue,
         store: Store,
@@ -78,24 +91,29 @@ class Trader:
         market: MarketClock,
         base_ms: int,
         drain_s: float,
-        klines: KlineStream,
         users: UserStream,
+        beside: Sequence[Beside] = (),
+        after_close: Beside | None = None,
+        lock_step: LockStep | None = None,
     ) -> None:
         self._engine, self._book, self._guard, self._store = engine, book, guard, store
         self._market, self._clock, self._fresh = market, clock, fresh
         self._reconciled_ms = 0
-        self._feed, self._data, self._script, self._performer = feed, data, script, performer
-        self._venue, self._writer, self._base_ms, self._drain_s = venue, writer, base_ms, drain_s
-        self._klines, self._users = klines, users
+        self._source, self._newest, self._data, self._decider = source, newest, data, decider
+        self._performer, self._venue, self._writer = performer, venue, writer
+        self._base_ms, self._drain_s, self._users = base_ms, drain_s, users
+        self._beside, self._after_close, self._lock_step = tuple(beside), after_close, lock_step
         self._connections = 0
         self._decisions = 0
         self._closing = asyncio.Lock()
-        self._inbox = Inbox(engine, store, base_ms, market.now_ms, self._closing, self._forced, self._log)
+        policies = decider if isinstance(decider, PolicyDecider) else None
+        self.answers = Answers(store.account, engine, keeper, policies, lambda: self._newest, self._closing, base_ms)
+        self._inbox = Inbox(engine, store, base_ms, market.now_ms, self._closing, self._forced, self._log_foreign)
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """Return the markets traded."""
-        return tuple(self._feed.symbols)
+        return tuple(self._engine.desks)
 
     @property
     def state(self) -> TradingState:
@@ -107,10 +125,20 @@ class Trader:
         """Return the market clock."""
         return self._market.now_ms()
 
+    @property
+    def newest(self) -> MarketClose:
+        """Return the newest close that was carried out."""
+        return self._newest
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine."""
+        return self._engine
+
     # ---- life -------------------------------------------------------------------------------------------------
 
     async def start(self, accept_balances: bool = False) -> None:
-        """Take the lease, reconcile, and stand at the last close.
+        """Take the lease, reconcile, and stand at the last close; in lock-step it is decided on, time waits for it.
 
         Raises:
             RefusedError: another trader has the account, or the books do not agree.
@@ -119,7 +147,7 @@ class Trader:
         """
         await self._engine.start(accept_balances)
         self._reconciled_ms = self._fresh.heard_ms = self._clock.now_ms()
-        await self._close(Batch(self._data.last_ms, {}, late=True), self._data.closes())
+        await self._close(replace(self._newest, late=self._lock_step is None), self._data.closes())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Trade until `stop` is set, then take entries back, leave brackets where they are, and give the lease back.
@@ -128,9 +156,10 @@ class Trader:
             FencedError: the lease was lost: nothing more was sent.
             InvariantError: the engine contradicts itself: nothing more was sent.
         """
-        loops = (self._trade, self._inbox.run, self._guard.act, self._watch, self._follow, self._ask)
-        works = [loop() for loop in (*loops, self._listen_candles, self._listen_account)]
-        tasks = [asyncio.ensure_future(work) for work in (*works, _until(stop))]
+        trade = self._trade if self._lock_step is None else self._trade_in_step
+        own = (trade, self._inbox.run, self._guard.act, self._watch, self._follow, self._ask, self._listen_account)
+        loops = (*own, *self._beside)
+        tasks = [asyncio.ensure_future(work) for work in (*(loop() for loop in loops), _until(stop))]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -173,26 +202,54 @@ class Trader:
     # ---- closes -----------------------------------------------------------------------------------------------
 
     async def _trade(self) -> None:
-        async for batch in self._feed.follow():
-            self._fresh.heard_ms = self._clock.now_ms()
-            try:
-                closes = self._data.push(batch.close_ms, batch.candles)
-            except DataError as error:
-                get_logger().error("trader.close_left_out", close_ms=batch.close_ms, reason=str(error))
-                continue
-            try:
-                await self._close(batch, closes)
-            except (DatabaseError, VenueError, TimeoutError) as error:  # the next close tries again
-                get_logger().error("trader.close_unfinished", close_ms=batch.close_ms, reason=str(error))
+        async for close in self._source.follow(self._newest.close_ms):
+            await self._carry_out(close)
 
-    async def _close(self, batch: Batch, closes: Mapping[str, Close]) -> None:
+    async def _trade_in_step(self) -> None:
+        """Let time go on only when everything that it has brought is carried out and nothing is under way."""
+        assert self._lock_step is not None
+        closes = self._source.follow(self._newest.close_ms)
+        while True:
+            step = await self._lock_step.next()
+            try:
+                if step.stage == "fills":
+                    await self._engine.poll()
+                while self._newest.close_ms < step.closed_ms(self._base_ms):
+                    await self._carry_out(replace(await anext(closes), late=step.ended))
+                await self._engine.quiesce()
+            except (DatabaseError, VenueError, TimeoutError) as error:  # time waits
+                get_logger().warning("trader.waits", what="step", reason=str(error) or repr(error))
+                await asyncio.sleep(_SETTLE_S)
+                continue
+            if step.ended:
+                get_logger().info("trader.market_ended", close_ms=self._newest.close_ms)
+                await asyncio.Event().wait()
+            if not await self._lock_step.ack(step):
+                await asyncio.sleep(_STEP_S)
+
+    async def _carry_out(self, close: MarketClose) -> None:
+        self._fresh.heard_ms = self._clock.now_ms()
+        try:
+            closes = self._data.push(close)
+        except DataError as error:
+            get_logger().error("trader.close_left_out", close_ms=close.close_ms, reason=str(error))
+            return
+        self._newest = close
+        try:
+            await self._close(close, closes)
+        except (DatabaseError, VenueError, TimeoutError) as error:  # the next close tries again
+            get_logger().error("trader.close_unfinished", close_ms=close.close_ms, reason=str(error))
+
+    async def _close(self, close: MarketClose, closes: Mapping[str, Close]) -> None:
         """Carry out one close: fills, account, limits, decisions, orders; the inbox waits meanwhile."""
         async with self._closing:
-            await self._carry_out(batch, closes)
+            await self._obey_close(close, closes)
+            if self._after_close is not None:
+                await self._after_close()
 
-    async def _carry_out(self, batch: Batch, closes: Mapping[str, Close]) -> None:
-        self._market.advance(max(batch.close_ms, self._market.now_ms()))
-        self._book.mark(closes, batch.close_ms)
+    async def _obey_close(self, close: MarketClose, closes: Mapping[str, Close]) -> None:
+        self._market.advance(max(close.close_ms, self._market.now_ms()))
+        self._book.mark(closes, close.close_ms)
         await self._engine.on_close(closes)
         await self._book.refresh(self._store)
         result = self._book.close_day()
@@ -203,15 +260,24 @@ class Trader:
         except DatabaseError as error:
             get_logger().warning("trader.waits", what="protections", reason=str(error))
         forced = self._forced()
-        actions = {} if batch.late else self._script.due(batch.close_ms, self._base_ms)
-        intents = [self._intent(symbol, action, batch.close_ms) for symbol, action in sorted(actions.items())]
-        verdicts = await self._engine.on_intents([intent for intent in intents if intent.symbol in closes], forced)
-        for intent in intents:
-            self._log(intent, verdicts, forced)
+        wishes = () if close.late else await self._wishes(close)
+        intents = {wish.symbol: self._intent(wish, close.close_ms) for wish in wishes if wish.acts}
+        acting = [intent for symbol, intent in sorted(intents.items()) if symbol in closes]
+        verdicts = await self._engine.on_intents(acting, forced)
+        for wish in wishes:
+            self._log(wish, intents.get(wish.symbol), verdicts, forced)
         await self._keep()
 
+    async def _wishes(self, close: MarketClose) -> tuple[Wish, ...]:
+        """Return what is wanted; what could not be written down is not wanted, and exits wait for the next close."""
+        try:
+            return await self._decider.decide(close, self._engine.desks)
+        except DatabaseError as error:
+            get_logger().error("trader.undecided", close_ms=close.close_ms, reason=str(error))
+            return ()
+
     def _forced(self) -> dict[str, ExitReason]:
-        """Return what is sold whatever the script says: after a trip that sells, or a day that lost too much."""
+        """Return what is sold whatever is decided: after a trip that sells, or a day that lost too much."""
         forced = self._performer.forced()
         if self._book.kept is not None and self._book.kept.day.breached:
             for symbol, desk in self._engine.desks.items():
@@ -219,29 +285,41 @@ class Trader:
                     forced.setdefault(symbol, ExitReason.RISK_EXIT)
         return forced
 
-    def _intent(self, symbol: str, action: int, close_ms: int) -> Intent:
+    def _intent(self, wish: Wish, close_ms: int) -> Intent:
         candle_ms = close_ms - self._base_ms
-        kind = IntentKind.ENTER if action in ENTRIES else IntentKind.EXIT
+        kind = IntentKind.ENTER if wish.action in ENTRIES else IntentKind.EXIT
         account = self._store.account
         return Intent(
-            intent_id=intent_id(account, symbol, candle_ms, kind),
+            intent_id=intent_id(account, wish.symbol, candle_ms, kind),
             account=account,
-            symbol=symbol,
+            symbol=wish.symbol,
             candle_ms=candle_ms,
             kind=kind,
             side=Side.BUY if kind is IntentKind.ENTER else Side.SELL,
             created_ms=close_ms,
-            action=int(action),
-            policy=self._script.policy,
+            action=wish.action,
+            policy=wish.policy,
+            confidence=wish.confidence,
+            regime=wish.regime,
+            state=wish.state if kind is IntentKind.ENTER else b"",
         )
 
-    def _log(self, intent: Intent, verdicts: Mapping[str, Verdict], forced: Mapping[str, ExitReason]) -> None:
+    def _log(
+        self,
+        wish: Wish,
+        intent: Intent | None,
+        verdicts: Mapping[str, Verdict],
+        forced: Mapping[str, ExitReason],
+    ) -> None:
         """Write the one event of a decision."""
         self._decisions += 1
-        verdict = verdicts.get(intent.intent_id)
-        desk = self._engine.desks.get(intent.symbol)
-        if intent.symbol in forced:
-            outcome, code = "overruled", forced[intent.symbol].name
+        close = self._newest
+        verdict = None if intent is None else verdicts.get(intent.intent_id)
+        desk = self._engine.desks.get(wish.symbol)
+        if wish.symbol in forced:
+            outcome, code = "overruled", forced[wish.symbol].name
+        elif intent is None:
+            outcome, code = "no_op", ""
         elif intent.intent_id not in verdicts:
             outcome, code = "no_candle", ""
         elif isinstance(verdict, Denied):
@@ -251,19 +329,29 @@ class Trader:
             outcome, code = (done if verdict is None else "approved"), ""
         get_logger().info(
             "trade.decision",
-            symbol=intent.symbol,
-            close_ms=intent.created_ms,
-            action=intent.action,
+            symbol=wish.symbol,
+            close_ms=close.close_ms,
+            action=wish.action,
             outcome=outcome,
             code=code,
             detail=verdict.detail if isinstance(verdict, Denied) else "",
-            intent=intent.intent_id,
+            intent=None if intent is None else intent.intent_id,
             quantity=None if verdict is None or isinstance(verdict, Denied) else _text(verdict.intent.quantity),
-            price=_text(self._book.prices.get(intent.symbol)),
+            price=_text(self._book.prices.get(wish.symbol)),
             held=None if desk is None else _text(desk.planner.position.grid.quantity(desk.planner.position.sellable)),
             equity=_text(self._book.equity),
-            policy=intent.policy,
+            policy=wish.policy,
+            confidence=round(wish.confidence, 6),
+            regime=wish.regime,
+            decided_after_ms=wish.decided_ms - close.heard_ms if wish.decided_ms and close.heard_ms else None,
+            done_after_ms=self._clock.now_ms() - close.heard_ms if close.heard_ms else None,
         )
+
+    def _log_foreign(self, intent: Intent, verdicts: Mapping[str, Verdict], forced: Mapping[str, ExitReason]) -> None:
+        """Write the event of an intent that somebody else wrote down."""
+        action = int(Action.DO_NOTHING) if intent.action is None else intent.action
+        wish = Wish(intent.symbol, action, intent.policy, intent.confidence, intent.regime)
+        self._log(wish, intent, verdicts, forced)
 
     async def _keep(self) -> None:
         try:
@@ -306,10 +394,6 @@ class Trader:
                 get_logger().warning("trader.waits", what="venue", reason=str(error))
             turn += 1
             await asyncio.sleep(_TICK_S)
-
-    async def _listen_candles(self) -> None:
-        async for symbol, open_ms in self._klines.closed():
-            self._feed.tell(symbol, open_ms)
 
     async def _listen_account(self) -> None:
         events: AsyncIterator[Any] = self._users.__aiter__()

@@ -4,9 +4,9 @@ import asyncio
 import os
 import random
 import stat
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,33 +17,52 @@ from huracan.execution.engine import Engine
 from huracan.execution.failpoints import Failpoints
 from huracan.execution.grid import Grid
 from huracan.execution.model import Snapshot
-from huracan.execution.ports import EngineSettings, Market
+from huracan.execution.ports import EngineSettings
 from huracan.execution.resolver import ResolverSettings
 from huracan.execution.store import Store
 from huracan.logs import get_logger
 from huracan.risk.breaker import Fact
 from huracan.risk.live import Breaker, GateLimits, HaltPolicy, OrderRate, RiskGate, RiskKeeper, TradingState
+from huracan.signals.follower import Follower, newest_sigma
+from huracan.signals.model import CloseSource, MarketClose
+from huracan.signals.policies import PolicyBook
 from huracan.trader.access import Access, holder_name
 from huracan.trader.account_book import AccountBook, Feed, Ledgered
 from huracan.trader.candle_feed import CandleFeed
+from huracan.trader.decided import DecisionLog, MemoryDecisions
+from huracan.trader.deciding import Decider, PolicyDecider, ScriptDecider
 from huracan.trader.guard import Guard, pair_lock, state_row
+from huracan.trader.lockstep import LockStep, lock_step_of
 from huracan.trader.market_data import MarketData, history_bars, instrument_of
+from huracan.trader.market_feed import MarketFeed
 from huracan.trader.performer import EnginePerformer
 from huracan.trader.reporting import ViewWriter
 from huracan.trader.script import Script
-from huracan.trader.service import Trader
+from huracan.trader.served import (
+    Changes,
+    Remote,
+    Served,
+    context_of,
+    followed_of,
+    kernels_of,
+    markets_of,
+    traded_of,
+)
+from huracan.trader.service import Beside, Trader
 from huracan.trader.views import Views
 from huracan.trader.watched_venue import WatchedVenue
-from huracan.trading import ExitReason, Instrument, KernelSettings, resolve_settings
+from huracan.trading import ExitReason, Instrument, KernelSettings, Limits, resolve_settings
 from huracan.venue.binance import BinanceVenue
 from huracan.venue.budget import WeightBudget
-from huracan.venue.klines import KlineReader, KlineStream
+from huracan.venue.klines import Kline, KlineReader, KlineStream
 from huracan.venue.orders import Balance, MarketFilters
 
 __all__ = ["Setup", "base_timeframe", "connect_venue", "open_trader"]
 
 _WEIGHT_PER_MINUTE = 6_000  # until exchangeInfo tells the venue's own
 _WATCH_S = 0.5
+_STEP_S = 0.005
+_FEED_S = 60.0
 _DISCOUNT = "BNB"
 
 
@@ -54,7 +73,7 @@ class Setup:
     Attributes:
         settings: whole configuration.
         access: the door to the account.
-        script: decisions.
+        script: decisions; None: the versions decide.
         store, views: the account's memory.
         home: folder of huracan's data; what the store could not take is kept there.
         clock: wall clock.
@@ -62,11 +81,14 @@ class Setup:
         failpoints: places at which tests kill.
         lease_wait_s: how long the start waits for another holder's lease.
         accept_balances: book balances that differ from the ledger as a deposit or withdrawal.
+        versions: what decides when there is no script; its book has been read.
+        decisions: where decisions are kept.
+        remote: feed and policies of other processes; None: this one has its own.
     """
 
     settings: Settings
     access: Access
-    script: Script
+    script: Script | None
     store: Store
     views: Views
     home: Path
@@ -75,6 +97,14 @@ class Setup:
     failpoints: Failpoints
     lease_wait_s: float
     accept_balances: bool
+    versions: Served | None = None
+    decisions: DecisionLog = field(default_factory=MemoryDecisions)
+    remote: Remote | None = None
+
+    @property
+    def book(self) -> PolicyBook:
+        """Return the versions that decide; none where a script does."""
+        return PolicyBook() if self.script is not None or self.versions is None else self.versions.book
 
 
 def base_timeframe(settings: Settings) -> str:
@@ -115,29 +145,25 @@ async def open_trader(setup: Setup) -> AsyncIterator[Trader]:
     budget = WeightBudget(_WEIGHT_PER_MINUTE)
     venue = connect_venue(settings, access, clock, budget, setup.rng)
     reader = KlineReader(access.url, clock, budget, settings.execution.timeout_ms)
+    lock_step = await lock_step_of(access, setup.home, kernel.base_ms)
     try:
-        trader = await _assemble(setup, kernel, venue, reader)
+        trader = await _assemble(setup, kernel, venue, reader, lock_step)
         await trader.start(setup.accept_balances)
         yield trader
     finally:
-        await asyncio.gather(reader.close(), venue.close(), return_exceptions=True)
+        closing = (reader.close(), venue.close(), *((lock_step.close(),) if lock_step is not None else ()))
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
-async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, reader: KlineReader) -> Trader:
+async def _assemble(
+    setup: Setup, kernel: KernelSettings, venue: BinanceVenue, reader: KlineReader, lock_step: LockStep | None
+) -> Trader:
     settings, access, store, clock = setup.settings, setup.access, setup.store, setup.clock
     execution, risk = settings.execution, settings.risk
-    symbols = tuple(sorted({*setup.script.symbols, *settings.data.symbols}))
+    symbols = _symbols(setup)
     filters = await _instruments(venue, symbols, access)
     instruments = {symbol: instrument_of(filters[symbol], kernel) for symbol in symbols}
-    feed = CandleFeed(
-        reader,
-        symbols,
-        kernel.timeframe,
-        kernel.base_ms,
-        execution.candles_check_interval_s,
-        execution.candles_patience_s,
-        (lambda: clock.now_ms() - venue.skew_ms) if access.mode == "live" else None,
-    )
+    kernels = kernels_of(settings, kernel, setup.book, symbols)
     await venue.sync_clock()
     quote = _quote(instruments)
     snapshot, balances = await store.load(), await venue.balances()
@@ -148,8 +174,9 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         await store.closed_trades(0),
         await setup.views.load(),
     )
-    data = MarketData(settings, kernel, instruments, await feed.history(history_bars(settings, kernel)))
-    fresh, market = Feed(clock), MarketClock(data.last_ms)
+    feed, newest, told = await _past(setup, kernel, venue, reader, symbols, lock_step)
+    data = MarketData(settings, kernel, instruments, told, newest_sigma(newest))
+    fresh, market = Feed(clock, still=lock_step is not None), MarketClock(newest.close_ms)
     limits = GateLimits.of(risk, kernel.base_ms, settings.trading.account_to_quote_rate)
     breaker_halt = state is not None and (state.state, state.author) == (TradingState.HALTED, "breaker")
     keeper = RiskKeeper(
@@ -170,7 +197,7 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
 
     watched = WatchedVenue(venue, clock, tell, keeper.begun, lambda symbol: book.prices.get(symbol), silence)
     engine = Engine(
-        markets={symbol: Market(instrument, kernel) for symbol, instrument in instruments.items()},
+        markets=markets_of(instruments, kernels),
         venue=watched,
         store=store,
         clock=clock,
@@ -203,7 +230,7 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         None if kept is None or setup.accept_balances else Ledgered(kept.day, kept.peak),
         lambda: {row.key for row in keeper.reservations.rows},
     )
-    book.mark(data.closes(), data.last_ms)
+    book.mark(data.closes(), newest.close_ms)
     _check_money(snapshot, balances.get(quote), book, kernel, len(symbols))
     performer = EnginePerformer(engine)
     if breaker_halt and risk.breaker_policy == "flatten":
@@ -220,13 +247,38 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         locks,
         {int(number) for number in trades.seq},
     )
+    remote = setup.remote
+    source: CloseSource | None = feed if remote is None else remote.source
+    assert source is not None
+    decider: Decider
+    beside: tuple[Beside, ...] = () if feed is None else (feed.listen,)
+    after_close = None
+    if setup.script is not None:
+        decider = ScriptDecider(setup.script, kernel.base_ms)
+    else:
+        assert setup.versions is not None
+        changes = Changes(setup.versions, settings, kernel, engine, feed)
+        beside, after_close = (*beside, changes.look), changes.apply
+        decider = PolicyDecider(
+            changes if remote is None else remote.maker,
+            changes.who,
+            setup.decisions,
+            instruments,
+            Limits.of(risk, settings.trading.account_to_quote_rate),
+            lambda: book.cash,
+            clock,
+            None if lock_step is not None else settings.serve.decision_timeout_s,
+        )
+        await decider.open(setup.accept_balances)
     return Trader(
         engine=engine,
-        feed=feed,
+        source=source,
+        newest=newest,
         data=data,
-        script=setup.script,
+        decider=decider,
         book=book,
         guard=guard,
+        keeper=keeper,
         performer=performer,
         venue=watched,
         store=store,
@@ -236,9 +288,65 @@ async def _assemble(setup: Setup, kernel: KernelSettings, venue: BinanceVenue, r
         market=market,
         base_ms=kernel.base_ms,
         drain_s=execution.drain_s,
-        klines=KlineStream(access.websocket_url, symbols, kernel.timeframe, setup.rng),
         users=venue.user_stream(),
+        beside=beside,
+        after_close=after_close,
+        lock_step=lock_step,
     )
+
+
+def _symbols(setup: Setup) -> tuple[str, ...]:
+    """Return the markets that are traded, sorted."""
+    if setup.script is not None:
+        return tuple(sorted({*setup.script.symbols, *setup.settings.data.symbols}))
+    return traded_of(setup.settings, setup.book)
+
+
+async def _past(
+    setup: Setup,
+    kernel: KernelSettings,
+    venue: BinanceVenue,
+    reader: KlineReader,
+    symbols: tuple[str, ...],
+    lock_step: LockStep | None,
+) -> tuple[MarketFeed | None, MarketClose, dict[str, tuple[Kline, ...]]]:
+    """Return a feed that has taken in the past, the newest close, and what the venue told of the traded markets."""
+    settings, access, clock = setup.settings, setup.access, setup.clock
+    execution, book = settings.execution, setup.book if setup.remote is None else PolicyBook()
+    followed = followed_of(settings, symbols, book)
+    if access.mode == "live" and (others := [symbol for symbol in followed if ":" in symbol]):
+        raise ConfigError(f"{', '.join(others)} is of another venue than spot; a version that needs it trades on paper")
+    if lock_step is not None:
+        await lock_step.look()
+    candles = CandleFeed(
+        reader,
+        followed,
+        kernel.timeframe,
+        kernel.base_ms,
+        execution.candles_check_interval_s if lock_step is None else _STEP_S,
+        execution.candles_patience_s if lock_step is None else 0.0,
+        _venue_ms(access, venue, clock, lock_step),
+    )
+    follower = Follower(context_of(settings, kernel, followed), symbols, book.fits)
+    stream = KlineStream(access.websocket_url, followed, kernel.timeframe, setup.rng)
+    feed = MarketFeed(candles, follower, clock, settings.data.folder, stream)
+    told = await feed.start(history_bars(settings, kernel))
+    if setup.remote is None:
+        return feed, feed.newest, told
+    try:
+        async with asyncio.timeout(_FEED_S):
+            return None, await anext(setup.remote.source.follow(feed.newest.close_ms - kernel.base_ms)), told
+    except TimeoutError:
+        raise VenueError(f"the feed has told no close within {_FEED_S:g} s; look at its state") from None
+
+
+def _venue_ms(
+    access: Access, venue: BinanceVenue, clock: Clock, lock_step: LockStep | None
+) -> Callable[[], int] | None:
+    """Return the clock by which a candle is known to be closed; None in a replay, where only later ones tell."""
+    if lock_step is not None:
+        return lambda: lock_step.closed_ms + 1  # whatever has a bar has shown it by now
+    return (lambda: clock.now_ms() - venue.skew_ms) if access.mode == "live" else None
 
 
 async def _instruments(venue: BinanceVenue, symbols: tuple[str, ...], access: Access) -> dict[str, MarketFilters]:

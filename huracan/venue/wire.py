@@ -72,8 +72,11 @@ def plain_text(value: Decimal) -> str:
 
 
 def market_id(symbol: str) -> str:
-    """Return the venue's name of a spot market from ccxt's symbol: `BTCUSDT` of `BTC/USDT`."""
-    return symbol.replace("/", "")
+    """Return the venue's name of a market from ccxt's symbol: `BTCUSDT` of `BTC/USDT`.
+
+    A perpetual has the same name at a venue of its own, and at a paper exchange that lists its candles.
+    """
+    return symbol.partition(":")[0].replace("/", "")
 
 
 def order_params(request: OrderRequest) -> dict[str, str]:

@@ -243,6 +243,7 @@ def run_planner(case: Case, restarts: bool = False) -> tuple[KernelRun, Counter[
                 closes.append(row)
                 states.append(look(session.planner, close))
                 decide(session.planner, case, close.bar.number, states[-1], due.get(row))
+            session.planner.arm()
             if restarts:
                 session.restart()
         slot = session.planner.position.slot

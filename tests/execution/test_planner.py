@@ -98,6 +98,8 @@ def test_without_a_confirmed_stop_the_planner_watches_itself() -> None:
     planner.on_close(close_at(9_950, number=2, low=9_940))
     assert planner.plan() == ()
     planner.on_never_arrived(planner.sale.key)
+    assert planner.plan() == ()  # not before everything that is due at this close is decided
+    planner.arm()
     (exit_order,) = planner.plan()
     assert isinstance(exit_order, Place)
     assert exit_order.role is Role.EXIT

@@ -118,6 +118,12 @@ class World:
             yield process
 
     @contextmanager
+    def program(self, *words: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+        """Run a command of `huracan` that goes on, and yield it with its first line."""
+        with self._running(words) as started:
+            yield started
+
+    @contextmanager
     def trader(
         self, account: str, script: str, *words: str, **environment: str
     ) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:

@@ -8,13 +8,17 @@ from functools import cache
 import numpy as np
 import pytest
 
-from huracan.config import Settings, TradingSettings, load_settings
+from huracan.config import TradingSettings, load_settings
 from huracan.errors import DataError, InvariantError
 from huracan.execution.commands import Close
 from huracan.features import find_leader, windows_for
 from huracan.features.batch import compute_raw
 from huracan.market import Candles, MarketShape, martingale
+from huracan.signals.follower import Follower, newest_sigma
+from huracan.signals.history import History
+from huracan.signals.model import MarketClose
 from huracan.trader.market_data import MarketData, history_bars, instrument_of
+from huracan.trader.served import context_of
 from huracan.trading import CostTable, Instrument, build_cost_table, build_tape, infer_instrument, resolve_settings
 from huracan.trading.settings import View
 from huracan.trading.venue_law import Bar, Terms
@@ -65,12 +69,38 @@ def close_ms(bar: int) -> int:
     return klines(SYMBOLS[0])[bar].open_ms + BASE_MS
 
 
-def data_of(history: Mapping[str, Sequence[Kline]], settings: Settings = SETTINGS) -> MarketData:
+class Followed:
+    """Market data over a feed, as a trader has them, both of one history."""
+
+    def __init__(self, history: Mapping[str, Sequence[Kline]]) -> None:
+        self._feed = Follower(context_of(SETTINGS, KERNEL, SYMBOLS), SYMBOLS)
+        newest = self._feed.start(History(TIMEFRAME, None, history))[-1]
+        self._data = MarketData(SETTINGS, KERNEL, instruments(), history, newest_sigma(newest))
+
+    @property
+    def last_ms(self) -> int:
+        """Return when the newest bar closed."""
+        return self._data.last_ms
+
+    def closes(self) -> dict[str, Close]:
+        """Return the newest closed bars."""
+        return self._data.closes()
+
+    def told(self, close: MarketClose) -> dict[str, Close]:
+        """Let one close through the data alone."""
+        return self._data.push(close)
+
+    def push(self, close_ms: int, bars: Mapping[str, Kline]) -> dict[str, Close]:
+        """Let one close through feed and data."""
+        return self._data.push(self._feed.push(close_ms, bars, False, 0))
+
+
+def data_of(history: Mapping[str, Sequence[Kline]]) -> Followed:
     """Return market data that begins with a history."""
-    return MarketData(settings, KERNEL, instruments(), history)
+    return Followed(history)
 
 
-def began(bars: int, first: int = 0) -> MarketData:
+def began(bars: int, first: int = 0) -> Followed:
     """Return market data with the history [first, bars)."""
     return data_of({symbol: klines(symbol)[first:bars] for symbol in SYMBOLS})
 
@@ -152,14 +182,12 @@ def test_cold_machines_have_no_sigma() -> None:
 
 
 def test_what_cannot_be_traded_is_refused_at_the_start() -> None:
-    """No candle, candles that all are sick, a leader that nobody asked for, a price between two ticks."""
+    """No candle, candles that all are sick, a price between two ticks."""
     history = {symbol: klines(symbol)[:200] for symbol in SYMBOLS}
     sick = [replace(row, low=row.high * 2) for row in history["ADA/USDT"]]
     for rows in ([], sick):
         with pytest.raises(DataError, match="no sound candle of ADA/USDT"):
             data_of(history | {"ADA/USDT": rows})
-    with pytest.raises(DataError, match="leader"):
-        data_of(history, load_settings(None, {"data.leader_symbol": "ETH/USDT"}, {}))
     off = replace(history["ADA/USDT"][7], high=history["ADA/USDT"][7].high + Decimal("0.0005"))
     with pytest.raises(DataError, match=r"ADA/USDT: price .* is no multiple of the tick"):
         data_of(history | {"ADA/USDT": [*history["ADA/USDT"][:7], off, *history["ADA/USDT"][8:]]})
@@ -244,8 +272,10 @@ def test_an_earlier_close_is_refused_and_changes_nothing() -> None:
     """Time runs forwards: neither the last close again nor one before it; the next one is as if nobody had asked."""
     data = began(WARM)
     for bar in (WARM - 1, WARM - 2, 0):
-        with pytest.raises(DataError, match="restart the trader"):
+        with pytest.raises(DataError, match="restart the feed"):
             data.push(close_ms(bar), at(bar))
+        with pytest.raises(DataError, match="restart the trader"):
+            data.told(MarketClose(close_ms(bar), False, SYMBOLS, at(bar), {}, 0))
     assert data.last_ms == close_ms(WARM - 1)
     assert data.push(close_ms(WARM), at(WARM)) == batch(WARM + 1)
 

@@ -1,0 +1,278 @@
+"""Parity on the live stack: one case traded by portfolio shadow here, and by two processes over HTTP and Postgres."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from sqlalchemy import Engine, text
+
+from huracan.config import FeatureSettings, Settings, load_settings
+from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, apply_fit, compute_raw
+from huracan.market import Candles, CandleStore
+from huracan.memory import TradeRows, select_trades
+from huracan.policy import Decision
+from huracan.shadow.collect import Confident
+from huracan.shadow.portfolio import PortfolioResult, shadow_portfolio
+from huracan.shadow.rows import trade_rows
+from huracan.shadow.splits import Window
+from huracan.signals.parity import ParityReport, compare, denials_of, stored_denials
+from huracan.trading import (
+    Action,
+    Tape,
+    build_cost_table,
+    build_tape,
+    infer_instrument,
+    legal_actions,
+    resolve_settings,
+)
+from tests.trader.processes import World
+
+BASE_MS = 60_000
+WITHOUT_END = "1000000000"
+TRADER = Path(__file__).with_name("live_trader.py")
+
+
+class Eager:
+    """Decides by the bits of the state: enters and leaves often, in all sizes, for no reason at all.
+
+    Whoever has another bit in his state decides otherwise, so that nothing of it can differ unnoticed.
+    """
+
+    name = "eager"
+
+    def __init__(self, enter: int = 4, leave: int = 12) -> None:
+        self.enter, self.leave = enter, leave
+
+    def decide(self, states: NDArray[np.float32]) -> Decision:
+        """Return an action of every state and how sure nobody is of it."""
+        bits = np.ascontiguousarray(states).view(np.uint32)[:, :MARKET_SIZE].astype(np.uint64)
+        weights = np.arange(1, 2 * MARKET_SIZE, 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        draw = ((bits * weights).sum(axis=1) >> np.uint64(33)).astype(np.int64)
+        legal, count = legal_actions(states), len(states)
+        entry = np.where(draw % self.enter == 0, 1 + draw // self.enter % 3, int(Action.DO_NOTHING))
+        held = np.where(draw % self.leave == 0, int(Action.EXIT), int(Action.HOLD))
+        action = np.where(legal[:, int(Action.HOLD)], held, entry)
+        action = np.where(legal[np.arange(count), action], action, int(Action.DO_NOTHING))
+        confidence = (draw % 1_000 / 1_000).astype(np.float32)
+        probs = np.zeros((count, 6), np.float32)
+        return Decision(action, np.zeros(count, np.float32), probs, np.zeros(count, np.float32), confidence)
+
+    def act(self, states: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the actions alone."""
+        return self.decide(states).action
+
+
+@dataclass
+class Case:
+    """What is traded on both sides.
+
+    Attributes:
+        candles: by symbol, from long before the start; they end with the case.
+        start_ms: first decision, ms UTC.
+        settings: dotted keys of the configuration.
+        policy: decides, on both sides.
+        shadow_settings: dotted keys in which shadow differs: a deliberate error.
+    """
+
+    candles: Mapping[str, Candles]
+    start_ms: int
+    settings: Mapping[str, Any]
+    policy: Confident = field(default_factory=Eager)
+    shadow_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Return the markets, sorted."""
+        return tuple(sorted(self.candles))
+
+    @property
+    def end_ms(self) -> int:
+        """Return when the last bar closes."""
+        return max(int(rows.timestamp[-1]) for rows in self.candles.values()) + BASE_MS
+
+    def configuration(self, **more: Any) -> Settings:
+        """Return the configuration of one side."""
+        return load_settings(None, {**self.settings, "data.symbols": list(self.symbols), **more}, {})
+
+    @cached_property
+    def fit(self) -> FeatureFit:
+        """Return the features' fit on everything before the start."""
+        settings = self.configuration()
+        interval = resolve_settings(settings.trading, "1m").decision_interval_bars
+        past = {symbol: rows.between(0, self.start_ms) for symbol, rows in self.candles.items()}
+        raw = compute_raw(past, FeatureSettings(), interval, None)
+        first = min(int(rows.timestamp[0]) for rows in past.values())
+        return FeatureFit.fit(raw, first, self.start_ms, 1)
+
+    def shadow(self, candles: Mapping[str, Candles] | None = None) -> PortfolioResult:
+        """Trade the case in portfolio shadow; `candles` may hold a deliberate error."""
+        settings = self.configuration(**self.shadow_settings)
+        kernel, found = resolve_settings(settings.trading, "1m"), candles or self.candles
+        raw = compute_raw(found, FeatureSettings(), kernel.decision_interval_bars, None)
+        tapes: list[Tape] = []
+        for symbol in sorted(found):
+            instrument = infer_instrument(self.candles[symbol], kernel)
+            costs = build_cost_table(self.candles[symbol], instrument, kernel)
+            tape = build_tape(found[symbol], raw[symbol], instrument, costs, kernel)
+            features = np.zeros((len(tape.rows), HEAD_SIZE), np.float32)
+            features[:, :MARKET_SIZE] = apply_fit(self.fit, raw[symbol])
+            tapes.append(tape.with_features(features))
+        window = Window(self.start_ms, self.end_ms)
+        return shadow_portfolio(self.policy, tapes, window, kernel, settings.risk, name="live-parity", fold=0)  # type: ignore[arg-type]
+
+
+@dataclass
+class Live:
+    """What the live stack made of a case.
+
+    Attributes:
+        engine: the database that it wrote to.
+        account: its account.
+    """
+
+    engine: Engine
+    account: str
+
+    def trades(self) -> TradeRows:
+        """Return the closed trades."""
+        with self.engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            return select_trades(
+                cursor, "WHERE account = %(account)s AND mode = 'paper' ORDER BY seq", {"account": self.account}
+            )
+
+    def report(self, shadow: PortfolioResult) -> ParityReport:
+        """Compare with shadow."""
+        rows = trade_rows(shadow.result, "portfolio")
+        return compare(rows, self.trades(), denials_of(shadow.denials), stored_denials(self.engine, self.account))
+
+    def count(self, query: str) -> int:
+        """Return a number that a query over this account's rows gives; `:account` is its name."""
+        with self.engine.connect() as connection:
+            return int(connection.execute(text(query), {"account": self.account}).scalar() or 0)
+
+    @property
+    def partial_maker_fills(self) -> int:
+        """Return resting entries and targets that filled in part."""
+        return self.count(
+            "SELECT count(*) FROM fills f JOIN orders o USING (order_no) JOIN markets m ON m.market_no = f.market_no "
+            "JOIN accounts a USING (account_no) WHERE a.name = :account AND f.maker AND f.quantity < o.quantity"
+        )
+
+
+def trade(case: Case, world: World, engine: Engine, account: str, wait_s: float) -> Live:
+    """Trade a case on a paper exchange in lock-step, by a trader in a process of its own."""
+    with trading(case, world, account) as (url, process):
+        wait_for_end(world, url, account, process, wait_s)
+    return Live(engine, account)
+
+
+@contextmanager
+def trading(case: Case, world: World, account: str) -> Iterator[tuple[str, "TraderProcess"]]:
+    """Run exchange and trader; the trader is stopped as a person stops it."""
+    root = world.home / "candles" / account
+    for rows in case.candles.values():
+        CandleStore(root).write(rows)
+    moment = np.datetime64(case.start_ms, "ms").astype("datetime64[s]")
+    config = world.home / f"{account}.yaml"
+    config.write_text(yaml.safe_dump(_tree({**case.settings, "data.folder": str(root / "1m")})))
+    with world.program(
+        "--config", str(config), "paper-exchange", "--json", "--data", str(root / "1m"), "--port", "0", "--lockstep",
+        "--start", f"{moment}", "--account", account, "--weight-limit", WITHOUT_END, "--order-limit", "10000000",
+    ) as (_, facts):  # fmt: skip
+        world.url = facts["url"]
+        (world.home / f"{account}.fit.json").write_text(case.fit.to_json())
+        process = TraderProcess(case, world, account, config)
+        process.start()
+        try:
+            yield world.url, process
+            process.stop()
+        finally:
+            process.kill()
+
+
+@dataclass
+class TraderProcess:
+    """The trader of a case; may be killed and started again."""
+
+    case: Case
+    world: World
+    account: str
+    config: Path
+    process: subprocess.Popen[str] | None = None
+    starts: int = 0
+    errors: Path = Path()
+
+    def start(self) -> None:
+        """Start it and wait until it trades."""
+        self.starts += 1
+        self.errors = self.world.home / f"{self.account}.{self.starts}.err"
+        policy = self.case.policy
+        given = {"enter": policy.enter, "leave": policy.leave} if isinstance(policy, Eager) else {}
+        words = {
+            "config": str(self.config),
+            "fit": str(self.world.home / f"{self.account}.fit.json"),
+            "url": self.world.url,
+            "account": self.account,
+            "symbols": list(self.case.symbols),
+            "policy": given,
+        }
+        with self.errors.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.parity.live_trader", json.dumps(words)],
+                env=self.world.environment,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.strip() == "trading", self.errors.read_text()[-4_000:]
+
+    @property
+    def alive(self) -> bool:
+        """Return whether it runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self) -> None:
+        """Stop it with SIGTERM and hold that it ends well."""
+        assert self.process is not None
+        self.process.terminate()
+        assert self.process.wait(60.0) == 0, self.errors.read_text()[-4_000:]
+
+    def kill(self) -> None:
+        """Kill it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(60.0)
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+
+def wait_for_end(world: World, url: str, account: str, process: TraderProcess, wait_s: float) -> None:
+    """Wait until every bar has closed and the trader has carried out the last close."""
+    give_up = time.monotonic() + wait_s
+    while "trader.market_ended" not in process.errors.read_text():
+        assert process.alive, process.errors.read_text()[-4_000:]
+        assert time.monotonic() < give_up, (
+            f"{account}: not over within {wait_s:g} s\n{process.errors.read_text()[-2_000:]}"
+        )
+        time.sleep(0.1)
+
+
+def _tree(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in dotted.items():
+        section, _, key = name.partition(".")
+        tree.setdefault(section, {})[key] = value
+    return tree

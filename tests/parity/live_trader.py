@@ -1,0 +1,91 @@
+"""The trader process of the parity test: the whole live stack, deciding by a policy that no registry holds."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import huracan
+from huracan.clock import WallClock
+from huracan.config import home_folder, load_settings
+from huracan.execution.failpoints import kill_at
+from huracan.execution.postgres_store import PostgresStore
+from huracan.features import FeatureFit
+from huracan.logs import configure_logging
+from huracan.memory import open_database, run
+from huracan.signals.model import ServedVersion
+from huracan.signals.policies import LoadedVersion, PolicyBook
+from huracan.trader.access import access_of
+from huracan.trader.decided import AccountDecisions
+from huracan.trader.views import AccountViews
+from huracan.trader.wiring import Setup, open_trader
+from huracan.trading import RULES_SEARCHED, resolve_settings
+from tests.parity.live import Eager
+
+
+class Fixed:
+    """A registry of one version that nobody changes."""
+
+    def __init__(self, book: PolicyBook) -> None:
+        self.book = book
+
+    def refresh(self) -> bool:
+        """Change nothing."""
+        return False
+
+
+async def serve(setup: Setup) -> None:
+    """Trade until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        async with open_trader(setup) as trader:
+            print("trading", flush=True)
+            await trader.run(stop)
+    finally:
+        await asyncio.gather(setup.store.close(), setup.views.close(), setup.decisions.close())
+
+
+def main(given: dict[str, Any]) -> None:
+    """Put the trader together and run it."""
+    configure_logging()
+    symbols = tuple(given["symbols"])
+    overrides = {"execution.url": given["url"], "execution.account": given["account"], "data.symbols": list(symbols)}
+    settings = load_settings(Path(given["config"]), overrides)
+    fit = FeatureFit.from_json(Path(given["fit"]).read_text())
+    kernel = resolve_settings(settings.trading, "1m")
+    served = ServedVersion("live-parity", "*", "candidate", False, "0" * 64, fit.sha256)
+    rules = {name: getattr(kernel, name) for name in RULES_SEARCHED}
+    book = PolicyBook([LoadedVersion(served, Eager(**given["policy"]), fit, symbols, "1m", rules)])
+    engine = open_database(settings.database)
+    timeout_s = settings.execution.database_timeout_s
+    with run(engine, "trade-paper", settings, "", huracan.__version__) as run_id:
+        account = given["account"]
+        asyncio.run(
+            serve(
+                Setup(
+                    settings=settings,
+                    access=access_of(settings.execution, "paper", home_folder(), None),
+                    script=None,
+                    store=PostgresStore(engine, account, run_id, timeout_s),
+                    views=AccountViews(engine, account, timeout_s),
+                    decisions=AccountDecisions(engine, account, timeout_s),
+                    versions=Fixed(book),
+                    home=home_folder(),
+                    clock=WallClock(),
+                    rng=random.Random(1),
+                    failpoints=kill_at(os.environ),
+                    lease_wait_s=30.0,
+                    accept_balances=False,
+                )
+            )
+        )
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
