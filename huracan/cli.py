@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "paper-exchange": ("huracan.commands.paper", "paper_exchange", "A Binance-like exchange over candles."),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
     "resume": ("huracan.commands.halt", "resume", "Trade again after a halt."),
+    "serve": ("huracan.commands.serve", "serve", "Live signals over HTTP: up, down, status, token."),
     "shadow": ("jobs.shadow", "program", "Shadow-trade a run's policies on data they have not seen."),
     "trade": ("huracan.commands.trade", "trade", "Trading: start, stop, status, lock, unlock, replay."),
     "train": ("jobs.train", "program", "Search, train every fold and seed, export artefacts."),

@@ -8,20 +8,27 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from huracan.commands.beside import beside
+from huracan.commands.hosted import served_at, start_hosted, stop_hosted
 from huracan.commands.replay import replay
 from huracan.terminal import Terminal, command
 
 if TYPE_CHECKING:
     from huracan.config import Settings
-    from huracan.trader.access import Access
+    from huracan.execution.postgres_store import PostgresStore
+    from huracan.memory.registry import Registry
+    from huracan.signals.versions import Versions
+    from huracan.trader.access import Access, Mode
     from huracan.trader.accounts import StoredAccount
+    from huracan.trader.decided import AccountDecisions
     from huracan.trader.status import Holding, Status
-    from huracan.trader.views import Holder
+    from huracan.trader.views import AccountViews, Holder
     from huracan.trader.wiring import Setup
 
 __all__ = ["trade"]
@@ -32,39 +39,54 @@ _STOP_PAUSE_S = 0.1
 
 @click.group()
 def trade() -> None:
-    """Trade an account by a script of decisions, at a paper exchange or for real."""
+    """Trade an account by the served versions or a script of decisions, at a paper exchange or for real."""
 
 
 trade.add_command(replay)
+trade.add_command(beside)
 
 
 @command(trade, "start")
 @click.option("--paper", is_flag=True, help="At a paper exchange, by --url or execution.url.")
 @click.option("--live", is_flag=True, help="For real money, at the real exchange; asks for the account's name.")
 @click.option(
-    "--script", "script_path", required=True, type=click.Path(path_type=Path), help="JSON lines of decisions."
+    "--script",
+    "script_path",
+    type=click.Path(path_type=Path),
+    help="JSON lines of decisions; without it the served versions decide, live the champions alone.",
 )
 @click.option("--url", help="REST address of the paper exchange; default: execution.url.")
 @click.option("--ws-url", help="Its WebSocket address; default: execution.websocket_url, else that of --url.")
 @click.option("--account", help="Name of the account; default: execution.account.")
-@click.option("--symbol", "symbols", multiple=True, help="A market beside those of the script; repeatable.")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="A market beside those of the script, or to be traded by the versions; repeatable.",
+)
 @click.option("--credentials", type=click.Path(path_type=Path), help="0600 YAML file with api_key and secret.")
 @click.option("--wait", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait for another trader's lease.")
+@click.option("--here", is_flag=True, help="In this process, also when `huracan serve up` has a cluster for it.")
 @click.option("--accept-balances", is_flag=True, help="Book balances that differ as a deposit or withdrawal.")
 def start(
     terminal: Terminal,
     paper: bool,
     live: bool,
-    script_path: Path,
+    script_path: Path | None,
     url: str | None,
     ws_url: str | None,
     account: str | None,
     symbols: tuple[str, ...],
     credentials: Path | None,
     wait: float,
+    here: bool,
     accept_balances: bool,
 ) -> None:
-    """Trade until Ctrl-C or SIGTERM: then entries are taken back, brackets stay, the account is let go of."""
+    """Trade until Ctrl-C or SIGTERM: then entries are taken back, brackets stay, the account is let go of.
+
+    On paper, without a script and with `huracan serve up`, the trader is an actor of that cluster and the command
+    returns; `huracan trade stop` ends it.
+    """
     from huracan.clock import WallClock
     from huracan.config import home_folder
     from huracan.errors import UsageError
@@ -82,18 +104,29 @@ def start(
         execution__account=account,
         data__symbols=symbols or None,
     )
-    script = load_script(script_path, timeframe_ms(base_timeframe(settings)))
+    if paper and not here and script_path is None and (address := served_at(settings)) is not None:
+        given = {
+            "execution.url": url,
+            "execution.websocket_url": ws_url,
+            "execution.account": account,
+            "data.symbols": list(symbols) or None,
+        }
+        start_hosted(terminal, settings, address, given, credentials, wait, accept_balances)
+        return
+    script = None if script_path is None else load_script(script_path, timeframe_ms(base_timeframe(settings)))
     access = access_of(settings.execution, "live" if live else "paper", home_folder(), credentials)
     if live:
         _confirm(access)
 
-    def setup(store: Any, views: Any) -> Setup:
+    def setup(rows: "Rows") -> Setup:
         return Setup(
             settings=settings,
             access=access,
             script=script,
-            store=store,
-            views=views,
+            store=rows.store,
+            views=rows.views,
+            decisions=rows.decisions,
+            versions=None if script is not None else _versions(rows, settings, access.mode),
             home=home_folder(),
             clock=WallClock(),
             rng=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
@@ -107,6 +140,35 @@ def start(
     if caught is signal.SIGINT:
         raise KeyboardInterrupt(said)
     click.echo(said, err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An account in the database, and the registry beside it."""
+
+    store: "PostgresStore"
+    views: "AccountViews"
+    decisions: "AccountDecisions"
+    registry: "Registry"
+
+
+def _versions(rows: Rows, settings: "Settings", mode: "Mode") -> "Versions":
+    """Return the versions that decide, and say of each what it is worth."""
+    from huracan.errors import RefusedError
+    from huracan.memory.registry import standing
+    from huracan.signals.versions import Versions
+
+    versions = Versions(rows.registry.models, mode, settings.serve.versions)
+    versions.refresh()
+    if versions.problem:
+        raise RefusedError(versions.problem)
+    if not versions.book.loaded:
+        wanted = "champion; promote a version" if mode == "live" else "version; train one"
+        raise RefusedError(f"the registry has no {wanted}, or give a --script")
+    for one in versions.book.loaded:
+        served = one.served
+        click.echo(f"{served.version} decides on {served.scope}: {standing(served.stage, served.proven)}", err=True)
+    return versions
 
 
 def _held(rows: "Sequence[Holding] | None") -> str:
@@ -144,16 +206,22 @@ def _trade(
     import huracan
     from huracan.execution.postgres_store import PostgresStore
     from huracan.memory import open_database, run
+    from huracan.memory.registry import Registry
     from huracan.trader.accounts import run_kind
+    from huracan.trader.decided import AccountDecisions
     from huracan.trader.views import AccountViews
 
     engine = open_database(settings.database)
     timeout_s = settings.execution.database_timeout_s
     try:
         with run(engine, run_kind(access.mode), settings, "", huracan.__version__) as run_id:
-            store = PostgresStore(engine, access.account, run_id, timeout_s)
-            views = AccountViews(engine, access.account, timeout_s)
-            return asyncio.run(_serve(terminal, setup(store, views)))
+            rows = Rows(
+                PostgresStore(engine, access.account, run_id, timeout_s),
+                AccountViews(engine, access.account, timeout_s),
+                AccountDecisions(engine, access.account, timeout_s),
+                Registry(engine),
+            )
+            return asyncio.run(_serve(terminal, setup(rows)))
     finally:
         engine.dispose()
 
@@ -176,6 +244,7 @@ async def _serve(terminal: Terminal, setup: "Setup") -> "tuple[signal.Signals, S
                 "mode": setup.access.mode,
                 "url": setup.access.url,
                 "symbols": list(trader.symbols),
+                "versions": {name: asdict(one) for name, one in setup.book.versions.items()},
                 "pid": os.getpid(),
                 "market_ms": trader.market_ms,
                 "state": trader.state,
@@ -189,8 +258,7 @@ async def _serve(terminal: Terminal, setup: "Setup") -> "tuple[signal.Signals, S
             await trader.run(stop)
             return caught[0], await trader.held()
     finally:
-        await setup.store.close()
-        await setup.views.close()
+        await asyncio.gather(setup.store.close(), setup.views.close(), setup.decisions.close())
 
 
 @command(trade, "stop")
@@ -202,6 +270,9 @@ def stop(terminal: Terminal, account: str | None) -> None:
 
     settings = terminal.settings(execution__account=account)
     name = settings.execution.account
+    if (hosted := stop_hosted(settings)) is not None:
+        terminal.show({"account": name, "stopped": True, "holder": f"process {hosted}"}, f"stopped process {hosted}")
+        return
     holder = _holder(settings)
     if holder is None:
         terminal.show({"account": name, "stopped": False}, f"no trader runs for {name}")

@@ -1,0 +1,332 @@
+"""What stays up, brought up and taken down in order: cluster, feed, signals; on the way down the trader comes first.
+
+Both ways may be repeated: what is there is left as it is, what is not is made, and nothing ends that was not started
+here.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from huracan.config import Settings
+from huracan.errors import ConfigError, RefusedError, ServeError, VenueError
+from huracan.logs import get_logger
+from huracan.memory import Registry, database_status, database_url, open_database
+from huracan.signals.auth import read_tokens, token_file
+from huracan.signals.versions import select
+from serve.cluster import ask_dashboard, find_head, joined, start_head, stop_head, tell_dashboard
+from serve.names import APPLICATION, EXECUTION, FEED, NAMESPACE
+from serve.surroundings import keep_settings, runtime_env, settings_file
+
+__all__ = ["Part", "Served", "Version", "bring_up", "cluster_address", "look", "take_down"]
+
+CONFIG: Final = Path(__file__).with_name("config.yaml")
+APPLICATIONS: Final = "/api/serve/applications/"
+_ACTORS: Final = "/api/v0/actors?detail=true"
+_UP_S: Final = 180.0
+_DOWN_S: Final = 60.0
+_PAUSE_S: Final = 0.5
+_ANSWER_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that stays up.
+
+    Attributes:
+        name: of the actor or application.
+        state: Ray's word for how it is; "absent" when there is none.
+        ok: it works.
+        detail: what is wrong, else empty.
+    """
+
+    name: str
+    state: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version that decides, with its stage and what was proven of it in words."""
+
+    version: str
+    scope: str
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is up.
+
+    Attributes:
+        up: cluster, feed and signals are.
+        started: it was this call that brought them up.
+        url: of the HTTP endpoint.
+        dashboard: of Ray.
+        address: of the cluster.
+        tokens: file of the endpoint's tokens; `token_count` of them.
+        versions: what decides, by the registry; None: the database does not run.
+        parts: feed, signals, trader.
+    """
+
+    up: bool
+    started: bool
+    url: str
+    dashboard: str | None
+    address: str | None
+    tokens: Path
+    token_count: int
+    versions: tuple[Version, ...] | None
+    parts: tuple[Part, ...]
+
+
+def cluster_address(settings: Settings, home: Path) -> str | None:
+    """Return the cluster that is served on: the configured one, else the head started here; None when none runs."""
+    configured = settings.ray.address or os.environ.get("RAY_ADDRESS")
+    if configured:
+        return configured
+    head = find_head(home)
+    return head.address if head is not None and head.runs else None
+
+
+def bring_up(settings: Settings, home: Path) -> Served:
+    """Start what is not up, and return when the endpoint answers.
+
+    Raises:
+        ConfigError, DatabaseError: what it needs is not usable.
+        RefusedError: another `serve up` or `serve down` is under way.
+        ServeError: it does not come up in the time that a slow machine needs; what was started is left for a look.
+    """
+    with _alone(home):
+        engine = open_database(settings.database)  # only a command starts the embedded server
+        engine.dispose()
+        keep_settings(settings, database_url(settings.database).get_secret_value(), home)
+        address, started = cluster_address(settings, home), False
+        if address is None:
+            address, started = start_head(settings, home).address, True
+        with joined(address) as dashboard:
+            started |= _ensure_feed(home)
+            started |= _ensure_application(settings, dashboard, home)
+            _wait(dashboard)
+    return look(settings, home, started)
+
+
+def take_down(settings: Settings, home: Path) -> tuple[str, ...]:
+    """Stop trading, signals, feed, and the cluster if it was started here; return what was stopped, in that order.
+
+    Raises:
+        RefusedError: another `serve up` or `serve down` is under way.
+        VenueError: the trader could not take its entries back; everything is left up.
+    """
+    stopped: list[str] = []
+    with _alone(home):
+        address, head = cluster_address(settings, home), find_head(home)
+        if address is not None:
+            with joined(address) as dashboard:
+                stopped += _stop_parts(dashboard)
+        if head is not None:
+            stopped += ["cluster"] if head.runs else []
+            stop_head(head, home)
+        settings_file(home).unlink(missing_ok=True)
+    return tuple(stopped)
+
+
+def look(settings: Settings, home: Path, started: bool = False) -> Served:
+    """Return what is up; starts nothing."""
+    address, dashboard = cluster_address(settings, home), None
+    parts: tuple[Part, ...] = ()
+    if address is not None:
+        with joined(address) as dashboard:
+            parts = (_feed(dashboard), _application(dashboard), _trader(dashboard))
+    return Served(
+        up=bool(parts) and all(part.ok for part in parts[:2]),
+        started=started,
+        url=f"http://{settings.serve.host}:{settings.serve.port}",
+        dashboard=dashboard,
+        address=address,
+        tokens=token_file(home),
+        token_count=len(read_tokens(token_file(home))),
+        versions=_versions(settings),
+        parts=parts,
+    )
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Let one process at a time change what is up."""
+    folder = home / "serve"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = open(folder / "lock", "a", encoding="utf-8")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}; set HURACAN_HOME") from None
+    with lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise RefusedError("another `huracan serve up` or `serve down` is under way; wait for it") from None
+        yield
+
+
+# ---- parts ------------------------------------------------------------------------------------------------------
+
+
+def _ensure_feed(home: Path) -> bool:
+    """Start the feed unless it runs; return whether it was started."""
+    import ray
+
+    from serve.feed import Feed
+
+    with suppress(ValueError):
+        ray.get_actor(FEED, NAMESPACE)
+        return False
+    Feed.options(  # type: ignore[attr-defined]
+        name=FEED, namespace=NAMESPACE, get_if_exists=True, runtime_env=runtime_env(home)
+    ).remote()
+    return True
+
+
+def _ensure_application(settings: Settings, dashboard: str, home: Path) -> bool:
+    """Deploy the endpoint unless it runs; return whether it was deployed."""
+    if _application(dashboard).ok:
+        return False
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    config["http_options"] = {
+        **config.get("http_options", {}),
+        "host": settings.serve.host,
+        "port": settings.serve.port,
+    }
+    for application in config["applications"]:
+        application["runtime_env"] = runtime_env(home)
+    problem = tell_dashboard(dashboard, "PUT", APPLICATIONS, config)
+    if problem is not None:
+        raise ConfigError(f"Ray Serve does not take serve/config.yaml: {problem}")
+    return True
+
+
+def _wait(dashboard: str) -> None:
+    """Return when feed and endpoint work."""
+    give_up_s = time.monotonic() + _UP_S
+    while True:
+        feed, application = _feed(dashboard), _application(dashboard)
+        if feed.ok and application.ok:
+            return
+        if application.state in ("DEPLOY_FAILED", "UNHEALTHY") or feed.state == "DEAD":
+            words = f"feed {feed.state} {feed.detail}; signals {application.state} {application.detail}"
+            raise ConfigError(f"it does not come up: {words}; `huracan serve down` clears it away")
+        if time.monotonic() > give_up_s:
+            raise ServeError(
+                f"it is not up after {_UP_S:g} s: feed {feed.state} {feed.detail}; signals {application.state} "
+                f"{application.detail}; look at {dashboard}"
+            )
+        time.sleep(_PAUSE_S)
+
+
+def _actor(dashboard: str, name: str) -> Part:
+    """Return how an actor is, by Ray's own list."""
+    found = ask_dashboard(dashboard, f"{_ACTORS}&filter_keys=name&filter_predicates=%3D&filter_values={name}") or {}
+    rows = (((found.get("data") or {}).get("result") or {}).get("result")) or []
+    rows = [row for row in rows if row["ray_namespace"] == NAMESPACE]
+    living = [row for row in rows if row["state"] != "DEAD"] or rows[-1:]
+    if not living:
+        return Part(name, "absent", False, "")
+    state = living[0]["state"]
+    return Part(name, state, state == "ALIVE", "" if state == "ALIVE" else _cause(living[0].get("death_cause")))
+
+
+def _feed(dashboard: str) -> Part:
+    """Return how the feed is, by its own word when it answers."""
+    import ray
+
+    part = _actor(dashboard, FEED)
+    if not part.ok:
+        return part
+    try:
+        problem = ray.get(ray.get_actor(FEED, NAMESPACE).status.remote(), timeout=_ANSWER_S).problem
+    except (ValueError, ray.exceptions.RayError) as error:
+        problem = f"it does not answer ({type(error).__name__})"
+    return Part(FEED, "FOLLOWS" if not problem else "WAITS", not problem, problem)
+
+
+def _trader(dashboard: str) -> Part:
+    """Return how the trader is, by its own word when it answers; an absent one is well: nobody has started it."""
+    import ray
+
+    part = _actor(dashboard, EXECUTION)
+    if part.state in ("absent", "DEAD"):
+        return Part(EXECUTION, "absent", True, "")
+    if not part.ok:
+        return part
+    try:
+        account, _, doing = ray.get(ray.get_actor(EXECUTION, NAMESPACE).status.remote(), timeout=_ANSWER_S)
+    except (ValueError, ray.exceptions.RayError) as error:
+        return Part(EXECUTION, part.state, False, f"it does not answer ({type(error).__name__})")
+    words = f"{account}: {doing.state or ''} {doing.reason}".strip()
+    return Part(EXECUTION, str(doing.phase), doing.phase == "TRADING", words)
+
+
+def _cause(death: Any) -> str:
+    if not death:
+        return ""
+    context = next(iter(death.values())) if isinstance(death, dict) else death
+    words = context.get("error_message", context) if isinstance(context, dict) else context
+    return " ".join(str(words).split())[-300:]
+
+
+def _application(dashboard: str) -> Part:
+    """Return how the endpoint is, by Serve's own word."""
+    found = ask_dashboard(dashboard, APPLICATIONS) or {}
+    row = (found.get("applications") or {}).get(APPLICATION)
+    if row is None:
+        return Part(APPLICATION, "absent", False, "")
+    words = [row.get("message") or ""] + [one.get("message") or "" for one in (row.get("deployments") or {}).values()]
+    ok = row["status"] == "RUNNING"
+    return Part(APPLICATION, row["status"], ok, "" if ok else " ".join(" ".join(words).split())[-300:])
+
+
+def _stop_parts(dashboard: str) -> list[str]:
+    import ray
+
+    stopped = []
+    with suppress(ValueError):
+        trader = ray.get_actor(EXECUTION, NAMESPACE)
+        with suppress(ray.exceptions.RayActorError):  # a dead one has nothing to take back; its brackets rest
+            ended = ray.get(trader.stop.remote())
+            if ended.reason:
+                raise VenueError(f"{ended.reason}; everything is left up, run `huracan serve down` again")
+        ray.kill(trader)
+        stopped.append(EXECUTION)
+    if _application(dashboard).state != "absent":
+        tell_dashboard(dashboard, "DELETE", APPLICATIONS)
+        give_up_s = time.monotonic() + _DOWN_S
+        while _application(dashboard).state != "absent" and time.monotonic() < give_up_s:
+            time.sleep(_PAUSE_S)
+        stopped.append(APPLICATION)
+    with suppress(ValueError):
+        feed = ray.get_actor(FEED, NAMESPACE)
+        with suppress(ray.exceptions.RayError):  # it ends itself, which is its answer
+            ray.get(feed.stop.remote(), timeout=_DOWN_S)
+        ray.kill(feed)
+        stopped.append(FEED)
+    get_logger().info("serve.stopped", parts=stopped)
+    return stopped
+
+
+def _versions(settings: Settings) -> tuple[Version, ...] | None:
+    """Return what the registry wants served on paper; None when the database does not run."""
+    if not database_status(settings.database).running:
+        return None
+    engine = open_database(settings.database)
+    try:
+        served = select(Registry(engine).models(), "paper", settings.serve.versions).served
+    finally:
+        engine.dispose()
+    return tuple(Version(model.version, model.scope, model.standing) for model in served)
