@@ -205,8 +205,14 @@ def app(arguments: dict[str, str]) -> Any:
     then they are written to that file, so that no replica is given a secret by its runtime environment.
 
     Raises:
-        ConfigError: HURACAN_HOME or the database's address is missing, or an argument was given.
+        ConfigError: HURACAN_HOME or the database's address is missing, an argument was given, or anybody may talk to
+            the cluster.
     """
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        raise ConfigError(
+            "Ray's token authentication is off, and Ray Serve opens a port of each replica to every interface that runs "
+            "what it is sent; start the cluster by `huracan serve up`, or with RAY_AUTH_MODE=token"
+        )
     if arguments:
         raise ConfigError(f"serve.signals:app takes no arguments, got {', '.join(sorted(arguments))}; set HURACAN__...")
     settings, home = _settings(), home_folder()

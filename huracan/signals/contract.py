@@ -38,32 +38,57 @@ __all__ = [
     "StatusAnswer",
     "TradeRow",
     "TradesAnswer",
+    "error_table",
 ]
 
 
 class ErrorCode(StrEnum):
     """Why a request has no answer; `STATUS` says with which HTTP status."""
 
-    MALFORMED = "MALFORMED"  # the body is no JSON, or breaks off
+    MALFORMED = "MALFORMED"
     UNAUTHENTICATED = "UNAUTHENTICATED"
-    FORBIDDEN = "FORBIDDEN"  # the token's scope does not allow it
-    NOT_FOUND = "NOT_FOUND"  # no such path
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
     UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
-    KEY_REUSED = "KEY_REUSED"  # an Idempotency-Key that stands for another request
+    KEY_REUSED = "KEY_REUSED"
     TOO_LARGE = "TOO_LARGE"
-    INVALID = "INVALID"  # JSON, and not what the contract asks for
+    INVALID = "INVALID"
     TOO_MANY_SYMBOLS = "TOO_MANY_SYMBOLS"
-    INTERNAL = "INTERNAL"  # a defect
+    INTERNAL = "INTERNAL"
     OVERLOADED = "OVERLOADED"
     STALE_DATA = "STALE_DATA"
-    NO_VERSION = "NO_VERSION"  # nothing is served
-    MODEL_STALE = "MODEL_STALE"  # what is served is not what the registry wants
+    NO_VERSION = "NO_VERSION"
+    MODEL_STALE = "MODEL_STALE"
     FEED_DOWN = "FEED_DOWN"
     DATABASE_DOWN = "DATABASE_DOWN"
     EXECUTION_DOWN = "EXECUTION_DOWN"
-    DECISION_LATE = "DECISION_LATE"  # no decision in time
-    HALT_NOT_PROVEN = "HALT_NOT_PROVEN"  # halted, and orders may still rest
+    DECISION_LATE = "DECISION_LATE"
+    HALT_NOT_PROVEN = "HALT_NOT_PROVEN"
+
+
+_MEANING: Final[dict[ErrorCode, tuple[str, str]]] = {
+    ErrorCode.MALFORMED: ("the body is no JSON, or breaks off", "mend the request"),
+    ErrorCode.UNAUTHENTICATED: ("no token, or one that nobody has", "`huracan serve token new`"),
+    ErrorCode.FORBIDDEN: ("the token's scope does not allow it", "a token of scope `trade`"),
+    ErrorCode.NOT_FOUND: ("no such path", "see `/openapi.json`"),
+    ErrorCode.UNKNOWN_SYMBOL: ("a market that the feed does not follow", "`data.symbols`, or a version that knows it"),
+    ErrorCode.METHOD_NOT_ALLOWED: ("a path with another method", "the header `Allow` names it"),
+    ErrorCode.KEY_REUSED: ("an `Idempotency-Key` that stands for another request", "a new key"),
+    ErrorCode.TOO_LARGE: ("the body is larger than allowed; it is not read any further", "`serve.body_max_bytes`"),
+    ErrorCode.INVALID: ("JSON, and not what the contract asks for; unknown keys as well", "mend the request"),
+    ErrorCode.TOO_MANY_SYMBOLS: ("more markets than one request may name", "`serve.symbols_max`"),
+    ErrorCode.INTERNAL: ("a defect; the log has it under the request's id", "report it"),
+    ErrorCode.OVERLOADED: ("too many requests wait already", "ask again after `Retry-After` seconds"),
+    ErrorCode.STALE_DATA: ("a candle is overdue by more than `risk.feed_age_max_s`", "look at the exchange"),
+    ErrorCode.NO_VERSION: ("no version decides here, or its features are not warm yet", "`huracan models ls`"),
+    ErrorCode.MODEL_STALE: ("health only: the registry wants another version than decides", "its message says why"),
+    ErrorCode.FEED_DOWN: ("the feed does not answer, or has no candle yet", "`huracan serve status`"),
+    ErrorCode.DATABASE_DOWN: ("Postgres does not answer; signals that execute nothing go on", "`huracan db url`"),
+    ErrorCode.EXECUTION_DOWN: ("nobody trades the account, or it does not answer", "`huracan trade start --paper`"),
+    ErrorCode.DECISION_LATE: ("no decision within `serve.decision_timeout_s`; nothing was written", "ask again"),
+    ErrorCode.HALT_NOT_PROVEN: ("halted, and orders may still rest at the venue", "ask again, or `huracan halt`"),
+}
 
 
 STATUS: Final[dict[ErrorCode, int]] = {
@@ -88,6 +113,13 @@ STATUS: Final[dict[ErrorCode, int]] = {
     ErrorCode.DECISION_LATE: 503,
     ErrorCode.HALT_NOT_PROVEN: 503,
 }
+
+
+def error_table() -> str:
+    """Return the codes as a Markdown table, as the documentation shows them."""
+    rows = ["| code | status | meaning | what to do |", "|---|---|---|---|"]
+    rows += [f"| `{code}` | {STATUS[code]} | {' | '.join(_MEANING[code])} |" for code in ErrorCode]
+    return "\n".join(rows) + "\n"
 
 
 class _Request(BaseModel):

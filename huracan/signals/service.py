@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.clock import Clock
-from huracan.errors import DatabaseError
+from huracan.errors import DatabaseError, HuracanError, VenueError
 from huracan.execution.model import Intent
 from huracan.features.layout import S_DATA_AGE
 from huracan.logs import get_logger
@@ -43,7 +43,6 @@ __all__ = ["Limits", "SignalService"]
 _PAUSE_S = 0.05
 _STATES_S = 1.0
 """How long an account's states are taken for those of now: fills of orders under way change them within a bar."""
-_AWAY = (ConnectionError, TimeoutError)
 
 T = TypeVar("T")
 
@@ -176,7 +175,10 @@ class SignalService:
                 served = {found.symbols[row]: book.version_of(found.symbols[row]) for row in wanted}
                 rows = [row for row in wanted if served[found.symbols[row]] is not None]
                 if not rows and not symbols:
-                    return Problem(ErrorCode.NO_VERSION, "no served version decides on any market of the account")
+                    return Problem(
+                        ErrorCode.NO_VERSION,
+                        "no version decides on a market of the account, or its features are not warm yet",
+                    )
                 states = self._market_rows(found, rows, served)
                 if states is not None:
                     decided = await self._judged(found, book, rows, states, symbols)
@@ -244,7 +246,7 @@ class SignalService:
         age_s = self._age_s(close)
         answer = answer_of(decided, intents, self._limits.base_ms, age_s)
         self._decided += len(answer.signals)
-        get_logger().info(
+        get_logger().debug(
             "signals.decided", close_ms=decided.close_ms, markets=len(answer.signals), intents=len(intents), age_s=age_s
         )
         return answer
@@ -344,9 +346,9 @@ class SignalService:
         """See `Backend`; without the execution process the halt is written down, and its proof left open."""
         try:
             await self._execution.halt(policy or self._limits.halt_policy, author, reason)
-        except TimeoutError:
+        except (TimeoutError, VenueError):
             return Problem(ErrorCode.HALT_NOT_PROVEN, "halted, and orders may still rest: see /v1/orders, ask again")
-        except (ConnectionError, DatabaseError) as error:
+        except (ConnectionError, HuracanError) as error:
             return await self._halt_alone(author, reason, _why(error))
         return StateAnswer(account=self._account, state="HALTED", proven=True, author=author, reason=reason)
 
@@ -366,7 +368,7 @@ class SignalService:
             await self._execution.resume(author, reason)
         except DatabaseError as error:
             return Problem(ErrorCode.DATABASE_DOWN, str(error))
-        except _AWAY as error:
+        except (ConnectionError, TimeoutError, HuracanError) as error:
             return Problem(ErrorCode.EXECUTION_DOWN, _why(error))
         return StateAnswer(account=self._account, state="ACTIVE", proven=False, author=author, reason=reason)
 

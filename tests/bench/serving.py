@@ -174,7 +174,6 @@ def _wait(port: int, token: str, market: str) -> None:
     end_s = time.monotonic() + _START_S
     while True:
         try:
-            asyncio.run(_ask(port, token, market, 1, 0.0))
             found = asyncio.run(_ask(port, token, market, 1, 0.2))
             break
         except (OSError, RuntimeError, IndexError, asyncio.IncompleteReadError):

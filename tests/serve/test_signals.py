@@ -1,12 +1,17 @@
 """The endpoint on a real Ray Serve: versions change and replicas die under load, and nobody is told anything wrong."""
 
+import json
 import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import psutil
 import pytest
@@ -31,6 +36,8 @@ from tests.signals.following import fit
 from tests.signals.serving import export
 
 pytestmark = [pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(280)]
+
+CHECKOUT = Path(__file__).parents[2]
 
 Decided = Mapping[str, tuple[str, Mapping[str, float]]]
 """Action and probabilities by market."""
@@ -172,6 +179,21 @@ def test_no_secret_is_given_to_ray(endpoint: Endpoint, home: Path) -> None:
         assert "HURACAN__DATABASE__URL" not in process.environ() or os.environ.get("HURACAN__DATABASE__URL")
 
 
+def test_serves_own_port_lets_nobody_in_without_rays_token(endpoint: Endpoint) -> None:
+    """Each replica listens on every interface, by Ray's choice, and unpickles what it is sent: the token guards it."""
+    (replica,) = replicas()
+    ports = [one.laddr.port for one in replica.net_connections("tcp") if one.laddr.ip in ("::", "0.0.0.0")]  # noqa: S104
+    ports = [port for port in ports if port]
+    assert ports
+    token = Path(os.environ["RAY_AUTH_TOKEN_PATH"]).read_text().strip()
+    for told, refused in (((), True), ((("authorization", f"Bearer {token}"),), False)):
+        with grpc.insecure_channel(f"127.0.0.1:{ports[0]}") as channel:
+            call = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+            with pytest.raises(grpc.RpcError) as caught:
+                call(b"", timeout=10, metadata=told)
+        assert (caught.value.code() is grpc.StatusCode.UNAUTHENTICATED) is refused
+
+
 def test_reads_come_from_the_database(endpoint: Endpoint) -> None:
     """An account that nobody has traded, and the registry as it is."""
     assert endpoint.ask("GET", "/v1/status").json["state"] == "ACTIVE"
@@ -271,6 +293,29 @@ def test_a_killed_replica_tells_nothing_wrong_and_doubles_no_intent(endpoint: En
     assert set(rows) >= {(row["symbol"], row["as_of"]["open_ms"]) for row in acting}
 
 
+def test_the_guides_commands_work_as_written(endpoint: Endpoint, home: Path) -> None:
+    """docs/http.md from a shell, with this endpoint's port: every command succeeds, and says what the guide says."""
+    blocks = re.findall(
+        r"^```bash\n(.*?)^```", (CHECKOUT / "docs" / "http.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    assert len(blocks) == 5
+    script = "".join(blocks).replace("127.0.0.1:8000", f"127.0.0.1:{endpoint.port}")
+    lines = [line if line.startswith("TOKEN=") else f"{line}; echo" for line in script.splitlines()]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", "set -e\n" + "\n".join(lines)],
+        env={"PATH": path, "HURACAN_HOME": str(home)}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-1_000:] + done.stderr[-1_000:]
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    executed = [answer for answer in answers if any(row["intent_id"] for row in answer.get("signals", ()))]
+    assert len(executed) == 2
+    assert executed[0] == executed[1]
+    assert [answer["state"] for answer in answers if "proven" in answer] == ["HALTED", "ACTIVE"]
+    assert "huracan_signals_total" in done.stdout
+    assert answers[-1]["state"] == "ACTIVE"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), [(EXECUTION, "EXECUTION_DOWN"), (FEED, "FEED_DOWN")])
 def test_an_actor_that_is_away_is_a_503_until_it_is_back(endpoint: Endpoint, name: str, code: str) -> None:
@@ -301,7 +346,11 @@ def test_an_actor_that_is_away_is_a_503_until_it_is_back(endpoint: Endpoint, nam
 
 @pytest.mark.parametrize(
     ("missing", "words"),
-    [("HURACAN_HOME", "HURACAN_HOME is not set"), ("HURACAN__DATABASE__URL", "no database is named")],
+    [
+        ("HURACAN_HOME", "HURACAN_HOME is not set"),
+        ("RAY_AUTH_MODE", "token authentication is off"),
+        ("HURACAN__DATABASE__URL", "no database is named"),
+    ],
 )
 def test_it_refuses_to_be_deployed_without_a_place(
     missing: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -309,13 +358,15 @@ def test_it_refuses_to_be_deployed_without_a_place(
     """One line that says what to set."""
     monkeypatch.setenv("HURACAN_HOME", str(tmp_path))
     monkeypatch.setenv("HURACAN__DATABASE__URL", "postgresql://huracan@db/huracan")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.delenv("HURACAN_SERVE_SETTINGS", raising=False)
     monkeypatch.delenv(missing)
     with pytest.raises(ConfigError, match=words):
         app({})
 
 
-def test_arguments_are_refused() -> None:
+def test_arguments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings have one way in."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     with pytest.raises(ConfigError, match="takes no arguments"):
         app({"port": "1"})

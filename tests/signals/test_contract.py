@@ -1,11 +1,12 @@
 """The contract refuses what it does not know."""
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from huracan.signals.contract import STATUS, ErrorCode, HaltRequest, ResumeRequest, Signal, SignalsRequest
+from huracan.signals.contract import STATUS, ErrorCode, HaltRequest, ResumeRequest, Signal, SignalsRequest, error_table
 
 
 def test_every_code_has_a_status_of_its_kind() -> None:
@@ -13,6 +14,12 @@ def test_every_code_has_a_status_of_its_kind() -> None:
     assert set(STATUS) == set(ErrorCode)
     assert {code for code, status in STATUS.items() if status == 500} == {ErrorCode.INTERNAL}
     assert {status for status in STATUS.values() if status > 500} == {503}
+
+
+def test_the_guide_lists_every_code() -> None:
+    """docs/http.md has the table that the code makes."""
+    document = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+    assert error_table() in document
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from huracan.errors import FencedError, VenueError
 from huracan.execution.ids import intent_id
 from huracan.execution.model import IntentKind, IntentStatus
 from huracan.risk.live import DenialCode, HaltPolicy
@@ -419,10 +420,18 @@ def test_a_halt_is_written_down_when_nobody_trades() -> None:
     assert last.message.startswith("NOT HALTED")
 
 
-def test_a_halt_without_proof_is_no_success() -> None:
+def test_nobody_resumes_what_another_trades() -> None:
+    """A process that has lost the lease says so, and nothing was changed."""
+    world = World()
+    world.execution.down = FencedError("another has the lease")
+    assert code(asyncio.run(world.service().resume("http:desk", "x"))) is ErrorCode.EXECUTION_DOWN
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), VenueError("the exchange does not answer")])
+def test_a_halt_without_proof_is_no_success(error: Exception) -> None:
     """Halted, and orders may rest."""
     world = World()
-    world.execution.down = TimeoutError()
+    world.execution.down = error
     assert code(asyncio.run(world.service().halt(None, "http:desk", "x"))) is ErrorCode.HALT_NOT_PROVEN
 
 
