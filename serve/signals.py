@@ -210,7 +210,7 @@ def app(arguments: dict[str, str]) -> Any:
     """
     if os.environ.get("RAY_AUTH_MODE") != "token":
         raise ConfigError(
-            "Ray's token authentication is off, and Ray Serve opens a port of each replica to every interface that runs "
+            "Ray's token authentication is off, and Serve opens a port of each replica to every interface that runs "
             "what it is sent; start the cluster by `huracan serve up`, or with RAY_AUTH_MODE=token"
         )
     if arguments:
