@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@touch $@
 
-$(WARM): $(INSTALLED) $(shell find huracan/features huracan/trading huracan/baselines huracan/env -name '*.py')
+$(WARM): $(INSTALLED) $(shell find huracan/features huracan/patterns huracan/trading huracan/baselines huracan/env -name '*.py')
 	@mkdir -p $(HURACAN_HOME)
 	@$(BIN)/python -m huracan.env.warm
 	@touch $@

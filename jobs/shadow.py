@@ -43,6 +43,7 @@ from huracan.memory import (
 from huracan.policy import Artefact, Ensemble, Policy, load_artefact
 from huracan.shadow import (
     COIN_ACCOUNT,
+    ENSEMBLE,
     PORTFOLIO_ACCOUNT,
     ByCoin,
     Fold,
@@ -70,7 +71,6 @@ from jobs.train import check_job, folds_of
 
 __all__ = ["ENSEMBLE", "Place", "Rules", "main", "open_runs", "program", "shadow", "trained_run"]
 
-ENSEMBLE = "ensemble"
 MAX_RETRIES = 3
 RANDOM_SEED = 1_000
 REPORT_NAME = "shadow.json"
@@ -81,10 +81,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a task writes its trades; None for `url` keeps them in memory only."""
+    """Where a task writes its trades, and what their states are; None for `url` keeps them in the process only."""
 
     url: SecretStr | None
     run_id: int | None
+    layout: int = 0
 
     def write(self, result: ShadowResult, account: str) -> None:
         """Write the trades of a result; again and again if need be."""
@@ -92,7 +93,7 @@ class Place:
             return
         engine = connect(self.url)
         try:
-            write_trades(engine, self.run_id, trade_rows(result, account), trade_blocks(result, account))
+            write_trades(engine, self.run_id, trade_rows(result, account, self.layout), trade_blocks(result, account))
         finally:
             engine.dispose()
 
@@ -206,7 +207,8 @@ def shadow(
     seeds = tuple(f"seed-{result.seed}" for result in versions[0].seeds) if versions else ()
     trained = [(version, load_artefact(version.artefact)) for version in versions]  # faults show before Ray starts
     with ray_session(dataset.settings.ray):
-        tasks = [_start(dataset, fold, _units(dataset, fold, trained), seeds, Place(url, run_id)) for fold in folds]
+        place = Place(url, run_id, dataset.layout)
+        tasks = [_start(dataset, fold, _units(dataset, fold, trained), seeds, place) for fold in folds]
         _await([ref for fold in tasks for ref in fold.refs], progress)
         outcomes = [fold.outcome(seeds) for fold in tasks]
     report = assess(outcomes, dataset.kernel, dataset.settings.shadow, run_id=run_id, policy_name=ENSEMBLE)
@@ -239,7 +241,7 @@ def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefa
                 f"{fold.index} ({fold.train.end_ms} ms): its test would be no test; use the folds it was trained with"
             )
         chosen = set(version.symbols) & set(fold.symbols)
-        tapes = dataset.fold_tapes(FeatureFit.from_json(json.dumps(card.fit)))
+        tapes = dataset.fold_tapes(FeatureFit.from_json(json.dumps(card.fit)), artefact.memory)
         base_ms = dataset.kernel.base_ms
         cut = tuple(cut_tape(tape, fold.test, base_ms) for tape in tapes if tape.symbol in chosen)
         if cut:

@@ -20,11 +20,12 @@ from huracan.config import Settings, home_folder
 from huracan.env import Dataset, check_source
 from huracan.errors import ConfigError, DataError, UsageError
 from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
+from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
 from huracan.learn.progress import TensorBoardLog, TerminalProgress
 from huracan.learn.search import Trial
 from huracan.learn.train import CurvePoint
-from huracan.logs import bind_run
+from huracan.logs import bind_run, get_logger
 from huracan.market import symbol_to_stem
 from huracan.memory import (
     Registry,
@@ -38,12 +39,15 @@ from huracan.memory import (
     resume_run,
 )
 from huracan.memory import Trial as TrialRow
-from huracan.shadow import Fold, usable_history, validation_split, walk_forward_splits
+from huracan.patterns import Outcomes, recall
+from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, usable_history, validation_split, walk_forward_splits
 from huracan.terminal import Terminal, run, standalone
 
 __all__ = ["RunObserver", "folds_of", "main", "program", "train", "windows_of"]
 
 KIND = "train"
+PAST_NAME = "past.safetensors"
+"""Closed trades that a run remembers; kept, so that a resumed run remembers the same."""
 _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for the process of a submitted job, whose working directory is a temporary copy."""
 
@@ -161,6 +165,8 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
     settings = dataset.settings
     folder = home_folder() / "runs" / str(run_id)
     folder.mkdir(parents=True, exist_ok=True)  # a disk that refuses says so before Ray starts
+    if settings.features.memory:
+        dataset = dataset.remembering(_past(dataset, engine, run_id, folder))
     search_window, windows = windows_of(folds, settings.search.validation_frac, dataset.kernel.base_ms)
     board = TensorBoardLog(folder / "tensorboard")
     observer = RunObserver(engine, run_id, settings.search.seeds_per_trial, screen, board)
@@ -184,6 +190,18 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
                 author=getpass.getuser(),
             )
     return campaign
+
+
+def _past(dataset: Dataset, engine: Engine, run_id: int, folder: Path) -> Outcomes:
+    """Return the closed trades of earlier runs, as they were when this run first asked."""
+    path = folder / PAST_NAME
+    if path.exists():
+        return Outcomes.from_bytes(path.read_bytes())
+    base_ms = dataset.kernel.base_ms
+    found = recall(engine, run_id, dataset.layout, base_ms, policy=ENSEMBLE, account=COIN_ACCOUNT)
+    write_atomically(path, found.outcomes.to_bytes())
+    get_logger().info("memory.recalled", trades=len(found.outcomes), left_out=found.left_out)
+    return found.outcomes
 
 
 @standalone("train")

@@ -54,6 +54,7 @@ class FeatureSettings(Section):
     gap_fill_max_bars: Annotated[int, Field(ge=0)] = Field(5, description="Missing bars bridged by flat bars.")
     windows: Path | None = Field(None, description="YAML file of window tables; None: the shipped one.")
     fit_sample_max: PositiveInt = Field(200_000, description="Rows at most used to fit scalers, evenly spaced.")
+    memory: bool = Field(False, description="Training remembers the closed trades of earlier runs (entries 52 to 60).")
 
 
 class TradingSettings(Section):

@@ -13,7 +13,9 @@ from huracan.clock import Clock, WallClock
 from huracan.config import Settings, TradingSettings
 from huracan.errors import DataError, InvariantError
 from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw, windows_for
+from huracan.features.layout import MEMORY_SLICE
 from huracan.market import Candles, CandleSet, Verdict, load_candles, open_folder
+from huracan.patterns import Outcomes, PatternMemory, WindowRows, state_layout
 from huracan.trading import (
     KernelSettings,
     RuleSpace,
@@ -85,6 +87,7 @@ class Dataset:
             choose; also of symbols that are watched and not traded.
         bare: one tape per traded symbol, sorted by symbol; their features are zero until a fit is applied.
         summary: what was taken and what refused.
+        past: closed trades that training may remember; None: it remembers none.
     """
 
     settings: Settings
@@ -92,6 +95,7 @@ class Dataset:
     raw: Mapping[str, RawFeatures]
     bare: tuple[Tape, ...]
     summary: DatasetSummary
+    past: Outcomes | None = None
 
     @classmethod
     def load(cls, settings: Settings, clock: Clock | None = None) -> Self:
@@ -151,6 +155,24 @@ class Dataset:
         """Return the `trading` section with the rules in force."""
         return with_rules(self.settings.trading, self.kernel)
 
+    @property
+    def layout(self) -> int:
+        """Return what identifies the features behind a state (`huracan.patterns.state_layout`)."""
+        return state_layout(next(iter(self.raw.values())).context.windows)
+
+    def remembering(self, past: Outcomes) -> Self:
+        """Return the same markets with closed trades of others' runs to remember.
+
+        Raises:
+            DataError: their states have another layout.
+        """
+        if past.layout != self.layout:
+            raise DataError(
+                f"memory: its trades were entered on states of another feature layout ({past.layout}) than these "
+                f"candles have ({self.layout}): windows, timeframe or formulas differ; recall the trades of this layout"
+            )
+        return replace(self, past=past)
+
     def under(self, trading: TradingSettings) -> Self:
         """Return the same markets under rules that a search of this configuration may choose.
 
@@ -170,12 +192,42 @@ class Dataset:
         raw = {symbol: self._due(symbol) for symbol in self.raw}
         return FeatureFit.fit(raw, start_ms, end_ms, seed, sample_max=self.settings.features.fit_sample_max)
 
-    def fold_tapes(self, fit: FeatureFit) -> list[Tape]:
-        """Return the tapes with the features of one fit; the memory block (52-61) is zero: there is no memory yet."""
+    def memory(self, fit: FeatureFit) -> PatternMemory | None:
+        """Return the memory of the closed trades that were known when the window of `fit` ended.
+
+        None when nothing is to be remembered, or the window knew too little of it to learn from. The purge of a coin's
+        own trades is the hold of the rules in force.
+
+        Args:
+            fit: of a training window.
+
+        Raises:
+            DataError: the window has too few rows.
+        """
+        if self.past is None or not len(self.past):
+            return None
+        grounds = []
+        for tape in self.bare:
+            raw = self._due(tape.symbol)
+            close_ms = raw.row_close_ms
+            inside = (close_ms - raw.context.base_ms >= fit.start_ms) & (close_ms <= fit.end_ms) & raw.ready[raw.rows]
+            grounds.append(WindowRows(tape.symbol, apply_fit(fit, raw)[inside], close_ms[inside]))
+        return PatternMemory.fit(self.past.until(fit.end_ms), grounds, fit.scaler, self.kernel.hold_bars)
+
+    def fold_tapes(self, fit: FeatureFit, memory: PatternMemory | None = None) -> list[Tape]:
+        """Return the tapes with the features of one fit; without a memory its block (52-61) is zero.
+
+        Args:
+            fit: of the fold's training window.
+            memory: of the same window (`memory`), or as it came with a version; asked as of every decision's close.
+        """
         tapes = []
         for tape in self.bare:
+            raw = self._due(tape.symbol)
             features = np.zeros((len(tape.rows), HEAD_SIZE), np.float32)
-            features[:, :MARKET_SIZE] = apply_fit(fit, self._due(tape.symbol))
+            features[:, :MARKET_SIZE] = apply_fit(fit, raw)
+            if memory is not None:
+                features[:, MEMORY_SLICE] = memory.history(features[:, :MARKET_SIZE], raw.row_close_ms, tape.symbol)
             tapes.append(tape.with_features(features))
         return tapes
 

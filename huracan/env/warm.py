@@ -15,8 +15,9 @@ from huracan.config import EnvSettings, load_settings
 from huracan.env.dataset import Dataset
 from huracan.env.episodes import Window
 from huracan.env.vector import TradingVectorEnv
-from huracan.features import Bar, FeatureStream
+from huracan.features import MARKET_SIZE, Bar, FeatureStream
 from huracan.market import CandleSet, MarketShape, martingale
+from huracan.patterns import Outcomes
 from huracan.trading import Lanes
 
 __all__ = ["first_missing", "warm"]
@@ -37,7 +38,9 @@ def warm() -> float:
     dataset = Dataset.build(CandleSet("1d", symbols, "BTC/USDT", candles, ()), settings, "warm-up")
     window = Window(dataset.summary.start_ms, dataset.summary.end_ms)
     fit = dataset.fit(window.start_ms, window.end_ms, seed=1)
-    tapes = dataset.fold_tapes(fit)
+    memory = dataset.remembering(_past(dataset)).memory(fit)
+    assert memory is not None, "trades before every row are known to all of them"
+    tapes = dataset.fold_tapes(fit, memory)
     env = TradingVectorEnv(tapes, dataset.kernel, EnvSettings(num_envs=4), window, seed=1)
     env.reset()
     for step in range(STEPS):
@@ -52,6 +55,25 @@ def warm() -> float:
     stream = FeatureStream(fit)
     stream.push({symbols[0]: Bar(1.0, 1.0, 1.0, 1.0, 1.0)}, window.end_ms)
     return time.perf_counter() - begun
+
+
+def _past(dataset: Dataset) -> Outcomes:
+    """Return a few closed trades, all of them at the beginning."""
+    count, raw = 8, next(iter(dataset.raw.values()))
+    first = int(np.argmax(raw.ready)) + np.arange(count)
+    return Outcomes.of(
+        layout=dataset.layout,
+        base_ms=dataset.kernel.base_ms,
+        layouts=np.full(count, dataset.layout),
+        symbol=np.full(count, "CCC/USDT"),
+        entry_ms=raw.timestamp[first],
+        exit_ms=raw.timestamp[first + 1],
+        net_frac=np.full(count, 0.01),
+        mfe_frac=np.full(count, 0.02),
+        mae_frac=np.full(count, -0.02),
+        risk_frac=np.full(count, 0.02),
+        market=np.zeros((count, MARKET_SIZE), np.float32),
+    )
 
 
 def first_missing() -> str | None:

@@ -85,6 +85,11 @@ class ClosedTrade:
         """Return the worst excursion from the entry price, a fraction <= 0."""
         return min(Decimal(0), self.low * self.tick / self.entry_price - 1)
 
+    @property
+    def risk_frac(self) -> Decimal:
+        """Return the distance from the decision's close to the stop, a fraction of the entry price."""
+        return (self.ref - self.stop) * self.tick / self.entry_price
+
     def fee(self, rates: Mapping[str, Decimal]) -> Decimal:
         """Return all fees in quote currency, >= 0 unless rebates prevail; those in coin at the exit price.
 
@@ -110,11 +115,15 @@ class ClosedTrade:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What is known of the decision that entered: float32[80] state, regime (-1 unknown), confidence in [0, 1]."""
+    """What is known of the decision that entered: float32[80] state, regime (-1 unknown), confidence in [0, 1].
+
+    `layout` identifies the features behind the state (`huracan.patterns.state_layout`), 0 when unknown.
+    """
 
     state: NDArray[np.float32]
     regime: int
     confidence: float
+    layout: int = 0
 
 
 def closed_trade(position: Position) -> ClosedTrade:
@@ -203,6 +212,7 @@ def trade_rows(
         net=np.array(nets, np.float64),
         mfe_frac=np.array([float(trade.mfe_frac) for trade in trades]),
         mae_frac=np.array([float(trade.mae_frac) for trade in trades]),
+        risk_frac=np.array([float(trade.risk_frac) for trade in trades]),
         confidence=np.array([decision.confidence for decision in decisions], np.float64),
         steps_in=ints([trade.quantity_in for trade in trades]),
         steps_out=ints([trade.quantity_out for trade in trades]),
@@ -214,5 +224,6 @@ def trade_rows(
         dust_out_e8=ints([trade.dust_out for trade in trades]),
         high_ticks=ints([trade.high for trade in trades]),
         low_ticks=ints([trade.low for trade in trades]),
+        layout=ints([decision.layout for decision in decisions]),
         entry_state=np.array([decision.state for decision in decisions], np.float32).reshape(count, 80),
     )

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from huracan.features.layout import LAYOUT, MARKET_SIZE
+from huracan.features.layout import LAYOUT, MARKET_SIZE, S_LGBM_EDGE
 from huracan.features.windows import WindowTable, windows_for
 
 __all__ = ["CATALOGUE", "FeatureSpec", "catalogue_hash", "catalogue_markdown", "formula_hash"]
@@ -17,6 +17,8 @@ Block = Literal["market", "memory", "position", "risk"]
 Scaling = Literal["identity", "robust"]
 
 ROOM = Path(__file__).parent
+PATTERNS = ROOM.parent / "patterns"
+"""The room that fills the neighbours' entries from what this one writes."""
 COMPOSITION = ("machines/coin.py", "machines/universe.py", "finish.py")
 """Code that every market entry passes through, besides its machine."""
 
@@ -35,7 +37,8 @@ class FeatureSpec:
         scaling: identity, or robust: centred by the median and divided by IQR / 1.349 of the training window.
         clip: bound after scaling, in scaled units; None: none, since `bounds` holds or a mask reads the entry.
         inputs: columns of the candles, optional inputs or other sources it needs.
-        machine: source file in this room, "" where another room fills the entry.
+        machine: source file in this room, or `patterns` for the neighbours' entries; "" where a room fills the entry
+            whose code other hashes hold.
     """
 
     index: int
@@ -199,15 +202,15 @@ MARKET: tuple[Row, ...] = (
 )
 
 REST: tuple[tuple[str, str, float | None], ...] = (
-    ("mean net result (R) of the k nearest past trades, weighted by recency and similarity", "", 5.0),
-    ("shrunk win rate of the neighbours - base rate", "[-1, 1]", 5.0),
-    ("mean - 1.64 standard errors of the neighbours (R)", "", 5.0),
-    ("standard deviation of the neighbours (R)", "[0, inf)", 5.0),
-    ("effective neighbours / k, (sum w)^2 / sum w^2 / k", "[0, 1]", 5.0),
-    ("novelty: distance to the 5th neighbour as train quantile", "[0, 1]", 5.0),
-    ("mean MFE of the neighbours (R)", "", 5.0),
-    ("mean MAE of the neighbours (R)", "", 5.0),
-    ("mean time to exit of the neighbours / hold", "[0, 1]", 5.0),
+    ("m = sum w R / sum w: net results R of the 32 nearest past trades, w = recency x similarity", "", 5.0),
+    ("(n p + 10 base) / (n + 10) - base, p = share of wins by w, n = (sum w)^2 / sum w^2", "[-1, 1]", 5.0),
+    ("m - 1.64 sqrt(v / n), v: variance of the neighbours (n of it) and of all trades (10 of it)", "", 5.0),
+    ("sd of R by w", "[0, inf)", 5.0),
+    ("n / 32; 0: fewer than five neighbours, and 52 to 60 are 0", "[0, 1]", 5.0),
+    ("distance to the 5th neighbour as train quantile", "[0, 1]", 5.0),
+    ("mean MFE by w (R)", "", 5.0),
+    ("mean MAE by w (R)", "", 5.0),
+    ("mean of min(1, time to exit / hold) by w", "[0, 1]", 5.0),
     ("calibrated p - p* of the tree model, out of fold", "[-1, 1]", 5.0),
     ("1 while a position is held", "{0, 1}", None),
     ("0: the venue is long only", "{0}", None),
@@ -230,6 +233,8 @@ REST: tuple[tuple[str, str, float | None], ...] = (
 )
 
 ROBUST_CLIP = 5.0
+NEIGHBOURS = "patterns"
+"""Machine of the entries that closed trades fill: every source of that room but how it finds its trades."""
 
 
 def _build() -> tuple[FeatureSpec, ...]:
@@ -240,7 +245,9 @@ def _build() -> tuple[FeatureSpec, ...]:
     for i, (formula, bounds, limit) in enumerate(REST, start=MARKET_SIZE):
         block: Block = "memory" if i < 62 else "position" if i < 72 else "risk"
         source = {"memory": "closed trades", "position": "position", "risk": "account, costs, clock"}[block]
-        specs.append(FeatureSpec(i, LAYOUT[i], block, formula, (), bounds, "identity", limit, (source,), ""))
+        source = "tree model" if i == S_LGBM_EDGE else source
+        machine = NEIGHBOURS if source == "closed trades" else ""
+        specs.append(FeatureSpec(i, LAYOUT[i], block, formula, (), bounds, "identity", limit, (source,), machine))
     return tuple(specs)
 
 
@@ -250,8 +257,20 @@ CATALOGUE: tuple[FeatureSpec, ...] = _build()
 
 @cache
 def _code(relative: str) -> str:
+    """Return the hash of a module of this room; see `_tree_hash`."""
+    return _tree_hash(ROOM / relative)
+
+
+@cache
+def _neighbours_code() -> str:
+    """Return the hash of what computes the neighbours' entries."""
+    sources = ("embedding.py", "identity.py", "memory.py", "neighbours.py", "outcomes.py", "statistics.py")
+    return hashlib.sha256("".join(_tree_hash(PATTERNS / name) for name in sources).encode()).hexdigest()
+
+
+def _tree_hash(path: Path) -> str:
     """Return the hash of a module's syntax tree without docstrings: comments and layout do not count."""
-    tree = ast.parse((ROOM / relative).read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
@@ -285,7 +304,9 @@ def formula_hash(spec: FeatureSpec, table: WindowTable) -> str:
     """
     said = [spec.index, spec.name, spec.formula, spec.bounds, spec.scaling, spec.clip, spec.inputs]
     digest = hashlib.sha256(json.dumps([*said, spec.window_text(table)]).encode())
-    if spec.machine:
+    if spec.machine == NEIGHBOURS:
+        digest.update(_neighbours_code().encode())
+    elif spec.machine:
         own = () if spec.machine in COMPOSITION else _sources(spec.machine)
         for source in sorted({*own, *COMPOSITION}):
             digest.update(_code(source).encode())

@@ -13,17 +13,18 @@ from huracan.config import EnvSettings, PpoSettings, Settings, TradingSettings
 from huracan.env import Dataset, Window, vector_entry_point
 from huracan.errors import InvariantError
 from huracan.features import CATALOGUE, OPTIONAL_INPUTS, FeatureFit
-from huracan.features.layout import MEMORY_SLICE
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.runner import EnvSource
 from huracan.learn.search import Candidate
 from huracan.learn.validation import TradingValidation
+from huracan.patterns import PatternMemory
 from huracan.policy import NetworkSpec, Normaliser, PolicyCard, catalogue_identity, library_versions
 from huracan.policy.card import ACTION_NAMES
 from huracan.trading import KernelSettings, Limits, Tape, resolve_settings
 
 __all__ = [
     "MEMORY_INPUT",
+    "TREE_INPUT",
     "Ground",
     "MarketStore",
     "Markets",
@@ -34,7 +35,9 @@ __all__ = [
 ]
 
 MEMORY_INPUT = "closed trades"
-"""Input of the memory block, as the catalogue names it."""
+"""Input of the neighbours' entries, as the catalogue names it."""
+TREE_INPUT = "tree model"
+"""Input of the tree model's entry, which no training has yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,13 @@ class MarketStore:
         """
         dataset = self._dataset if trading is None else self._dataset.under(trading)
         fit = dataset.fit(start_ms, end_ms, seed)
-        tapes = dataset.fold_tapes(fit)
+        memory = dataset.memory(fit)
+        tapes = dataset.fold_tapes(fit, memory)
         features = [tape.features for tape in tapes]
-        has_memory = any(bool(block[:, MEMORY_SLICE].any()) for block in features)
         chosen = tuple(index for index, tape in enumerate(tapes) if tape.symbol in set(symbols))
         markets = Markets(self._bare, ray.put(features), dataset.kernel.decision_interval_bars, chosen)
-        inputs = (*fit.inputs, MEMORY_INPUT) if has_memory else fit.inputs
-        return WindowRecipe(dataset, fit, normaliser_of(fit, inputs), markets, start_ms, end_ms)
+        inputs = fit.inputs if memory is None else (*fit.inputs, MEMORY_INPUT)
+        return WindowRecipe(dataset, fit, memory, normaliser_of(fit, inputs), markets, start_ms, end_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +115,7 @@ class Ground:
         window: where it trains.
         data_fingerprint: of the candles.
         fit_sha256: of the features' constants.
+        memory_sha256: of the closed trades that the states remember, None without.
     """
 
     markets: Markets
@@ -124,6 +128,7 @@ class Ground:
     window: Window
     data_fingerprint: str
     fit_sha256: str
+    memory_sha256: str | None
 
     def under(self, kernel: KernelSettings) -> "Ground":
         """Return the ground under other rules whose decisions fall due at the same bars.
@@ -157,6 +162,8 @@ class Ground:
             self.window.start_ms,
             self.window.end_ms,
         ]
+        if self.memory_sha256 is not None:
+            identity.append(self.memory_sha256)
         source = EnvSource(vector_entry_point, context, self.env.num_envs, json.dumps(identity))
         return AlgorithmSpec(source, self.network, self.normaliser, ppo, seed, env_steps)
 
@@ -200,6 +207,7 @@ class WindowRecipe:
     Attributes:
         dataset: the judged candles under the rules to train by.
         fit: features fitted on the window alone.
+        memory: closed trades as the window knew them, None when its states remember none.
         normaliser: input scaling of the network.
         markets: tapes with the fit's features.
         start_ms: first bar, ms UTC.
@@ -208,6 +216,7 @@ class WindowRecipe:
 
     dataset: Dataset
     fit: FeatureFit
+    memory: PatternMemory | None
     normaliser: Normaliser
     markets: Markets
     start_ms: int
@@ -221,7 +230,7 @@ class WindowRecipe:
     def of_coin(self, symbol: str) -> "WindowRecipe":
         """Return the recipe of a policy for one coin; features keep the whole universe."""
         markets = replace(self.markets, chosen=(self.markets.chosen[self.symbols.index(symbol)],))
-        return WindowRecipe(self.dataset, self.fit, self.normaliser, markets, self.start_ms, self.end_ms)
+        return replace(self, markets=markets)
 
     @property
     def ground(self) -> Ground:
@@ -238,6 +247,7 @@ class WindowRecipe:
             Window(self.start_ms, self.end_ms),
             self.dataset.summary.fingerprint,
             self.fit.sha256,
+            None if self.memory is None else self.memory.sha256,
         )
 
     def spec(self, ppo: PpoSettings, seed: int, env_steps: int) -> AlgorithmSpec:
@@ -259,6 +269,7 @@ class WindowRecipe:
             clip=tuple(clip),
             available=tuple(map(bool, self.normaliser.available)),
             fit=json.loads(self.fit.to_json()),
+            memory=None if self.memory is None else self.memory.sha256,
             universe=self.symbols,
             leader=self.dataset.summary.leader,
             timeframe=self.dataset.summary.timeframe,
@@ -290,7 +301,7 @@ def trading_rules(dataset: Dataset) -> dict[str, JsonValue]:
 
 def normaliser_of(fit: FeatureFit, inputs: Sequence[str]) -> Normaliser:
     """Return the network's input scaling: the fit's scaler, entries whose optional inputs training lacked withheld."""
-    absent = {*OPTIONAL_INPUTS, MEMORY_INPUT} - set(inputs)
+    absent = {*OPTIONAL_INPUTS, MEMORY_INPUT, TREE_INPUT} - set(inputs)
     available = np.array([not absent & set(spec.inputs) for spec in CATALOGUE], np.bool_)
     scaler = fit.scaler
     return Normaliser(_float32(scaler.center), _float32(scaler.scale), _float32(scaler.clip), available)

@@ -17,6 +17,7 @@ import torch
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec, build_algorithm, learner_state, restore_learner, trained_net
 from huracan.learn.checkpoint import first_line, load_checkpoint, save_checkpoint, write_atomically
+from huracan.patterns import PatternMemory
 from huracan.policy import PolicyNet
 from huracan.policy.artefact import export_artefact
 from huracan.policy.card import PolicyCard
@@ -225,6 +226,7 @@ class Recording:
         spec: what is trained.
         card: the artefact's card; seed, steps and hyper-parameters are taken from `spec`.
         folder: gets the checkpoint while training, then `policy/` and `result.json`.
+        memory: closed trades that the states remember, exported with the policy.
 
     Attributes:
         result: the finished training, None until then.
@@ -235,13 +237,16 @@ class Recording:
         TrainingError: the result in `folder` is damaged.
     """
 
-    def __init__(self, spec: AlgorithmSpec, card: PolicyCard, folder: Path) -> None:
+    def __init__(
+        self, spec: AlgorithmSpec, card: PolicyCard, folder: Path, memory: PatternMemory | None = None
+    ) -> None:
         self.spec = spec
         self.checkpoint = folder / CHECKPOINT_NAME
         self.result = read_result(folder)
         self.curve: list[CurvePoint] = list(self.result.curve) if self.result else []
         self._folder = folder
         self._card = card
+        self._memory = memory
         if self.result is None and self.checkpoint.exists():
             self.curve = _curve(load_checkpoint(self.checkpoint, spec_sha256(spec))[1])
 
@@ -263,7 +268,7 @@ class Recording:
         spec, last = self.spec, self.curve[-1]
         update = {"seeds": (spec.seed,), "env_steps": last.env_steps, "ppo": spec.ppo.model_dump(mode="json")}
         folder = self._folder / POLICY_NAME
-        artefact = export_artefact(folder, [net], self._card.model_copy(update=update))
+        artefact = export_artefact(folder, [net], self._card.model_copy(update=update), self._memory)
         self.result = TrainResult(spec.seed, last.env_steps, last.wall_s, tuple(self.curve), folder, artefact.sha256)
         document = dataclasses.asdict(self.result) | {
             "artefact": POLICY_NAME,

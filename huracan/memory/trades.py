@@ -61,12 +61,14 @@ class TradeRows:
         price_part, spread_part, slippage_part, fee: what the result is made of, quote currency; costs are <= 0.
         net: the result; the database holds that it is the sum of the four parts to 1e-9 of the value bought.
         mfe_frac, mae_frac: best (>= 0) and worst (<= 0) excursion from the entry price, as a fraction of it.
+        risk_frac: distance from the decision's close to the stop, as a fraction of the entry price; 0 when unknown.
         confidence: the policy's confidence in the entry, 0 to 1.
         steps_in, steps_out: quantity bought and sold, lot steps.
         tick_steps_in, tick_steps_out: value bought and sold, ticks x steps.
         fee_base_e8, fee_quote_e8: fees, 1e-8 coin and 1e-8 quote.
         dust_in_e8, dust_out_e8: unsellable rest carried in and out, 1e-8 coin.
         high_ticks, low_ticks: highest and lowest price met while held, ticks.
+        layout: identifies the features behind the state (`huracan.patterns.state_layout`); 0 when unknown.
         entry_state: float32[N, 80], the state the entry was decided on.
     """
 
@@ -92,6 +94,7 @@ class TradeRows:
     net: Floats
     mfe_frac: Floats
     mae_frac: Floats
+    risk_frac: Floats
     confidence: Floats
     steps_in: Integers
     steps_out: Integers
@@ -103,6 +106,7 @@ class TradeRows:
     dust_out_e8: Integers
     high_ticks: Integers
     low_ticks: Integers
+    layout: Integers
     entry_state: NDArray[np.float32]
 
     def __post_init__(self) -> None:
@@ -129,9 +133,10 @@ class TradeRows:
 FIXED: dict[str, str] = {
     **dict.fromkeys(("entry_time", "exit_time"), "q"),
     **dict.fromkeys(("entry_price", "exit_price", "quantity", "price_part", "spread_part", "slippage_part"), "d"),
-    **dict.fromkeys(("fee", "net", "mfe_frac", "mae_frac", "confidence"), "d"),
+    **dict.fromkeys(("fee", "net", "mfe_frac", "mae_frac", "risk_frac", "confidence"), "d"),
     **dict.fromkeys(("steps_in", "steps_out", "tick_steps_in", "tick_steps_out"), "q"),
     **dict.fromkeys(("fee_base_e8", "fee_quote_e8", "dust_in_e8", "dust_out_e8", "high_ticks", "low_ticks"), "q"),
+    "layout": "q",
     "seq": "i",
     **dict.fromkeys(("fold", "action", "regime"), "h"),
 }

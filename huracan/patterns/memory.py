@@ -5,26 +5,23 @@ trained anew, so that training, shadow and live look into the same memory.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 
-from huracan.errors import ArtefactError, InvariantError
+from huracan.errors import ArtefactError
 from huracan.features import Scaler
 from huracan.features.layout import MEMORY_SLICE
 from huracan.patterns.embedding import COMPILED, Embedding
 from huracan.patterns.identity import EMBEDDED
 from huracan.patterns.neighbours import nearest
-from huracan.patterns.outcomes import Outcomes
+from huracan.patterns.outcomes import Outcomes, pack, unpack
 from huracan.patterns.statistics import NEIGHBOURS, NEIGHBOURS_MIN, describe
 
-__all__ = ["HALF_LIFE_HOLDS", "MEMORY_SIZE", "ROWS_MIN_SHARE", "Ground", "PatternMemory"]
+__all__ = ["HALF_LIFE_HOLDS", "MEMORY_SIZE", "ROWS_MIN_SHARE", "PatternMemory", "WindowRows"]
 
 MEMORY_SIZE: Final = MEMORY_SLICE.stop - MEMORY_SLICE.start
 HALF_LIFE_HOLDS: Final = 180.0
@@ -41,7 +38,7 @@ States = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ground:
+class WindowRows:
     """Decision rows of one coin in a training window.
 
     Attributes:
@@ -80,7 +77,7 @@ class PatternMemory:
         self._totals = np.concatenate([np.zeros((1, 3)), np.cumsum(steps, axis=0)])
 
     @classmethod
-    def fit(cls, outcomes: Outcomes, rows: Sequence[Ground], scaler: Scaler, hold_bars: int) -> Self | None:
+    def fit(cls, outcomes: Outcomes, rows: Sequence[WindowRows], scaler: Scaler, hold_bars: int) -> Self | None:
         """Return the memory as a training window knows it, or None when that window knew too little to learn from.
 
         Args:
@@ -97,7 +94,7 @@ class PatternMemory:
         if not len(outcomes) or not total:
             return None
         every = -(-total // FIT_ROWS_MAX)
-        sampled = [Ground(g.symbol, g.market[::every], g.close_ms[::every]) for g in grounds]
+        sampled = [WindowRows(g.symbol, g.market[::every], g.close_ms[::every]) for g in grounds]
         embedding = Embedding.fit(np.concatenate([ground.market for ground in sampled]), scaler)
         asked = cls(outcomes, embedding, hold_bars, 1.0, np.linspace(0.0, 1.0, GRID))
         distances = np.concatenate([asked._fifth(ground) for ground in sampled])
@@ -168,24 +165,10 @@ class PatternMemory:
 
     def to_bytes(self) -> bytes:
         """Return everything as one block; the same memory gives the same bytes."""
-        known, whitening = self.outcomes, self.embedding
-        numbers = {
-            "format": FORMAT,
-            "layout": known.layout,
-            "base_ms": known.base_ms,
-            "hold_bars": self.hold_bars,
-            "symbols": list(self._number),
-        }
-        return safetensors.numpy.save(
-            {
-                "coins": self._coins,
-                **{name: np.ascontiguousarray(getattr(known, name)) for name in _COLUMNS},
-                **{name: np.ascontiguousarray(getattr(whitening, name)) for name in _EMBEDDING},
-                "middle": np.array([self._middle]),
-                "grid": self._grid,
-            },
-            {"memory": json.dumps(numbers, sort_keys=True)},
-        )
+        tensors, numbers = self.outcomes.parts()
+        tensors |= {name: getattr(self.embedding, name) for name in _EMBEDDING}
+        tensors |= {"middle": np.array([self._middle]), "grid": self._grid}
+        return pack(tensors, numbers | {"format": FORMAT, "hold_bars": self.hold_bars})
 
     @classmethod
     def from_bytes(cls, data: bytes, layout: int) -> Self:
@@ -198,18 +181,14 @@ class PatternMemory:
         Raises:
             ArtefactError: the bytes are no memory, are damaged, or hold states of another feature layout.
         """
+        tensors, numbers = unpack(data)
+        outcomes = Outcomes.of_parts(tensors, numbers)
         try:
-            tensors = {name: np.array(values) for name, values in safetensors.numpy.load(data).items()}
-            numbers = _numbers(data)
-            symbols = np.array(numbers["symbols"], np.str_)
-            columns = {name: tensors[name] for name in _COLUMNS}
-            symbol = symbols[tensors["coins"]] if len(symbols) else np.array([], np.str_)
-            outcomes = Outcomes(int(numbers["layout"]), int(numbers["base_ms"]), symbol, **columns)
             embedding = Embedding(**{name: tensors[name] for name in _EMBEDDING})
             made_by, hold_bars = int(numbers["format"]), int(numbers["hold_bars"])
             middle, grid = float(tensors["middle"][0]), tensors["grid"]
-        except (safetensors.SafetensorError, InvariantError, ValueError, LookupError, TypeError) as error:
-            raise ArtefactError(f"these bytes are no memory of trades ({error!r}); train the version again") from None
+        except (ValueError, LookupError, TypeError) as error:
+            raise ArtefactError(f"these bytes are trades without their memory ({error!r}); train again") from None
         if made_by != FORMAT or len(embedding.center) != len(EMBEDDED):
             raise ArtefactError(f"memory of trades has format {made_by}, this code reads {FORMAT}; train again")
         if outcomes.layout != layout:
@@ -248,20 +227,11 @@ class PatternMemory:
         )
         return found, square, count
 
-    def _fifth(self, ground: Ground) -> Floats:
+    def _fifth(self, ground: WindowRows) -> Floats:
         """Return float64[M], the distance to each row's 5th neighbour, infinite where there is none."""
         _, square, count = self._nearest(ground.market, ground.close_ms, ground.symbol)
         far = np.sqrt(square[:, NEIGHBOURS_MIN - 1].astype(np.float64))
         return np.where(count >= NEIGHBOURS_MIN, far, np.inf)
 
 
-_COLUMNS = ("entry_ms", "exit_ms", "result", "best", "worst", "market")
 _EMBEDDING = ("center", "scale", "clip", "mean", "axes")
-
-
-def _numbers(data: bytes) -> dict[str, Any]:
-    """Return what the header of the block says beside its tensors."""
-    size = int.from_bytes(data[:8], "little")
-    header: dict[str, Any] = json.loads(data[8 : 8 + size])
-    numbers: dict[str, Any] = json.loads(header["__metadata__"]["memory"])
-    return numbers

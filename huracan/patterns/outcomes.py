@@ -1,16 +1,19 @@
 """Closed trades as the memory holds them: the market they were entered in, and what became of them in units of risk."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 from numpy.typing import NDArray
 
-from huracan.errors import DataError, InvariantError
+from huracan.errors import ArtefactError, DataError, InvariantError
 from huracan.features import MARKET_SIZE
 
-__all__ = ["SETTLE_BARS", "Outcomes"]
+__all__ = ["SETTLE_BARS", "Outcomes", "pack", "unpack"]
 
 SETTLE_BARS: Final = 2
 """A trade may be remembered this many bars after its last bar opened: when that bar has closed, and one bar later."""
@@ -161,14 +164,69 @@ class Outcomes:
         kept = kept[_order(columns["exit_ms"][kept], columns["symbol"][kept], columns["entry_ms"][kept])]
         return Outcomes(self.layout, self.base_ms, **{name: column[kept] for name, column in columns.items()})
 
+    def to_bytes(self) -> bytes:
+        """Return everything as one block; the same trades give the same bytes."""
+        return pack(*self.parts())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return the trades that wrote `to_bytes`.
+
+        Raises:
+            ArtefactError: the bytes are damaged, or something else.
+        """
+        return cls.of_parts(*unpack(data))
+
+    def parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return (tensors, numbers) for `pack`."""
+        names, coins = np.unique(self.symbol, return_inverse=True)
+        columns = {name: getattr(self, name) for name in _COLUMNS if name != "symbol"}
+        numbers = {"layout": self.layout, "base_ms": self.base_ms, "symbols": names.tolist()}
+        return {"coins": coins.astype(np.int64), **columns}, numbers
+
+    @classmethod
+    def of_parts(cls, tensors: dict[str, NDArray[Any]], numbers: dict[str, Any]) -> Self:
+        """Return the trades of what `parts` gave, other parts aside.
+
+        Raises:
+            ArtefactError: a part is missing, or they contradict each other.
+        """
+        try:
+            symbol = np.array(numbers["symbols"], np.str_)[tensors["coins"]]
+            columns = {name: tensors[name] for name in _COLUMNS if name != "symbol"}
+            return cls(int(numbers["layout"]), int(numbers["base_ms"]), symbol, **columns)
+        except (InvariantError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ArtefactError(f"{_DAMAGED} ({error!r}); train the version again") from None
+
     def _rows(self, rows: Ints) -> "Outcomes":
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return Outcomes(self.layout, self.base_ms, **columns)
 
 
+_DAMAGED = "these bytes are no memory of trades"
 _COLUMNS = tuple(field.name for field in fields(Outcomes) if field.name not in ("layout", "base_ms"))
 
 
 def _order(exit_ms: Ints, symbol: NDArray[np.str_], entry_ms: Ints) -> Ints:
     """Return the order of (exit, symbol, entry), which is complete: no two trades share symbol and entry."""
     return np.lexsort((entry_ms, symbol, exit_ms)).astype(np.int64)
+
+
+def pack(tensors: dict[str, NDArray[Any]], numbers: dict[str, Any]) -> bytes:
+    """Return arrays and JSON values as one block of bytes (safetensors)."""
+    whole = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
+    return safetensors.numpy.save(whole, {"memory": json.dumps(numbers, sort_keys=True)})
+
+
+def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return what `pack` was given, arrays as copies of one's own.
+
+    Raises:
+        ArtefactError: the bytes are damaged, or something else.
+    """
+    try:
+        tensors = {name: np.array(values) for name, values in safetensors.numpy.load(data).items()}
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return tensors, json.loads(header["__metadata__"]["memory"])
+    except (safetensors.SafetensorError, ValueError, LookupError, TypeError) as error:
+        raise ArtefactError(f"{_DAMAGED} ({error!r}); train the version again") from None

@@ -1,5 +1,7 @@
 """Export and checked load of a policy: `policy.safetensors` (weights, golden forward) and `policy.json` (the card).
 
+A policy whose states remember closed trades brings them with it, in `memory.safetensors`.
+
 Never a pickle. Both files are hashed, and loading repeats a stored forward pass, so that a policy that loads is the
 policy that was exported.
 """
@@ -20,16 +22,27 @@ import safetensors.numpy
 import torch
 
 from huracan.errors import ArtefactError, InvariantError
+from huracan.features import FeatureFit
 from huracan.features.layout import S_DATA_AGE, S_HELD_FRAC, S_IS_LONG, S_ORDER_AGE, STATE_SIZE
+from huracan.patterns import PatternMemory, state_layout
 from huracan.policy.card import FORMAT_VERSION, PolicyCard, body_sha256, parse_card
 from huracan.policy.ensemble import Ensemble
 from huracan.policy.forward import decide
 from huracan.policy.network import PolicyNet
 
-__all__ = ["JSON_NAME", "WEIGHTS_NAME", "Artefact", "combine_artefacts", "export_artefact", "load_artefact"]
+__all__ = [
+    "JSON_NAME",
+    "MEMORY_NAME",
+    "WEIGHTS_NAME",
+    "Artefact",
+    "combine_artefacts",
+    "export_artefact",
+    "load_artefact",
+]
 
 JSON_NAME: Final = "policy.json"
 WEIGHTS_NAME: Final = "policy.safetensors"
+MEMORY_NAME: Final = "memory.safetensors"
 _FORMAT: Final = "huracan-policy"
 _GOLDEN_ROWS: Final = 16
 _GOLDEN_SEED: Final = 20250611
@@ -45,15 +58,19 @@ class Artefact:
     Attributes:
         card: recipe and provenance.
         ensemble: one network per seed of the card, in that order.
-        sha256: identifies card and weights together; the version's id.
+        sha256: identifies card, weights and memory together; the version's id.
+        memory: closed trades that fill entries 52 to 60 of its states, None when they are 0.
     """
 
     card: PolicyCard
     ensemble: Ensemble
     sha256: str
+    memory: PatternMemory | None = None
 
 
-def export_artefact(folder: Path, nets: Sequence[PolicyNet], card: PolicyCard) -> Artefact:
+def export_artefact(
+    folder: Path, nets: Sequence[PolicyNet], card: PolicyCard, memory: PatternMemory | None = None
+) -> Artefact:
     """Write a policy into `folder` and load it back with every check; replaces what was there.
 
     The folder appears whole or not at all.
@@ -62,6 +79,7 @@ def export_artefact(folder: Path, nets: Sequence[PolicyNet], card: PolicyCard) -
         folder: where `policy.safetensors` and `policy.json` go; parents are created.
         nets: one network per seed of the card, with the card's shape and normaliser.
         card: everything else.
+        memory: closed trades whose hash the card holds.
 
     Raises:
         ArtefactError: the disk refuses, or the weights would not pass the checks of `load_artefact`.
@@ -69,6 +87,8 @@ def export_artefact(folder: Path, nets: Sequence[PolicyNet], card: PolicyCard) -
     """
     if len(nets) != len(card.seeds):
         raise InvariantError(f"{len(nets)} networks for {len(card.seeds)} seeds")
+    if (None if memory is None else memory.sha256) != card.memory:
+        raise InvariantError(f"card {card.name} holds the memory {card.memory}, which is not the one given")
     tensors = _golden_tensors(nets)
     for seed, net in zip(card.seeds, nets, strict=True):
         if net.spec != card.network:
@@ -88,6 +108,8 @@ def export_artefact(folder: Path, nets: Sequence[PolicyNet], card: PolicyCard) -
         staging.mkdir(parents=True)
         _write(staging / WEIGHTS_NAME, weights)
         _write(staging / JSON_NAME, (json.dumps(document, indent=1) + "\n").encode())
+        if memory is not None:
+            _write(staging / MEMORY_NAME, memory.to_bytes())
         load_artefact(staging)
         if folder.exists():
             shutil.rmtree(folder)
@@ -105,7 +127,8 @@ def load_artefact(folder: Path) -> Artefact:
     Raises:
         ArtefactError: one line naming the file, what was found and what to do: a missing or truncated file, a flipped
             byte, an unknown format version, a missing or mistyped key, another action set or feature formula, tensors
-            of other names, shapes or types, weights that are not finite, a golden forward that does not repeat.
+            of other names, shapes or types, weights that are not finite, a golden forward that does not repeat, a
+            memory that is missing, changed, or of another feature layout.
     """
     body, body_hash = _read_body(folder / JSON_NAME)
     card = parse_card(str(folder / JSON_NAME), body["card"])
@@ -113,7 +136,8 @@ def load_artefact(folder: Path) -> Artefact:
     nets = [_build_net(folder / WEIGHTS_NAME, card, seed, tensors) for seed in card.seeds]
     _check_names(folder / WEIGHTS_NAME, card, nets[0], tensors)
     _check_golden(folder / WEIGHTS_NAME, nets, tensors)
-    return Artefact(card, Ensemble(nets), body_hash)
+    memory = None if card.memory is None else _read_memory(folder / MEMORY_NAME, card)
+    return Artefact(card, Ensemble(nets), body_hash, memory)
 
 
 def combine_artefacts(artefacts: Sequence[Artefact], name: str) -> tuple[tuple[PolicyNet, ...], PolicyCard]:
@@ -183,6 +207,17 @@ def _read_tensors(path: Path, body: dict[str, Any]) -> Tensors:
         return safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
         raise ArtefactError(f"{path} is not a safetensors file: {error}; export the policy again") from None
+
+
+def _read_memory(path: Path, card: PolicyCard) -> PatternMemory:
+    data = _read_bytes(path)
+    if hashlib.sha256(data).hexdigest() != card.memory:
+        raise ArtefactError(f"{path} was changed after export (its hash is not the card's); copy it again")
+    windows = FeatureFit.from_json(json.dumps(card.fit)).context.windows
+    try:
+        return PatternMemory.from_bytes(data, state_layout(windows))
+    except ArtefactError as error:
+        raise ArtefactError(f"{path}: {error}") from None
 
 
 def _build_net(path: Path, card: PolicyCard, seed: int, tensors: Tensors) -> PolicyNet:

@@ -63,6 +63,7 @@ class PolicyCard(_Model):
         clip: per entry.
         available: per entry, whether training had it; serving forces the others to 0.
         fit: the training window's feature fit as `huracan.features.FeatureFit` writes it.
+        memory: SHA-256 of the closed trades that its states remember (`memory.safetensors`), None without.
         universe: symbols trained on, sorted.
         leader: the leader symbol, if there was one.
         timeframe: base timeframe.
@@ -97,6 +98,7 @@ class PolicyCard(_Model):
     seeds: Annotated[tuple[int, ...], Field(min_length=1)]
     env_steps: Annotated[int, Field(ge=0)]
     libraries: dict[str, str]
+    memory: Sha256 | None = None
 
     @property
     def network(self) -> NetworkSpec:

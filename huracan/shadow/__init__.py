@@ -5,7 +5,7 @@ from huracan.shadow.bootstrap import Interval, Resampler
 from huracan.shadow.by_coin import ByCoin
 from huracan.shadow.metrics import DailyMetrics, TradeMetrics
 from huracan.shadow.portfolio import Denial, PortfolioResult, shadow_portfolio
-from huracan.shadow.rows import COIN_ACCOUNT, PORTFOLIO_ACCOUNT, performance_rows, trade_blocks, trade_rows
+from huracan.shadow.rows import COIN_ACCOUNT, ENSEMBLE, PORTFOLIO_ACCOUNT, performance_rows, trade_blocks, trade_rows
 from huracan.shadow.run import RandomResult, ShadowResult, join_blocks, random_block, shadow_block
 from huracan.shadow.splits import (
     DAY_MS,
@@ -25,6 +25,7 @@ from huracan.shadow.verdict import Finding, Verdict
 __all__ = [
     "COIN_ACCOUNT",
     "DAY_MS",
+    "ENSEMBLE",
     "PORTFOLIO_ACCOUNT",
     "ByCoin",
     "DailyMetrics",

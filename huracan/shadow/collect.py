@@ -101,6 +101,7 @@ def collect_trades(
         net=trades.net[order],
         mfe_frac=np.maximum(trades.high[order] * tick / entry_price - 1.0, 0.0),
         mae_frac=np.minimum(trades.low[order] * tick / entry_price - 1.0, 0.0),
+        risk_frac=(trades.ref[order] - trades.stop[order]) * tick / entry_price,
         reason=trades.reason[order],
         action=trades.action[order],
         regime=regime_of(trades.entry_state[order]),

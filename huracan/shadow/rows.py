@@ -7,8 +7,10 @@ from huracan.shadow.run import ShadowResult
 from huracan.shadow.summary import CoinSummary, FoldSummary, PolicySummary, PortfolioSummary, ShadowReport
 from huracan.trading import ExitReason
 
-__all__ = ["COIN_ACCOUNT", "PORTFOLIO_ACCOUNT", "performance_rows", "trade_blocks", "trade_rows"]
+__all__ = ["COIN_ACCOUNT", "ENSEMBLE", "PORTFOLIO_ACCOUNT", "performance_rows", "trade_blocks", "trade_rows"]
 
+ENSEMBLE = "ensemble"
+"""Name of the judged version's own rows, beside its seeds and the baselines."""
 COIN_ACCOUNT = "coin"
 PORTFOLIO_ACCOUNT = "portfolio"
 
@@ -18,8 +20,14 @@ def trade_blocks(result: ShadowResult, account: str) -> tuple[Block, ...]:
     return tuple((result.policy, account, symbol, result.fold, "shadow") for symbol in result.symbols)
 
 
-def trade_rows(result: ShadowResult, account: str) -> TradeRows:
-    """Return a result's trades as the trade memory stores them."""
+def trade_rows(result: ShadowResult, account: str, layout: int = 0) -> TradeRows:
+    """Return a result's trades as the trade memory stores them.
+
+    Args:
+        result: of one policy and fold.
+        account: which of the two kinds of shadow.
+        layout: identifies the features behind its states (`Dataset.layout`), 0 when unknown.
+    """
     trades, count = result.trades, len(result.trades)
     reasons = np.array([reason.name.lower() for reason in ExitReason])
     return TradeRows(
@@ -45,6 +53,7 @@ def trade_rows(result: ShadowResult, account: str) -> TradeRows:
         net=trades.net,
         mfe_frac=trades.mfe_frac,
         mae_frac=trades.mae_frac,
+        risk_frac=trades.risk_frac,
         confidence=trades.confidence,
         steps_in=trades.steps_in,
         steps_out=trades.steps_out,
@@ -56,6 +65,7 @@ def trade_rows(result: ShadowResult, account: str) -> TradeRows:
         dust_out_e8=trades.dust_out_e8,
         high_ticks=trades.high_ticks,
         low_ticks=trades.low_ticks,
+        layout=np.full(count, layout, np.int64),
         entry_state=trades.entry_state,
     )
 

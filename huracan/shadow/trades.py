@@ -31,6 +31,7 @@ class TradeTable:
         spread_part, slippage_part, fee_part: costs, <= 0 but for price improvement.
         net: price_part + spread_part + slippage_part + fee_part.
         mfe_frac, mae_frac: best (>= 0) and worst (<= 0) excursion from the entry price, as a fraction of it.
+        risk_frac: distance from the decision's close to the stop, as a fraction of the entry price.
         reason: `huracan.trading.ExitReason` code.
         action: `huracan.trading.Action` code of the entry.
         regime: `regime_of` the entry state.
@@ -60,6 +61,7 @@ class TradeTable:
     net: Floats
     mfe_frac: Floats
     mae_frac: Floats
+    risk_frac: Floats
     reason: Ints
     action: Ints
     regime: Ints

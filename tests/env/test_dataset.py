@@ -13,7 +13,16 @@ from huracan.config import Settings, load_settings
 from huracan.env import Dataset, TradingVectorEnv, Window
 from huracan.errors import DataError, InvariantError, RefusedError
 from huracan.features import MARKET_SIZE
-from huracan.features.layout import S_AVAILABLE, S_BOOK_IMBALANCE, S_MICROPRICE, S_OFI, S_QUOTED_SPREAD
+from huracan.features.layout import (
+    MEMORY_SLICE,
+    S_AVAILABLE,
+    S_BOOK_IMBALANCE,
+    S_KNN_N_EFF,
+    S_LGBM_EDGE,
+    S_MICROPRICE,
+    S_OFI,
+    S_QUOTED_SPREAD,
+)
 from huracan.market import (
     RECORDED,
     MarketShape,
@@ -27,7 +36,9 @@ from huracan.market import (
     write_day,
     write_synthetic,
 )
+from huracan.patterns import Outcomes
 from huracan.trading import with_rules
+from tests.patterns.worlds import past_of
 
 NOW_MS = 4_000_000_000_000
 DAY_MS = 86_400_000
@@ -79,6 +90,48 @@ def test_fold_tapes_carry_the_fits_features_and_an_empty_memory(dataset: Dataset
         assert not tape.features[:, MARKET_SIZE:].any()
     assert any(not np.array_equal(a.features, b.features) for a, b in zip(tapes, others, strict=True))
     assert not any(tape.features.any() for tape in dataset.bare)
+
+
+def test_tapes_remember_what_was_known_at_each_close(dataset: Dataset) -> None:
+    """Every row's ten entries are the memory's word on that state at that close; later trades change none of them."""
+    start = dataset.summary.start_ms
+    past = past_of(dataset)
+    fit = dataset.fit(start, start + 14 * DAY_MS, seed=1)
+    memory = dataset.remembering(past).memory(fit)
+    assert memory is not None
+    assert len(memory) == int((past.known_ms <= fit.end_ms).sum()) < len(past)
+    assert dataset.remembering(past.until(fit.end_ms)).memory(fit).sha256 == memory.sha256
+    tapes, without = dataset.fold_tapes(fit, memory), dataset.fold_tapes(fit)
+    for tape, bare in zip(tapes, without, strict=True):
+        assert np.array_equal(tape.features[:, :MARKET_SIZE], bare.features[:, :MARKET_SIZE])
+        close_ms = (tape.bars[tape.rows, 0] + 1) * dataset.kernel.base_ms
+        for row in range(0, len(tape.rows), 37):
+            live = memory.entries(bare.features[row], int(close_ms[row]), tape.symbol)
+            assert np.array_equal(tape.features[row, MEMORY_SLICE], live)
+        known = np.searchsorted(past.known_ms, close_ms, side="right")
+        assert not tape.features[known < 5, S_KNN_N_EFF].any()
+        assert (tape.features[known > 50, S_KNN_N_EFF] > 0).all()
+        assert not tape.features[:, S_LGBM_EDGE].any()
+
+
+def test_a_dataset_that_may_remember_nothing_gives_the_same_tapes(dataset: Dataset) -> None:
+    """No trade at all, or none before the window ended: no memory, and tapes as without any."""
+    start = dataset.summary.start_ms
+    fit = dataset.fit(start, start + 14 * DAY_MS, seed=1)
+    past = past_of(dataset)
+    late = past.joined([]).until(0)
+    for nothing in (Outcomes.none(dataset.layout, dataset.kernel.base_ms), late):
+        remembering = dataset.remembering(nothing)
+        assert remembering.memory(fit) is None
+        for ours, theirs in zip(remembering.fold_tapes(fit, None), dataset.fold_tapes(fit), strict=True):
+            assert np.array_equal(ours.features, theirs.features)
+
+
+def test_trades_on_states_of_another_layout_are_refused(dataset: Dataset) -> None:
+    """Other windows or another timeframe: the line names both layouts."""
+    foreign = Outcomes.none(dataset.layout + 1, dataset.kernel.base_ms)
+    with pytest.raises(DataError, match=rf"another feature layout \({dataset.layout + 1}\)"):
+        dataset.remembering(foreign)
 
 
 def test_the_fit_uses_as_many_rows_as_configured(dataset: Dataset) -> None:

@@ -163,12 +163,13 @@ def closed_trades(account: str, count: int, mode: str = "paper", first: int = 0)
     numbers = np.arange(first, first + count)
     reals = {
         "entry_price": 100.0, "exit_price": 101.0, "quantity": 3.0, "price_part": 3.0, "spread_part": -0.1,
-        "slippage_part": -0.1, "fee": -0.6, "net": 2.2, "mfe_frac": 0.02, "mae_frac": -0.01, "confidence": 0.5,
+        "slippage_part": -0.1, "fee": -0.6, "net": 2.2, "mfe_frac": 0.02, "mae_frac": -0.01,
+        "risk_frac": 0.01, "confidence": 0.5,
     }  # fmt: skip
     integers = {
         "fold": 0, "action": 2, "regime": 1, "steps_in": 300, "steps_out": 299, "tick_steps_in": 30_000,
         "tick_steps_out": 30_199, "fee_base_e8": 300_000, "fee_quote_e8": 30_199_000, "dust_in_e8": 0,
-        "dust_out_e8": 700_000, "high_ticks": 102, "low_ticks": 99,
+        "dust_out_e8": 700_000, "high_ticks": 102, "low_ticks": 99, "layout": 7,
     }  # fmt: skip
     words = {
         "policy": "v1", "account": account, "symbol": SYMBOL, "mode": mode, "side": "long", "exit_reason": "take_profit"

@@ -25,6 +25,7 @@ from huracan.config import (
 )
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError
+from huracan.features.layout import MEMORY_SLICE
 from huracan.learn.campaign import ALL_COINS, Version
 from huracan.learn.cluster import ray_session
 from huracan.learn.recipe import MarketStore, WindowRecipe
@@ -32,12 +33,14 @@ from huracan.learn.train import TrainResult
 from huracan.market import wild_bars
 from huracan.market.load import CandleSet
 from huracan.memory import open_run, read_performance, read_trades
+from huracan.patterns import recall
 from huracan.policy import NetworkSpec, PolicyNet
 from huracan.policy.artefact import export_artefact, load_artefact
 from huracan.shadow import Fold, cut_tape, shadow_block
 from huracan.trading import Limits, with_rules
 from jobs.shadow import Place, Rules, shadow, trade_block
 from jobs.train import folds_of
+from tests.patterns.worlds import past_of
 from tests.shadow.worlds import LIMITS, rules, wild_world, window_of
 
 pytestmark = pytest.mark.ray
@@ -84,7 +87,7 @@ def untrained(fold: Fold, recipe: WindowRecipe, folder: Path) -> Version:
     for net in nets:
         net.policy_head.weight.data *= 100.0
     card = recipe.card(f"test/fold-{fold.index}", PpoSettings()).model_copy(update={"seeds": (1, 2)})
-    artefact = export_artefact(folder, nets, card)
+    artefact = export_artefact(folder, nets, card, recipe.memory)
     seeds = tuple(TrainResult(seed, 0, 0.0, (), folder, artefact.sha256) for seed in (1, 2))
     return Version(fold.index, ALL_COINS, fold.symbols, folder, artefact.sha256, seeds)
 
@@ -120,6 +123,37 @@ def test_tasks_give_what_one_process_gives_and_rows_do_not_multiply(
     assert {row.policy for row in read_performance(database, run_id)} == {
         "ensemble", "seed-1", "seed-2", "flat", "buy_and_hold", "momentum", "mean_reversion",
     }  # fmt: skip
+
+
+@pytest.mark.postgres
+def test_shadow_asks_the_memory_that_came_with_the_version(dataset: Dataset, tmp_path: Path, database: Engine) -> None:
+    """States of the test window remember what training remembered, nothing since; the trades they enter keep that."""
+    run_id = open_run(database, "shadow", SETTINGS, dataset.summary.fingerprint, "test")
+    fold = folds_of(dataset)[0]
+    store = MarketStore(dataset.remembering(past_of(dataset)))
+    recipe = store.window(fold.train.start_ms, fold.train.end_ms, fold.symbols, 7)
+    assert recipe.memory is not None
+    version = untrained(fold, recipe, tmp_path / "ensemble")
+    url = SecretStr(database.url.render_as_string(hide_password=False))
+    shadow(dataset, [fold], [version], url=url, run_id=run_id)
+    trades = read_trades(database, run_id, policy="ensemble", account="coin")
+    assert len(trades) > 10
+    assert set(trades.layout) == {dataset.layout}
+    assert (trades.risk_frac > 0).all()
+    tapes = {tape.symbol: tape for tape in dataset.fold_tapes(recipe.fit, recipe.memory)}
+    matched = 0
+    for row in range(len(trades)):
+        tape, state = tapes[trades.symbol[row]], trades.entry_state[row]
+        close_ms = (tape.bars[tape.rows, 0] + 1) * dataset.kernel.base_ms
+        place = int(np.searchsorted(close_ms, trades.entry_time[row], side="right")) - 1
+        assert np.array_equal(tape.features[place, MEMORY_SLICE], state[MEMORY_SLICE])
+        matched += np.array_equal(recipe.memory.entries(state, int(close_ms[place]), tape.symbol), state[MEMORY_SLICE])
+    assert matched == len(trades)
+    assert trades.entry_state[:, MEMORY_SLICE].any()
+    later = open_run(database, "train", SETTINGS, dataset.summary.fingerprint, "test")
+    found = recall(database, later, dataset.layout, dataset.kernel.base_ms, policy="ensemble", account="coin")
+    ended = trades.exit_reason == "end_of_data"
+    assert len(found.outcomes) == int((~ended).sum()) > 10
 
 
 @dataclass(frozen=True, slots=True)

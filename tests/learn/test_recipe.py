@@ -1,19 +1,24 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from huracan.env import Dataset, TradingVectorEnv
-from huracan.errors import InvariantError
+from huracan.errors import ArtefactError, InvariantError
 from huracan.features import CATALOGUE, FeatureFit
-from huracan.features.layout import MARKET_SIZE, MEMORY_SLICE, S_HELD_FRAC, S_IS_LONG, S_OFI, S_RET_1
-from huracan.learn.recipe import MEMORY_INPUT, MarketStore, RuleArena, WindowRecipe, normaliser_of
+from huracan.features.layout import MARKET_SIZE, MEMORY_SLICE, S_HELD_FRAC, S_IS_LONG, S_LGBM_EDGE, S_OFI, S_RET_1
+from huracan.learn.recipe import MEMORY_INPUT, TREE_INPUT, MarketStore, RuleArena, WindowRecipe, normaliser_of
 from huracan.learn.search import Candidate
 from huracan.learn.train import spec_sha256
+from huracan.patterns import Outcomes
+from huracan.policy import PolicyNet, export_artefact, load_artefact
+from huracan.policy.artefact import MEMORY_NAME
 from huracan.policy.card import parse_card
 from huracan.trading import legal_actions, resolve_settings, with_rules
 from tests.learn.worlds import DAY_MS, small_dataset
+from tests.patterns.worlds import past_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -81,15 +86,61 @@ def test_the_card_holds_the_fit_and_the_normaliser_exactly(recipe: WindowRecipe)
 
 
 def test_inputs_that_training_lacked_are_withheld(recipe: WindowRecipe) -> None:
-    """Without an order book or a memory their entries are cut off; with them they are not."""
+    """Without an order book or a memory their entries are cut off; with them only the tree model's is, if it lacks."""
     lacking = normaliser_of(recipe.fit, ("trades", "taker", "leader")).available
     having = normaliser_of(recipe.fit, ("trades", "taker", "leader", "book", MEMORY_INPUT)).available
     assert not lacking[S_OFI]
     assert not lacking[MEMORY_SLICE].any()
     assert lacking[S_RET_1]
-    assert having.all()
+    assert np.flatnonzero(~having).tolist() == [S_LGBM_EDGE]
+    assert normaliser_of(recipe.fit, ("trades", "taker", "leader", "book", MEMORY_INPUT, TREE_INPUT)).available.all()
     optional = [spec.index for spec in CATALOGUE if "book" in spec.inputs]
     assert set(np.flatnonzero(~lacking)) == set(optional) | set(range(MARKET_SIZE, 62))
+
+
+def test_an_empty_memory_trains_what_no_memory_trains(dataset: Dataset, recipe: WindowRecipe) -> None:
+    """Same states, scaling and identity of the training: the same seed gives the same policy, action for action."""
+    start, ppo = dataset.summary.start_ms, dataset.settings.ppo
+    empty = dataset.remembering(Outcomes.none(dataset.layout, dataset.kernel.base_ms))
+    other = MarketStore(empty).window(start, start + 14 * DAY_MS, recipe.symbols, seed=1)
+    assert other.memory is None
+    assert spec_sha256(other.spec(ppo, 1, 1000)) == spec_sha256(recipe.spec(ppo, 1, 1000))
+    for ours, theirs in zip(other.markets(), recipe.markets(), strict=True):
+        assert np.array_equal(ours.features, theirs.features)
+    assert other.card("run", ppo) == recipe.card("run", ppo)
+
+
+def test_a_memory_is_an_input_of_the_training_and_travels_with_it(
+    dataset: Dataset, recipe: WindowRecipe, tmp_path: Path
+) -> None:
+    """Its entries are let through, another memory is another training, and the exported policy brings it along."""
+    start, ppo = dataset.summary.start_ms, dataset.settings.ppo
+    found = []
+    for seed in (1, 2):
+        store = MarketStore(dataset.remembering(past_of(dataset, seed=seed)))
+        found.append(store.window(start, start + 14 * DAY_MS, recipe.symbols, seed=1))
+    ours = found[0]
+    assert ours.memory is not None
+    available = ours.normaliser.available[MEMORY_SLICE]
+    assert available.tolist() == [True] * 9 + [False]
+    assert ours.markets()[0].features[:, MEMORY_SLICE].any()
+    specs = {spec_sha256(one.spec(ppo, 1, 1000)) for one in (*found, recipe)}
+    assert len(specs) == 3
+    card = ours.card("run", ppo).model_copy(update={"seeds": (1,)})
+    net = PolicyNet(card.network, ours.normaliser, seed=1)
+    artefact = export_artefact(tmp_path / "policy", [net], card, ours.memory)
+    assert artefact.memory is not None
+    assert artefact.memory.sha256 == ours.memory.sha256 == card.memory
+    with pytest.raises(InvariantError, match="not the one given"):
+        export_artefact(tmp_path / "other", [net], card)
+    path = tmp_path / "policy" / MEMORY_NAME
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + b"?")
+    with pytest.raises(ArtefactError, match="changed after export"):
+        load_artefact(tmp_path / "policy")
+    path.unlink()
+    with pytest.raises(ArtefactError, match="cannot be read"):
+        load_artefact(tmp_path / "policy")
 
 
 def arena_of(dataset: Dataset) -> tuple[RuleArena, Candidate]:

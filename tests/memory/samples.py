@@ -43,6 +43,7 @@ def sample_trades(
         net=price + spread + slippage + fee,
         mfe_frac=rng.uniform(0, 0.1, count),
         mae_frac=-rng.uniform(0, 0.1, count),
+        risk_frac=rng.uniform(0.005, 0.05, count),
         confidence=rng.uniform(size=count),
         steps_in=large(),
         steps_out=large(),
@@ -54,6 +55,7 @@ def sample_trades(
         dust_out_e8=large(),
         high_ticks=large(),
         low_ticks=large(),
+        layout=large(),
         entry_state=rng.normal(size=(count, 80)).astype(np.float32),
     )
 

@@ -162,14 +162,15 @@ def test_a_memory_of_another_layout_is_refused() -> None:
         PatternMemory.from_bytes(data, 78)
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "foreign", "unordered"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "foreign", "unordered", "trades"])
 def test_damaged_bytes_are_refused(damage: str) -> None:
-    """Nothing, half of it, another kind of block, or columns that contradict each other."""
+    """Nothing, half of it, another kind of block, columns that contradict each other, or trades alone."""
     data = fitted(random_outcomes(800, 7)).to_bytes()
     if damage == "unordered":
         swapped = fitted(random_outcomes(800, 7))
         swapped.outcomes.exit_ms[[0, -1]] = swapped.outcomes.exit_ms[[-1, 0]]
         data = swapped.to_bytes()
     wrong = {"empty": b"", "cut": data[: len(data) // 2], "foreign": b"\x02\0\0\0\0\0\0\0{}", "unordered": data}
-    with pytest.raises(ArtefactError, match="no memory of trades"):
+    wrong["trades"] = random_outcomes(800, 7).to_bytes()
+    with pytest.raises(ArtefactError, match=r"no memory of trades|without their memory"):
         PatternMemory.from_bytes(wrong[damage], LAYOUT)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from huracan.errors import DataError, InvariantError
+from huracan.errors import ArtefactError, DataError, InvariantError
 from huracan.patterns import Outcomes
 from tests.patterns.worlds import BASE_MS, LAYOUT, START_MS, outcomes_of, random_outcomes, states
 
@@ -79,6 +79,18 @@ def test_joined_memories_are_one() -> None:
     assert np.array_equal(again.market, whole.market)
     with pytest.raises(DataError, match="different feature layouts"):
         part.joined([replace(whole, layout=1)])
+
+
+def test_trades_travel_as_bytes() -> None:
+    """They read back as they were, none of them too; damaged bytes are refused."""
+    for whole in (random_outcomes(300, 4), Outcomes.none(LAYOUT, BASE_MS)):
+        again = Outcomes.from_bytes(whole.to_bytes())
+        assert again.to_bytes() == whole.to_bytes()
+        assert len(again) == len(whole)
+        assert np.array_equal(again.symbol, whole.symbol)
+        assert np.array_equal(again.market, whole.market)
+    with pytest.raises(ArtefactError, match="no memory of trades"):
+        Outcomes.from_bytes(random_outcomes(300, 4).to_bytes()[:-8])
 
 
 def test_trades_of_another_layout_are_refused() -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from huracan.env import Dataset
 from huracan.features import MARKET_SIZE, STATE_SIZE, Scaler
-from huracan.patterns import Ground, Outcomes, PatternMemory
+from huracan.patterns import Outcomes, PatternMemory, WindowRows
 
 LAYOUT = 77
 BASE_MS = 60_000
@@ -53,10 +54,10 @@ def random_outcomes(count: int, seed: int, days: int = 40, coins: int = 6) -> Ou
     )
 
 
-def ground(symbol: str, count: int, seed: int, days: int = 40) -> Ground:
+def ground(symbol: str, count: int, seed: int, days: int = 40) -> WindowRows:
     """Return decision rows of one coin spread evenly over `days`."""
     close_ms = START_MS + (np.arange(1, count + 1) * (days * 1440 // count)) * BASE_MS
-    return Ground(symbol, states(count, seed), close_ms.astype(np.int64))
+    return WindowRows(symbol, states(count, seed), close_ms.astype(np.int64))
 
 
 def fitted(outcomes: Outcomes, rows: int = 400) -> PatternMemory:
@@ -64,3 +65,32 @@ def fitted(outcomes: Outcomes, rows: int = 400) -> PatternMemory:
     memory = PatternMemory.fit(outcomes, [ground("C0/USDT", rows, 5), ground("X/USDT", rows, 6)], SCALER, HOLD_BARS)
     assert memory is not None
     return memory
+
+
+def past_of(dataset: Dataset, count: int = 400, seed: int = 1) -> Outcomes:
+    """Return trades of a dataset's coins, spread over its history, entered on the states of its own decisions."""
+    rng = np.random.default_rng(seed)
+    fit = dataset.fit(dataset.summary.start_ms, dataset.summary.end_ms, 1)
+    base_ms, coins = dataset.kernel.base_ms, [tape.symbol for tape in dataset.bare]
+    symbol, entry_ms, market = [], [], []
+    for tape in dataset.fold_tapes(fit):
+        warm = np.flatnonzero(tape.ready[tape.rows])
+        rows = rng.choice(warm, count // len(coins), replace=False)
+        symbol += [tape.symbol] * len(rows)
+        entry_ms.append((tape.bars[tape.rows[rows], 0] + 1) * base_ms)
+        market.append(tape.features[rows, :MARKET_SIZE])
+    entered = np.concatenate(entry_ms)
+    result = rng.normal(0, 0.01, len(entered))
+    return Outcomes.of(
+        layout=dataset.layout,
+        base_ms=base_ms,
+        layouts=np.full(len(entered), dataset.layout),
+        symbol=np.array(symbol),
+        entry_ms=entered,
+        exit_ms=entered + rng.integers(1, dataset.kernel.hold_bars, len(entered)) * base_ms,
+        net_frac=result,
+        mfe_frac=np.maximum(result, 0) + 0.01,
+        mae_frac=np.minimum(result, 0) - 0.01,
+        risk_frac=np.full(len(entered), 0.01),
+        market=np.concatenate(market),
+    )
