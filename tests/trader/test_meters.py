@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,3 +134,11 @@ def test_every_metric_says_what_it_is() -> None:
         assert name.endswith("_total") == (metric.kind == "counter")
         assert bool(metric.bounds) == (metric.kind == "histogram")
         assert metric.words.endswith(".")
+
+
+def test_the_page_on_serving_lists_every_metric() -> None:
+    """The table in docs/serving.md is that of the code."""
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    for name, metric in METRICS.items():
+        assert f"| `{name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.words} |" in page
+    assert page.count("| `huracan_") == len(METRICS)
