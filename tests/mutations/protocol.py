@@ -342,8 +342,8 @@ PROTOCOL = (
         edits=(
             Edit(
                 "huracan/execution/decisions.py",
-                "if known.status is not IntentStatus.OPEN or known.intent_id in self.intents:",
-                "if False:",
+                "            if self._is_new(written):",
+                "            if True:",
             ),
         ),
         tests=("tests/execution/test_faults_outside.py::test_f23_a_decision_comes_twice_late_or_never",),
