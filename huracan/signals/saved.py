@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -51,7 +52,13 @@ class Saved:
 
 
 def read_saved(path: Path, identity: tuple[str, ...]) -> Saved | None:
-    """Return the snapshot of a file; None, and why as an event, without one that is whole and of this identity."""
+    """Return the snapshot of a file; None, and why as an event, without one that is whole and of this identity.
+
+    What a killed write left beside it is removed.
+    """
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        with suppress(OSError):
+            left.unlink()
     try:
         mark, _, rest = path.read_bytes().partition(b"\n")
     except FileNotFoundError:
