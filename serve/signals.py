@@ -67,7 +67,9 @@ class _Actor:
                 return await getattr(self._handle, method).remote(*arguments)
         except RayTaskError:
             raise  # it answers: with a fault, which is of its cause's class as well
-        except (RayError, ValueError) as error:
+        except ValueError:  # Ray's word for a name that nobody has
+            raise ConnectionError(f"there is no {self.name} on this cluster") from None
+        except RayError as error:
             self._handle = None
             raise ConnectionError(f"{self.name} does not answer ({type(error).__name__})") from None
 
@@ -216,7 +218,7 @@ def app(arguments: dict[str, str]) -> Any:
     if arguments:
         raise ConfigError(f"serve.signals:app takes no arguments, got {', '.join(sorted(arguments))}; set HURACAN__...")
     settings, home = _settings(), home_folder()
-    if SETTINGS_VARIABLE not in os.environ:
+    if not os.environ.get(SETTINGS_VARIABLE):
         assert settings.database.url is not None, "checked"
         keep_settings(settings, settings.database.url.get_secret_value(), home)
     limits = settings.serve
