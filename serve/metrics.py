@@ -10,27 +10,31 @@ __all__ = ["RayMeter"]
 
 
 class RayMeter:
-    """`Meter` over `ray.util.metrics`; made inside an actor or replica."""
+    """`Meter` over `ray.util.metrics`; made inside an actor or replica.
+
+    Attributes:
+        made: Ray's metrics by name.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
+        self.made: dict[str, Any] = {}
         for name, metric in METRICS.items():
             keys = metric.labels
             if metric.kind == "counter":
-                self._made[name] = Counter(name, metric.words, keys)
+                self.made[name] = Counter(name, metric.words, keys)
             elif metric.kind == "gauge":
-                self._made[name] = Gauge(name, metric.words, keys)
+                self.made[name] = Gauge(name, metric.words, keys)
             else:
-                self._made[name] = Histogram(name, metric.words, list(metric.bounds), keys)
+                self.made[name] = Histogram(name, metric.words, list(metric.bounds), keys)
 
     def count(self, name: str, by: float = 1.0, **labels: str) -> None:
         """See `Meter`."""
-        self._made[name].inc(by, labels)
+        self.made[name].inc(by, labels)
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """See `Meter`."""
-        self._made[name].set(value, labels)
+        self.made[name].set(value, labels)
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """See `Meter`."""
-        self._made[name].observe(seconds, labels)
+        self.made[name].observe(seconds, labels)

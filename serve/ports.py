@@ -1,7 +1,7 @@
 """Decisions of the signals deployment, asked for by handle and not by HTTP, within the caller's deadline."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,14 @@ __all__ = ["ServedDecisions"]
 
 
 class ServedDecisions:
-    """`DecisionMaker` over the signals deployment."""
+    """`DecisionMaker` over the signals deployment.
 
-    def __init__(self) -> None:
+    Args:
+        find: returns the deployment's handle; blocks.
+    """
+
+    def __init__(self, find: Callable[[], Any] = lambda: serve.get_deployment_handle(DEPLOYMENT, APPLICATION)) -> None:
+        self._find = find
         self._handle: Any = None
 
     async def decide(self, close_ms: int, symbols: Sequence[str], states: NDArray[np.float32]) -> Decisions:
@@ -30,7 +35,7 @@ class ServedDecisions:
         """
         try:
             if self._handle is None:
-                self._handle = await asyncio.to_thread(serve.get_deployment_handle, DEPLOYMENT, APPLICATION)
+                self._handle = await asyncio.to_thread(self._find)
             found: Decisions = await self._handle.decide.remote(close_ms, tuple(symbols), states)
             return found
         except (RayError, RayServeException) as error:

@@ -15,7 +15,7 @@ from serve.execution import OPTIONS, Execution, Orders
 from serve.names import EXECUTION, NAMESPACE
 from serve.surroundings import runtime_env
 
-__all__ = ["start_trading", "stop_trading"]
+__all__ = ["error_of", "start_trading", "stop_trading"]
 
 _ANSWER_S: Final = 30.0
 _GONE_S: Final = 30.0
@@ -45,7 +45,7 @@ def start_trading(address: str, orders: Orders, home: Path) -> tuple[int, Doing]
             ray.kill(actor)
             raise
         ray.kill(actor)
-        raise _error(doing)
+        raise error_of(doing)
 
 
 def stop_trading(address: str, account: str) -> tuple[int, Doing] | None:
@@ -97,7 +97,7 @@ def _actor() -> Any:
     return None
 
 
-def _error(doing: Doing) -> HuracanError:
+def error_of(doing: Doing) -> HuracanError:
     """Return the error that a command ends with, of the class that refused the start."""
     kinds: dict[int, type[HuracanError]] = {ConfigError.exit_code: ConfigError, RefusedError.exit_code: RefusedError}
     return kinds.get(doing.exit_code, ServeError)(doing.reason)
