@@ -43,7 +43,7 @@ from huracan.patterns import Outcomes, recall
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, usable_history, validation_split, walk_forward_splits
 from huracan.terminal import Terminal, run, standalone
 
-__all__ = ["RunObserver", "folds_of", "main", "program", "train", "windows_of"]
+__all__ = ["RunObserver", "folds_of", "main", "past_of_run", "program", "train", "windows_of"]
 
 KIND = "train"
 PAST_NAME = "past.safetensors"
@@ -166,7 +166,7 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
     folder = home_folder() / "runs" / str(run_id)
     folder.mkdir(parents=True, exist_ok=True)  # a disk that refuses says so before Ray starts
     if settings.features.memory:
-        dataset = dataset.remembering(_past(dataset, engine, run_id, folder))
+        dataset = dataset.remembering(past_of_run(dataset, engine, run_id, folder))
     search_window, windows = windows_of(folds, settings.search.validation_frac, dataset.kernel.base_ms)
     board = TensorBoardLog(folder / "tensorboard")
     observer = RunObserver(engine, run_id, settings.search.seeds_per_trial, screen, board)
@@ -192,7 +192,7 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
     return campaign
 
 
-def _past(dataset: Dataset, engine: Engine, run_id: int, folder: Path) -> Outcomes:
+def past_of_run(dataset: Dataset, engine: Engine, run_id: int, folder: Path) -> Outcomes:
     """Return the closed trades of earlier runs, as they were when this run first asked."""
     path = folder / PAST_NAME
     if path.exists():

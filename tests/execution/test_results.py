@@ -23,10 +23,12 @@ def test_a_trade_by_hand() -> None:
     assert trade.fee(rates) == Decimal("1.01") + 1 + Decimal("1.2")
     assert trade.net(rates) == Decimal("9.99") * 101 - 1000 - 1 - Decimal("1.2")
     assert (trade.mfe_frac, trade.mae_frac) == (Decimal("0.01"), 0)
+    assert trade.risk_frac == (trade.ref - trade.stop) / Decimal(10_000) > 0
     assert trade.exit_ms == 300_000
-    rows = trade_rows([trade], [Decision(np.ones(80, np.float32), 2, 0.7)], rates, "v1", "anna", "paper", 9)
+    rows = trade_rows([trade], [Decision(np.ones(80, np.float32), 2, 0.7, 99)], rates, "v1", "anna", "paper", 9)
     parts = rows.price_part + rows.spread_part + rows.slippage_part + rows.fee
     assert parts[0] == pytest.approx(rows.net[0], abs=1e-9)
+    assert (float(rows.risk_frac[0]), int(rows.layout[0])) == (float(trade.risk_frac), 99)
     assert (str(rows.exit_reason[0]), int(rows.seq[0]), int(rows.regime[0])) == ("take_profit", 9, 2)
 
 

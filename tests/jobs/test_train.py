@@ -6,18 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
 from huracan.config import load_settings
 from huracan.errors import ConfigError, DataError
 from huracan.learn.campaign import read_campaign
-from huracan.memory import Registry, list_runs, read_run, read_trials
-from huracan.shadow import Fold, Window
-from jobs.train import check_job, folds_of, windows_of
+from huracan.memory import Registry, list_runs, open_run, read_run, read_trials, write_trades
+from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, Window
+from jobs.train import check_job, folds_of, past_of_run, windows_of
 from tests.learn.worlds import SMALL, small_dataset
+from tests.memory.samples import sample_trades
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,6 +113,26 @@ def test_no_window_of_training_touches_what_it_is_judged_on() -> None:
     assert search.validation_end_ms == 20 * day < min(fold.test.start_ms for fold in folds)
     assert [(window.start_ms, window.end_ms) for window in windows] == [(i * day, (20 + i) * day) for i in range(3)]
     assert all(window.end_ms <= fold.test.start_ms for window, fold in zip(windows, folds, strict=True))
+
+
+@pytest.mark.postgres
+def test_a_resumed_run_remembers_what_it_remembered_first(candles: Path, tmp_path: Path, database: Engine) -> None:
+    """Trades written after a run began, by whomever, are no part of its memory; a new run has them."""
+    dataset = small_dataset(candles)
+    base_ms, settings = dataset.kernel.base_ms, dataset.settings
+    earlier, now, later = (open_run(database, "shadow", settings, "0" * 64, "test") for _ in range(3))
+    for run_id, name in ((earlier, "A/USDT"), (now, "B/USDT")):
+        rows = sample_trades(30, run_id, symbol=name, policy=ENSEMBLE, account=COIN_ACCOUNT)
+        left = np.full(30, "policy_exit")
+        write_trades(database, run_id, replace(rows, exit_reason=left, layout=np.full(30, dataset.layout)))
+        if run_id == earlier:
+            (tmp_path / str(now)).mkdir()
+            first = past_of_run(dataset, database, now, tmp_path / str(now))
+            assert set(first.symbol) == {"A/USDT"}
+            assert (first.layout, first.base_ms, len(first)) == (dataset.layout, base_ms, 30)
+    assert past_of_run(dataset, database, now, tmp_path / str(now)).to_bytes() == first.to_bytes()
+    (tmp_path / str(later)).mkdir()
+    assert set(past_of_run(dataset, database, later, tmp_path / str(later)).symbol) == {"A/USDT", "B/USDT"}
 
 
 def job(candles: Path, home: Path, url: str, *arguments: str) -> subprocess.Popen[str]:

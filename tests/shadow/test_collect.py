@@ -37,6 +37,11 @@ def test_units_and_order(closed: Trades) -> None:
     assert (table.fee_part < 0).all()
     assert (table.confidence == 1.0).all()
     assert (table.hold_bars >= 0).all()
+    at_risk = table.risk_frac * table.entry_price * table.quantity
+    steps = np.array([float(tape.instrument.tick_step_quote) for tape in TAPES])[table.coin] * table.steps_in
+    order = np.lexsort((closed.entry_ms, closed.tape))
+    assert at_risk == pytest.approx((closed.ref - closed.stop)[order] * steps)
+    assert (at_risk > 0).all()
 
 
 def test_a_net_that_the_ledger_does_not_give_stops_the_run(closed: Trades) -> None:

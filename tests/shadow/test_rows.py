@@ -17,7 +17,9 @@ from tests.shadow.worlds import LIMITS, window_of
 def test_rows_carry_every_trade_with_its_identity() -> None:
     """Symbols, reasons and parts of a result; costs are not gains, the parts add up."""
     result = shadow_block(Momentum(), TAPES, window_of(TAPES, 1, 2), KERNEL, LIMITS, name="m", fold=2)
-    rows = trade_rows(result, "coin")
+    rows = trade_rows(result, "coin", layout=77)
+    assert set(rows.layout) == {77}
+    assert np.array_equal(rows.risk_frac, result.trades.risk_frac)
     assert len(rows) == len(result.trades) > 50
     assert set(rows.symbol) == {"W0/USDT", "W1/USDT", "W2/USDT"}
     assert set(rows.exit_reason) <= {"take_profit", "stop_loss", "time_limit", "policy_exit", "end_of_data"}
