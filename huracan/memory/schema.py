@@ -44,6 +44,7 @@ TRADE_TABLES = (
     "decisions",
     "decision_states",
     "request_keys",
+    "beside_accounts",
 )
 TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events", *TRADE_TABLES)
 
