@@ -29,14 +29,14 @@ from huracan.signals.api import create_app
 from huracan.signals.auth import TokenBook, token_file
 from huracan.signals.backend import AccountStates, Quotes
 from huracan.signals.model import Decisions, MarketClose
-from huracan.signals.readiness import ReadyPolicies, ThreadedPolicies
+from huracan.signals.readiness import ReadyPolicies, ThreadedPolicies, check_alive
 from huracan.signals.service import Limits, SignalService
 from huracan.signals.versions import Versions
 from serve.ledger import PostgresLedger
 from serve.names import DEPLOYMENT, EXECUTION, FEED, NAMESPACE
 from serve.surroundings import SETTINGS_VARIABLE, keep_settings, runtime_env, serving_settings
 
-__all__ = ["Signals", "app"]
+__all__ = ["HeardFeed", "Signals", "app"]
 
 _AGAIN_S: Final = 0.5
 _FIND_S: Final = 2.0
@@ -74,11 +74,11 @@ class _Actor:
             raise ConnectionError(f"{self.name} does not answer ({type(error).__name__})") from None
 
 
-class _HeardFeed:
+class HeardFeed:
     """`Market`: the feed actor's newest close, asked for all the time."""
 
     def __init__(self) -> None:
-        self._actor = _Actor(FEED)
+        self.actor = _Actor(FEED)
         self.newest: MarketClose | None = None
         self.down = f"{FEED} has not answered yet"
 
@@ -86,7 +86,7 @@ class _HeardFeed:
         """Follow for ever."""
         while True:
             try:
-                found = await self._ask()
+                found = await self.ask()
             except (ConnectionError, TimeoutError, RayTaskError) as error:
                 words = " ".join(str(error).split())[-200:] or f"{FEED} does not answer"
                 if not self.down:
@@ -96,16 +96,16 @@ class _HeardFeed:
             else:
                 self.newest, self.down = found or self.newest, ""
 
-    async def _ask(self) -> MarketClose | None:
+    async def ask(self) -> MarketClose | None:
         """Return the next close that is the newest, None when there was none for a while."""
         if self.newest is not None:
             try:
                 after_ms = self.newest.close_ms
-                found: Sequence[MarketClose] = await self._actor.ask("closes", after_ms, timeout_s=_POLL_S)
+                found: Sequence[MarketClose] = await self.actor.ask("closes", after_ms, timeout_s=_POLL_S)
                 return found[-1] if found else None
             except DataError:  # it keeps none from there on, or follows another market time: only the newest matters
                 pass
-        first: MarketClose | None = await self._actor.ask("newest", timeout_s=_POLL_S)
+        first: MarketClose | None = await self.actor.ask("newest", timeout_s=_POLL_S)
         if first is None or first is self.newest:
             await asyncio.sleep(_AGAIN_S)
         return first
@@ -153,7 +153,7 @@ class Signals:
         # live trading is a process of its own, without Ray: what is served here trades on paper
         self._versions = Versions(lambda: Registry(engine).models(), "paper", settings.serve.versions)
         await asyncio.to_thread(self._versions.refresh)
-        self._market = _HeardFeed()
+        self._market = HeardFeed()
         self._threaded = ThreadedPolicies(self._versions)
         self._policies = ReadyPolicies(self._threaded, self._market)
         self._service = SignalService(
@@ -176,11 +176,7 @@ class Signals:
 
     async def check_health(self) -> None:
         """Raise for what a new replica would mend, and for nothing else."""
-        for loop in self._loops:
-            if loop.done():
-                raise RuntimeError("a loop of the replica has ended") from loop.exception()
-        async with asyncio.timeout(_THREAD_S):
-            await self._threaded.ping()
+        await check_alive(self._loops, self._threaded.ping, _THREAD_S)
 
     async def _follow_registry(self) -> None:
         while True:

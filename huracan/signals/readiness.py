@@ -4,7 +4,7 @@ A forward pass holds the event loop for as long as it takes, and torch is told t
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,7 +15,7 @@ from huracan.signals.model import Decisions, ServedVersion
 from huracan.signals.policies import PolicyBook
 from huracan.signals.versions import Versions
 
-__all__ = ["ReadyPolicies", "ThreadedPolicies"]
+__all__ = ["ReadyPolicies", "ThreadedPolicies", "check_alive"]
 
 
 class _ThreadedBook:
@@ -70,6 +70,25 @@ class ThreadedPolicies:
     async def ping(self) -> None:
         """Return when the thread has answered."""
         await asyncio.get_running_loop().run_in_executor(self._thread, int)
+
+
+async def check_alive(loops: Sequence[asyncio.Future], ping: Callable[[], Awaitable[None]], limit_s: float) -> None:
+    """Raise for what a new process would mend, and for nothing else.
+
+    Args:
+        loops: of the process, which go on for ever.
+        ping: asks the thread that decides.
+        limit_s: how long its answer may take.
+
+    Raises:
+        RuntimeError: a loop has ended; its fault is the cause.
+        TimeoutError: the thread hangs.
+    """
+    for loop in loops:
+        if loop.done():
+            raise RuntimeError("a loop of the replica has ended") from (None if loop.cancelled() else loop.exception())
+    async with asyncio.timeout(limit_s):
+        await ping()
 
 
 class ReadyPolicies:

@@ -1,5 +1,6 @@
 """The endpoint on a real Ray Serve: versions change and replicas die under load, and nobody is told anything wrong."""
 
+import asyncio
 import json
 import os
 import re
@@ -21,19 +22,21 @@ from sqlalchemy import Engine, text
 
 from huracan import __version__
 from huracan.config import RaySettings, Settings
-from huracan.errors import ConfigError
+from huracan.errors import ConfigError, DataError
 from huracan.learn.cluster import ray_session
 from huracan.memory import EmbeddedServer, Registry, open_run
 from huracan.policy.artefact import WEIGHTS_NAME
 from huracan.signals.auth import Scope, add_token, token_file
+from huracan.signals.model import MarketClose
 from huracan.signals.versions import load_version
 from huracan.trading import Action
 from serve.cluster import free_port
 from serve.names import APPLICATION, DEPLOYMENT, EXECUTION, FEED, NAMESPACE
-from serve.signals import app
+from serve.signals import HeardFeed, app
 from tests.serve.parts import Load, Reply, StandInExecution, StandInFeed, call
 from tests.signals.following import fit
 from tests.signals.serving import export
+from tests.signals.stand_ins import CLOSE_MS, market_close
 
 pytestmark = [pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(280)]
 
@@ -370,3 +373,33 @@ def test_arguments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     with pytest.raises(ConfigError, match="takes no arguments"):
         app({"port": "1"})
+
+
+class ForgetfulFeed:
+    """A feed that keeps the newest close alone, and then one that stands in another time."""
+
+    def __init__(self, *newest: MarketClose) -> None:
+        self._newest = [*newest]
+
+    async def ask(self, method: str, *arguments: Any, timeout_s: float | None = None) -> Any:
+        """Answer as the feed actor does."""
+        if method == "closes":
+            raise DataError("closes after it are not kept any more: restart from history")
+        return self._newest.pop(0)
+
+
+def test_a_feed_that_forgets_is_asked_for_its_newest_close() -> None:
+    """Also an earlier one than before: a replay that began anew is followed."""
+    heard = HeardFeed()
+    later, earlier = market_close(CLOSE_MS + 60_000), market_close(CLOSE_MS)
+    heard.actor = ForgetfulFeed(later, earlier)  # type: ignore[assignment]
+
+    async def run() -> list[int]:
+        found = []
+        for _ in range(2):
+            heard.newest = await heard.ask()
+            assert heard.newest is not None
+            found.append(heard.newest.close_ms)
+        return found
+
+    assert asyncio.run(run()) == [later.close_ms, earlier.close_ms]

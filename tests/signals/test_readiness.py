@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from huracan.signals.readiness import ReadyPolicies, ThreadedPolicies
+from huracan.signals.readiness import ReadyPolicies, ThreadedPolicies, check_alive
 from huracan.signals.versions import Versions
 from tests.signals.following import fit
 from tests.signals.serving import export, row
@@ -79,3 +80,34 @@ def test_decisions_come_from_one_thread_and_are_the_books_own(tmp_path: Path) ->
         assert one.version == expected.version
     assert len(names) == 1
     assert threading.current_thread().name not in names
+
+
+def test_only_what_a_new_process_would_mend_is_a_reason_to_restart() -> None:
+    """A loop that has ended, by a fault or without one, and a thread that hangs; otherwise all is well."""
+
+    async def goes_on() -> None:
+        await asyncio.sleep(60)
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    async def answers() -> None:
+        return None
+
+    async def run() -> None:
+        good, bad, over = (asyncio.ensure_future(work()) for work in (goes_on, fails, answers))
+        await asyncio.sleep(0.01)
+        await check_alive([good], answers, 0.05)
+        with pytest.raises(RuntimeError, match="has ended") as caught:
+            await check_alive([good, bad], answers, 0.05)
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        with pytest.raises(RuntimeError, match="has ended"):
+            await check_alive([over], answers, 0.05)
+        with pytest.raises(TimeoutError):
+            await check_alive([good], goes_on, 0.05)
+        good.cancel()
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="has ended"):
+            await check_alive([good], answers, 0.05)
+
+    asyncio.run(run())
