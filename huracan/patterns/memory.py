@@ -156,6 +156,11 @@ class PatternMemory:
         )
         return out
 
+    @property
+    def points(self) -> States:
+        """Return float32[N, 32], the trades' places."""
+        return np.ascontiguousarray(self._points.T)
+
     def neighbours(self, state: States, close_ms: int, symbol: str) -> Ints:
         """Return the trades that speak for one decision, nearest first, as row numbers of `outcomes`."""
         found, _, count = self._nearest(state[None, :], np.array([close_ms], np.int64), symbol)

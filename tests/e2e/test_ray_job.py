@@ -21,10 +21,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.ma
 CHECKOUT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", (CHECKOUT / "docs" / "jobs.md").read_text(), re.M | re.S)
 SHORT = (
-    "--set search.num_samples=0 --set ppo.env_steps=65536 --set walk_forward.folds=1 --set shadow.seeds=[1] "
+    "--set search.num_samples=0 --set ppo.env_steps=262144 --set walk_forward.folds=1 --set shadow.seeds=[1] "
     "--set ppo.train_batch_size=2048"
 )
-"""Appended to the page's training commands: long enough to be stopped, short enough for a test."""
+"""Appended to the page's training commands: long enough to be stopped on a busy machine, short enough for a test."""
 STOP_AFTER_S = 180.0
 
 
@@ -137,7 +137,7 @@ def test_a_job_is_submitted_stopped_and_resumed(page: Page) -> None:
     assert (done.run_id, done.status) == (stopped.run_id, "done")
     engine.dispose()
     (version,) = read_campaign(page.home / "runs" / str(done.run_id)).versions
-    assert version.seeds[0].env_steps >= 65_536
+    assert version.seeds[0].env_steps >= 262_144
     steps = [int(found.replace(",", "")) for found in re.findall(r"seed 1: ([\d,]+) of", resumed)]
     assert steps, resumed
     assert min(steps) > 4_096, "the second job began anew"
