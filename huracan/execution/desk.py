@@ -373,7 +373,7 @@ class Desk:
         """Book facts and fills with the slot that follows from them, in one transaction; returns whether it was."""
         trades = self._hooks.closed(self.planner.take_trades())
         data = self.planner.position.to_bytes()
-        bar_no = self.planner.close.bar.number if self.planner.close is not None else 0
+        bar_no = max(self.planner.kept_bar, 0)
         slots = (SlotRow(self.symbol, bar_no, data),) if data != self._saved else ()
         record = Record(facts=facts, fills=fills, cursors=cursors or {}, slots=slots, trades=trades)
         if facts or fills or cursors or slots or trades is not None:

@@ -138,7 +138,7 @@ class Engine:
         hooks = Hooks(self._resolve, self._decisions.exposure, self._closed, self._booked)
         instrument = market.instrument
         fee_frac = Decimal(instrument.fee_taker_ppm).scaleb(-6) if instrument.fee_in_quote else Decimal(0)
-        planner = Planner(position, market.settings.rules)
+        planner = Planner(position, market.settings.rules, still=self._settings.still)
         return Desk(planner, self._venue, self._journal, self._submitter, self._clock, hooks, fee_frac, works)
 
     async def quiesce(self) -> None:

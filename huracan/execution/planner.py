@@ -78,6 +78,8 @@ class Planner:
         close: the last closed bar; None before the first.
         muted: nothing may be at the venue: everything is cancelled and nothing is sent.
         entries_blocked: no entry is sent (REDUCING); what is at work is cancelled.
+        still: market time waits for us: an order of the last close is not late after a restart.
+        kept_bar: number of the bar up to which the position has kept house, as the store has it; -1: none.
     """
 
     position: Position
@@ -88,6 +90,8 @@ class Planner:
     close: Close | None = None
     muted: bool = False
     entries_blocked: bool = False
+    still: bool = False
+    kept_bar: int = -1
     _sends: int = 0
     _trades: list[ClosedTrade] = field(default_factory=list)
 
@@ -148,10 +152,21 @@ class Planner:
     # ---- a close ----------------------------------------------------------------------------------------------
 
     def on_close(self, close: Close) -> None:
-        """Keep house at a closed bar whose fills are booked: excursions, the closed trade, deadlines, the watch."""
-        position, slot, bar = self.position, self.position.slot, close.bar
+        """Keep house at a closed bar whose fills are booked: excursions, the closed trade, deadlines, the watch.
+
+        Each bar once: the last close comes again after a restart, and what was booked since belongs to the next bar.
+        """
+        slot, bar = self.position.slot, close.bar
         self.close = close
         self._sends = 0
+        if bar.number > self.kept_bar:
+            self._keep_house(close)
+        elif not self.still and self.entry is None and int(slot.mode) in (ENTRY_TAKER, ENTRY_FALLBACK):
+            self.give_up_entry()  # the close comes again after a restart: its window is over
+        self.kept_bar = max(self.kept_bar, bar.number)
+
+    def _keep_house(self, close: Close) -> None:
+        position, slot, bar = self.position, self.position.slot, close.bar
         position.attribute(bar, close.terms)
         if position.held and not self._stranded(close):
             mark_bar(slot, bar)

@@ -37,6 +37,7 @@ class EngineSettings:
         balance_strikes: comparisons in a row that must differ before trading reduces.
         halt_s: longest time for the proof that nothing rests at the venue.
         halt_policy: what a halt that somebody wrote into the store does to positions.
+        still: market time waits for us.
         rates: quote currency per unit of assets that pay fees and are not traded here.
         resolver: see there.
     """
@@ -53,6 +54,7 @@ class EngineSettings:
     balance_strikes: int = 3
     halt_s: float = 60.0
     halt_policy: HaltPolicy = HaltPolicy.CANCEL
+    still: bool = False
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     resolver: ResolverSettings = field(default_factory=ResolverSettings)
 

@@ -143,6 +143,7 @@ class Starter:
         position = Position(grid, base_ms) if row is None else Position.from_bytes(row.data, grid, base_ms)
         works = Works(snapshot.cursors.get(symbol))
         desk = self.desks[symbol] = new_desk(symbol, position, works)
+        desk.planner.kept_bar = -1 if row is None else row.bar_no
         orders = orders_of(snapshot, symbol)
         works.by_key.update(adopt(desk.planner, grid, orders))
         for order in orders:

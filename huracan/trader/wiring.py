@@ -212,6 +212,7 @@ async def _assemble(
             balances_s=execution.balance_check_interval_s,
             halt_s=execution.halt_proof_s,
             halt_policy=HaltPolicy.HOLD if breaker_halt else HaltPolicy(risk.halt_policy),
+            still=lock_step is not None,
             rates=rates,
             resolver=ResolverSettings(execution.absent_answers, execution.recv_window_ms),
         ),

@@ -239,6 +239,11 @@ class TraderProcess:
         line = self.process.stdout.readline()
         assert line.strip() == "trading", self.errors.read_text()[-4_000:]
 
+    def decided(self) -> int:
+        """Return how many decisions it has told of, over all its lives."""
+        texts = (path.read_text() for path in self.world.home.glob(f"{self.account}.*.err"))
+        return sum(found.count("trade.decision") for found in texts)
+
     @property
     def alive(self) -> bool:
         """Return whether it runs."""

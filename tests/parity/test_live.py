@@ -1,0 +1,241 @@
+"""What shadow promised is what the live stack does: exchange and trader in two processes, trade for trade.
+
+Real candles where the folder exists, made-up ones always; three hours in the fast suite, three days in the slow one.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine
+
+from huracan.market import Candles, MarketShape, martingale, open_folder, wild_bars
+from huracan.memory import EmbeddedServer, connect, schema
+from huracan.signals.parity import ParityReport
+from huracan.trading import infer_instrument, resolve_settings
+from tests.parity.histories import candle_folder
+from tests.parity.live import BASE_MS, Case, Eager, Live, trade, trading, wait_for_end
+from tests.trader.processes import World
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+COINS = ("ADA/USDT", "ICP/USDT", "SHIB/USDT")
+"""A coarse tick, thin volume, a price of 1e-5."""
+PAST_DAYS = 10
+QUICK: Mapping[str, Any] = {
+    "data.timeframe": "1m",
+    "trading.decision_interval_bars": 1,
+    "trading.hold_bars": 15,
+    "trading.stop_sigmas": 0.8,
+    "trading.target_sigmas": 0.9,
+    "trading.distance_min_bps": 15.0,
+    "trading.cap_bps": 10,
+    "execution.lease_ttl_s": 20.0,
+    "risk.breaker_triggers": [],
+}
+"""Rules under which a position is short and ends in every way; a breaker that trips would be no parity."""
+MAKER: Mapping[str, Any] = {
+    "trading.entry": "maker",
+    "trading.exit": "maker",
+    "trading.maker_life_bars": 3,
+    "trading.maker_tries": 2,
+}
+ONE_AT_A_TIME: Mapping[str, Any] = {"risk.max_open_trades": 1}
+SMALL: Mapping[str, Any] = {"risk.heat_max_frac": 0.0001, "risk.gross_exposure_max_frac": 0.02}
+FIRST_DAY = 40
+"""Days into the history at whose noon trading begins."""
+
+
+@cache
+def history(symbol: str) -> Candles:
+    """Return a coin's candles: real ones, or made-up ones where there are none."""
+    folder = candle_folder()
+    if folder is not None:
+        return open_folder(folder).read(symbol)
+    price = {"ADA/USDT": 0.85, "ICP/USDT": 5.0, "SHIB/USDT": 0.5}[symbol]
+    shape = MarketShape(symbol, "1m", price=price, price_decimals=4, notional_per_bar=200_000.0)
+    return martingale(shape, (FIRST_DAY + 4) * 1_440, seed=len(symbol), kind="heavy")
+
+
+def case_of(hours: float, policy: Eager | None = None, **settings: Any) -> Case:
+    """Return a case of three coins."""
+    start_ms = max(int(history(symbol).timestamp[0]) for symbol in COINS) // DAY_MS * DAY_MS + FIRST_DAY * DAY_MS
+    start_ms += 12 * HOUR_MS
+    end_ms = start_ms + int(hours * HOUR_MS)
+    candles = {symbol: history(symbol).between(start_ms - PAST_DAYS * DAY_MS, end_ms) for symbol in COINS}
+    return Case(candles, start_ms, {**QUICK, **settings}, policy or Eager(3, 30))
+
+
+@dataclass
+class Site:
+    """A home with an exchange's keys, and a database."""
+
+    world: World
+    engine: Engine
+
+    def trade(self, case: Case, account: str, wait_s: float = 900.0) -> Live:
+        """Trade a case on the live stack."""
+        return trade(case, self.world, self.engine, account, wait_s)
+
+
+@pytest.fixture(scope="module")
+def site(database_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A home and a database of this module's own."""
+    home: Path = tmp_path_factory.mktemp("parity")
+    database_server.create_database("live_parity")
+    url = database_server.url("live_parity")
+    engine = connect(url)
+    schema.upgrade(engine)
+    yield Site(World(home, url), engine)
+    engine.dispose()
+
+
+@dataclass
+class Traded:
+    """Three hours as both sides traded them."""
+
+    case: Case
+    live: Live
+
+
+@pytest.fixture(scope="module")
+def traded(site: Site) -> Traded:
+    """Three hours on the live stack, which every deliberate error of shadow is held against."""
+    case = case_of(3)
+    return Traded(case, site.trade(case, "three-hours"))
+
+
+def assert_same(report: ParityReport, trades: int, **least: int) -> None:
+    """Hold that both sides agree, over enough trades of each kind."""
+    assert report.holds, "\n".join(report.lines(20))
+    assert report.trades >= trades
+    for reason, count in least.items():
+        assert report.reasons.get(reason, 0) >= count, report.reasons
+
+
+def test_three_hours_are_the_same_trade_for_trade(traded: Traded) -> None:
+    """Every integer, every bit of every entry state, every reason; none of the four ways out is missing."""
+    report = traded.live.report(traded.case.shadow())
+    assert_same(report, 30, policy_exit=4, stop_loss=4, take_profit=4, time_limit=4)
+
+
+def test_each_decision_left_its_times(traded: Traded) -> None:
+    """From the candles that were heard to the decision, the order and the fill, in this order, of every entry."""
+    entries = "SELECT count(*) FROM decision_times WHERE account = :account AND kind = 'ENTER'"
+    filled = traded.live.count(f"{entries} AND filled_at IS NOT NULL")
+    assert filled >= 30
+    in_order = "heard_at <= decided_at AND decided_at <= sent_at AND sent_at <= filled_at"
+    assert traded.live.count(f"{entries} AND {in_order}") == filled
+    rows = "SELECT count(*) FROM decisions JOIN accounts USING (account_no) WHERE name = :account"
+    assert traded.live.count(rows) == 180
+
+
+def _one_tick(case: Case) -> Mapping[str, Candles]:
+    """Raise one close by one tick, an hour in."""
+    rows = case.candles["ADA/USDT"]
+    tick = float(infer_instrument(rows, resolve_settings(case.configuration().trading, "1m")).tick)
+    at = int(np.searchsorted(rows.timestamp, case.start_ms + HOUR_MS))
+    at += int(np.argmax(rows.close[at:] < rows.high[at:]))
+    close = rows.close.copy()
+    close[at] = round(close[at] / tick + 1) * tick
+    return {**case.candles, "ADA/USDT": replace(rows, close=close)}
+
+
+def _one_bar(case: Case) -> Mapping[str, Candles]:
+    """Let one coin's candles come a bar later."""
+    rows = case.candles["ICP/USDT"]
+    return {**case.candles, "ICP/USDT": replace(rows, timestamp=rows.timestamp + BASE_MS)}
+
+
+ERRORS: dict[str, Callable[[Case], tuple[Case, Mapping[str, Candles] | None]]] = {
+    "a tick": lambda case: (case, _one_tick(case)),
+    "a bar": lambda case: (case, _one_bar(case)),
+    "a fee of a millionth": lambda case: (replace(case, shadow_settings={"trading.fee_taker_ppm": 1_001}), None),
+    "a share of the volume": lambda case: (replace(case, shadow_settings={"trading.stop_slip_range_frac": 0.11}), None),
+    "a limit of heat": lambda case: (replace(case, shadow_settings={"risk.heat_max_frac": 0.14999}), None),
+    "a wallet": lambda case: (replace(case, shadow_settings={"risk.dry_run_wallet": 100_001.0}), None),
+    "a bar of the hold": lambda case: (replace(case, shadow_settings={"trading.hold_bars": 16}), None),
+}
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_deliberate_error_on_one_side_is_found(traded: Traded, error: str) -> None:
+    """The smallest change of a price, a time, a fee or a rule in shadow, and the two sides differ."""
+    case, candles = ERRORS[error](traded.case)
+    assert not traded.live.report(case.shadow(candles)).holds
+
+
+def test_a_trader_that_is_killed_and_started_again_changes_nothing(site: Site) -> None:
+    """Twice within forty minutes it is killed without warning; the trades are those of a life without deaths."""
+    case = case_of(2 / 3, **{"execution.lease_ttl_s": 5.0})
+    with trading(case, site.world, "killed") as (url, process):
+        for lines in (12, 40):
+            _wait_for(process.decided, lines)
+            process.kill()
+            process.start()
+        wait_for_end(site.world, url, "killed", process, 300.0)
+        assert process.starts == 3
+    assert_same(Live(site.engine, "killed").report(case.shadow()), 6)
+
+
+def _wait_for(count: Callable[[], int], least: int) -> None:
+    give_up = time.monotonic() + 120.0
+    while count() < least:
+        assert time.monotonic() < give_up, f"{count()} of {least}"
+        time.sleep(0.02)
+
+
+WILD: Mapping[str, Any] = {"trading.distance_min_bps": 40.0, "trading.cap_bps": 20}
+
+
+def wild_case() -> Case:
+    """Return three made-up coins of ten days with jumps, silent and missing bars; the last is traded."""
+    candles = {}
+    for number in range(3):
+        symbol = f"W{number}/USDT"
+        rows = wild_bars(61 + number, (PAST_DAYS + 1) * 1_440, symbol=symbol)
+        candles[symbol] = _without_long_gaps(rows)
+    first = max(int(rows.timestamp[0]) for rows in candles.values())
+    start_ms = first // DAY_MS * DAY_MS + PAST_DAYS * DAY_MS
+    return Case(candles, start_ms, {**QUICK, **WILD}, Eager(3, 30))
+
+
+def _without_long_gaps(rows: Candles) -> Candles:
+    """Close gaps beyond what the machines bridge: shadow sells at the end of a stretch, live has no such end."""
+    numbers = rows.timestamp // BASE_MS
+    steps = np.minimum(np.diff(numbers, prepend=numbers[0]), 5)
+    return replace(rows, timestamp=(numbers[0] + np.cumsum(steps)) * BASE_MS)
+
+
+SLOW: dict[str, tuple[Callable[[], Case], bool, int]] = {
+    "taker": (lambda: case_of(72), False, 0),
+    "maker": (lambda: case_of(72, **MAKER), True, 0),
+    "one position": (lambda: case_of(72, **ONE_AT_A_TIME), False, 10),
+    "small limits": (lambda: case_of(72, **SMALL), False, 10),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_three_days_are_the_same(site: Site, name: str) -> None:
+    """200 trades, 20 of each way out, 10 partial fills of resting orders; limits loose and binding, denials by code."""
+    make, resting, denials = SLOW[name]
+    case = make()
+    live = site.trade(case, f"days-{name.replace(' ', '-')}", 3_600.0)
+    report = live.report(case.shadow())
+    assert_same(report, 200, policy_exit=20, stop_loss=20, take_profit=20, time_limit=20)
+    assert sum(report.denials.values()) >= denials, report.denials
+    assert not resting or live.partial_maker_fills >= 10
+
+
+@pytest.mark.slow
+def test_a_wild_day_is_the_same(site: Site) -> None:
+    """Opening gaps, jumps, bars without volume and missing bars."""
+    case = wild_case()
+    live = site.trade(case, "wild-day", 3_600.0)
+    assert_same(live.report(case.shadow()), 50)
