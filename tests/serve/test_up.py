@@ -1,0 +1,276 @@
+"""Everything up, as a person brings it up: what it opens, what it tells, what a kill does to it, and its end."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+from sqlalchemy import Engine, text
+
+from huracan.memory import EmbeddedServer, connect
+from serve.cluster import Head, ask_dashboard, find_head, free_port, processes, stop_head
+from tests.chaos.world import SPEED, Chaos, exchange_words
+from tests.serve.served import WINDOWS, register
+from tests.trader.processes import PROGRAM, SYMBOLS, candles, until, write_candles
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(900)]
+
+ACCOUNT = "served"
+LOOPBACK = ("127.", "::1", "::ffff:127.")
+UP_S = 240.0
+
+
+@dataclass
+class Up(Chaos):
+    """A home on which `huracan serve up` was run and an account is traded."""
+
+    told: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its processes: no cluster but its own."""
+        kept = {name: value for name, value in super().environment.items() if not name.startswith("RAY")}
+        return kept | self.told
+
+    @property
+    def head(self) -> Head:
+        """Return the cluster."""
+        found = find_head(self.home)
+        assert found is not None
+        return found
+
+    def run(self, *words: str, told: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, as long as a cluster takes on a small machine."""
+        return subprocess.run(
+            [PROGRAM, *words],
+            env=self.environment | environment,
+            input=told or "",
+            capture_output=True,
+            text=True,
+            timeout=UP_S,
+        )
+
+    def command(self, *words: str) -> Any:
+        """Run a command that must succeed, and return its JSON."""
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def http(self, token: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask the endpoint."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url = f"http://127.0.0.1:{self.told['HURACAN__SERVE__PORT']}{path}"
+        request = urllib.request.Request(url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310 - loopback
+                return reply.status, json.load(reply)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def slots(self) -> dict[str, bytes]:
+        """Return the bytes of each market's slot as the database has them."""
+        engine = connect(self.database_url)
+        try:
+            with engine.connect() as connection:
+                rows = connection.execute(
+                    text("SELECT symbol, data FROM slots JOIN accounts USING (account_no) WHERE name = :name"),
+                    {"name": ACCOUNT},
+                )
+                return {row[0]: bytes(row[1]) for row in rows}
+        finally:
+            engine.dispose()
+
+    def pid(self) -> int:
+        """Return the process that has the account's lease."""
+        holder = self.status(ACCOUNT).holder
+        return int(holder.rpartition(":")[2]) if holder else 0
+
+
+@pytest.fixture(scope="module")
+def up(database: Engine, database_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """An exchange behind a relay, a version, and everything up on it."""
+    name = database.url.database
+    assert name is not None
+    home, folder = tmp_path_factory.mktemp("home"), write_candles(tmp_path_factory.mktemp("candles"))
+    world = Up(home, database_server.url(name))
+    print(f"market seeds {tuple(range(len(SYMBOLS)))}, exchange seed 7, {SPEED}")
+    register(database, home / "models", {symbol: candles(symbol) for symbol in SYMBOLS})
+    with world.exchange(folder, *exchange_words((ACCOUNT,))) as process:
+        world.exchange_url, world.process = world.url, process
+        with world.relayed():
+            world.told = {
+                "HURACAN__RAY__NUM_CPUS": "2",
+                "HURACAN__RAY__OBJECT_STORE_MB": "80",
+                "HURACAN__SERVE__PORT": str(free_port()),
+                "HURACAN__SERVE__DASHBOARD_PORT": "0",
+                "HURACAN__FEATURES__WINDOWS": str(WINDOWS),
+                "HURACAN__DATA__FOLDER": str(folder),
+                "HURACAN__DATA__SYMBOLS": json.dumps(list(SYMBOLS)),
+                "HURACAN__EXECUTION__ACCOUNT": ACCOUNT,
+                "HURACAN__EXECUTION__URL": world.url,
+                "HURACAN__EXECUTION__LEASE_TTL_S": "5",
+                "HURACAN__EXECUTION__RECV_WINDOW_MS": "1000",
+                "HURACAN__EXECUTION__TIMEOUT_MS": "2000",
+            }
+            try:
+                brought = world.command("serve", "up")
+                assert brought["up"]
+                assert brought["started"]
+                started = world.command("trade", "start", "--paper")
+                assert started["symbols"] == list(SYMBOLS)
+                yield world
+            finally:
+                head = find_head(home)
+                try:
+                    world.run("serve", "down")
+                finally:
+                    if head is not None:
+                        stop_head(head, home)  # nothing of a test that failed may stay
+
+
+def listening(found: list[psutil.Process]) -> dict[tuple[str, int], str]:
+    """Return what every process listens on."""
+    rows = {}
+    for process in found:
+        for row in process.net_connections("inet"):
+            if row.status == psutil.CONN_LISTEN:
+                rows[(row.laddr.ip, row.laddr.port)] = process.name()
+    return rows
+
+
+def test_up_again_changes_nothing_and_says_what_it_serves(up: Up) -> None:
+    """The second call names the same cluster; what nobody has proven is labelled so; a second trader is refused."""
+    before = up.head
+    again = up.command("serve", "up")
+    assert (again["up"], again["started"]) == (True, False)
+    assert up.head == before
+    assert [row["standing"] for row in again["versions"]] == ["candidate: UNPROVEN"]
+    states = {row["name"]: row["state"] for row in again["parts"]}
+    assert states == {"huracan-feed": "FOLLOWS", "signals": "RUNNING", "huracan-execution": "TRADING"}
+    second = up.run("trade", "start", "--paper")
+    assert second.returncode == 3
+    assert "already" in second.stderr
+
+
+def test_everything_listens_on_loopback_but_one_port_of_ray_that_wants_the_token(up: Up) -> None:
+    """Ray Serve opens a port of each replica to every interface, whatever it is told; without a token it refuses."""
+    sockets = listening(processes(up.head))
+    assert len(sockets) >= 10
+    open_to_all = {row: name for row, name in sockets.items() if not row[0].startswith(LOOPBACK)}
+    assert all("ServeReplica" in name for name in open_to_all.values()), open_to_all
+    for (_, port), _name in open_to_all.items():
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            ask = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+            with pytest.raises(grpc.RpcError) as refused:
+                ask(b"", timeout=10)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert up.http("nobody", "GET", "/v1/health")[0] == 401
+
+
+def test_no_secret_is_on_a_command_line_in_an_environment_or_in_the_dashboard(up: Up) -> None:
+    """The database's password and the keys of the account are in files of their owner alone."""
+    engine = connect(up.database_url)
+    password = engine.url.password
+    engine.dispose()
+    secrets = [str(password), up.keys.accounts[ACCOUNT].secret]
+    members = processes(up.head)
+    told = "".join(" ".join(one.cmdline()) for one in members)
+    shared = [one for one in members if "ray::" not in "".join(one.cmdline()[:1])]
+    environments = b"".join(Path(f"/proc/{one.pid}/environ").read_bytes() for one in shared)
+    os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"] = "token", str(up.home / "ray" / "token")
+    try:
+        pages = ["/api/v0/actors?detail=true", "/api/v0/workers?detail=true", "/api/v0/runtime_envs?detail=true"]
+        shown = "".join(
+            json.dumps(ask_dashboard(up.head.dashboard, page)) for page in (*pages, "/api/serve/applications/")
+        )
+    finally:
+        del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"]
+    assert "huracan-execution" in shown
+    for secret in secrets:
+        assert secret not in told
+        assert secret.encode() not in environments
+        assert secret not in shown
+
+
+def test_what_it_measures_can_be_read_by_prometheus(up: Up) -> None:
+    """Ray's agent tells decisions, orders, latencies, result and heat, on loopback."""
+    until("orders", lambda: up.orders(ACCOUNT))
+    wanted = ("decisions_total", "decision_seconds_count", "sent_seconds_count", "orders_total", "equity", "pnl_day",
+              "heat_frac", "feed_closes_total")  # fmt: skip
+
+    def scraped() -> bool:
+        found = json.loads(
+            (Path(up.head.folder) / "session_latest" / "prom_metrics_service_discovery.json").read_text()
+        )
+        lines = ""
+        for target in found[0]["targets"]:
+            assert target.startswith("127.0.0.1:")
+            with urllib.request.urlopen(f"http://{target}/metrics", timeout=10) as reply:
+                lines += reply.read().decode()
+        return all(f"ray_huracan_{name}" in lines for name in wanted)
+
+    until("every metric", scraped)
+
+
+def test_a_person_halts_and_resumes_by_command_and_by_http(up: Up) -> None:
+    """A token that may only read may not; the halt is proven; trading goes on afterwards."""
+    reads, trades = (up.command("serve", "token", "new", name, "--scope", name)["token"] for name in ("read", "trade"))
+    time.sleep(1.5)
+    assert up.http(reads, "POST", "/v1/halt", {"reason": "a test"})[0] == 403
+    status, answer = up.http(trades, "POST", "/v1/halt", {"reason": "a test"})
+    assert status == 200, answer
+    assert up.status(ACCOUNT).state == "HALTED"
+    assert [row for symbol in SYMBOLS for row in up.resting(ACCOUNT, symbol)] == []
+    assert up.http(trades, "POST", "/v1/resume", {"reason": "all well"})[0] == 200
+    assert up.status(ACCOUNT).state == "ACTIVE"
+    done = up.run("halt", "--reason", "by command", "--account", ACCOUNT)
+    assert done.returncode == 0, done.stderr
+    assert up.run("resume", "--reason", "all well", "--account", ACCOUNT).returncode == 0
+    for name in ("read", "trade"):
+        up.command("serve", "token", "revoke", name)
+    time.sleep(1.5)
+    assert up.http(reads, "GET", "/v1/status")[0] == 401
+
+
+def test_killed_with_orders_open_it_comes_back_and_sends_nothing_twice(up: Up) -> None:
+    """SIGKILL again and again: Ray restarts it, it waits for its lease, finds slot and orders as they were, goes on."""
+    for number in range(3):
+        until("a bracket", lambda: up.lists(ACCOUNT))
+        pid, slots = up.pid(), up.slots()
+        held = {row.symbol for row in up.status(ACCOUNT).positions}
+        os.kill(pid, signal.SIGKILL)
+        if number == 0:
+            assert _kept(slots, up.slots())
+        until("its successor", lambda died=pid: up.pid() not in (0, died), UP_S)  # type: ignore[misc]
+        print(f"killed {pid} holding {sorted(held)}, succeeded by {up.pid()}")
+    log = up.converge(ACCOUNT, 2)
+    assert len({fill.trade_id for fill in log.fills}) == len(log.fills)
+
+
+def _kept(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> bool:
+    """Return whether what was written before a kill is there, or what was being written when it came."""
+    return before.keys() <= after.keys()
+
+
+def test_down_ends_everything_and_may_be_repeated(up: Up) -> None:
+    """The trader comes first: entries are taken back, what is held keeps its stop; then nothing of it runs any more."""
+    head, members = up.head, processes(up.head)
+    done = up.command("serve", "down")
+    assert done["stopped"] == ["huracan-execution", "signals", "huracan-feed", "cluster"]
+    assert not head.runs
+    assert not [one for one in members if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert up.status(ACCOUNT).holder is None
+    assert all(order.side == "SELL" for symbol in SYMBOLS for order in up.resting(ACCOUNT, symbol))
+    assert not (up.home / "serve" / "settings.json").exists()
+    assert up.command("serve", "down")["stopped"] == []
