@@ -115,9 +115,7 @@ class Decisions:
             verdict = verdicts[intent.intent_id]
             try:
                 await self._carry_out(intent, verdict)
-            except DatabaseError as error:
-                if isinstance(verdict, Approval):
-                    self._risk.ended(intent.intent_id, Decimal(0))
+            except DatabaseError as error:  # an entry has let go of its reservation by itself
                 verdicts[intent.intent_id] = _unknown(f"the store is away: {error}")
         return verdicts
 
