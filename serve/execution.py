@@ -33,6 +33,7 @@ from huracan.signals.backend import AccountStates, Quotes
 from huracan.signals.versions import Versions
 from huracan.trader.access import access_of
 from huracan.trader.accounts import run_kind
+from huracan.trader.beside import StoredBeside
 from huracan.trader.decided import AccountDecisions
 from huracan.trader.host import Doing, Host
 from huracan.trader.meters import MeteredDecisions, MeteredStore, MeteredViews, Since
@@ -165,6 +166,7 @@ async def _opened(orders: Orders, again: bool) -> AsyncIterator[Trader]:
                 views=MeteredViews(AccountViews(engine, account, timeout_s), meter, account),
                 decisions=MeteredDecisions(AccountDecisions(engine, account, timeout_s), meter, account, since),
                 versions=versions,
+                beside=StoredBeside(engine, account, run_id, timeout_s),
                 remote=Remote(FeedSource(), ServedDecisions()),
                 home=home,
                 clock=clock,
@@ -177,7 +179,8 @@ async def _opened(orders: Orders, again: bool) -> AsyncIterator[Trader]:
                 async with open_trader(setup) as trader:
                     yield trader
             finally:
-                for part in (setup.store, setup.views, setup.decisions):
-                    await part.close()
+                for part in (setup.store, setup.views, setup.decisions, setup.beside):
+                    if part is not None:
+                        await part.close()
     finally:
         engine.dispose()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from huracan.signals.versions import Versions
     from huracan.trader.access import Access, Mode
     from huracan.trader.accounts import StoredAccount
+    from huracan.trader.beside import StoredBeside
     from huracan.trader.decided import AccountDecisions
     from huracan.trader.status import Holding, Status
     from huracan.trader.views import AccountViews, Holder
@@ -126,6 +127,7 @@ def start(
             store=rows.store,
             views=rows.views,
             decisions=rows.decisions,
+            beside=rows.beside,
             versions=None if script is not None else _versions(rows, settings, access.mode),
             home=home_folder(),
             clock=WallClock(),
@@ -149,6 +151,7 @@ class Rows:
     store: "PostgresStore"
     views: "AccountViews"
     decisions: "AccountDecisions"
+    beside: "StoredBeside"
     registry: "Registry"
 
 
@@ -208,6 +211,7 @@ def _trade(
     from huracan.memory import open_database, run
     from huracan.memory.registry import Registry
     from huracan.trader.accounts import run_kind
+    from huracan.trader.beside import StoredBeside
     from huracan.trader.decided import AccountDecisions
     from huracan.trader.views import AccountViews
 
@@ -219,6 +223,7 @@ def _trade(
                 PostgresStore(engine, access.account, run_id, timeout_s),
                 AccountViews(engine, access.account, timeout_s),
                 AccountDecisions(engine, access.account, timeout_s),
+                StoredBeside(engine, access.account, run_id, timeout_s),
                 Registry(engine),
             )
             return asyncio.run(_serve(terminal, setup(rows)))
@@ -258,7 +263,8 @@ async def _serve(terminal: Terminal, setup: "Setup") -> "tuple[signal.Signals, S
             await trader.run(stop)
             return caught[0], await trader.held()
     finally:
-        await asyncio.gather(setup.store.close(), setup.views.close(), setup.decisions.close())
+        parts = (setup.store, setup.views, setup.decisions, setup.beside)
+        await asyncio.gather(*(part.close() for part in parts if part is not None))
 
 
 @command(trade, "stop")

@@ -12,14 +12,25 @@ from huracan.config import Settings
 from huracan.errors import ConfigError, DataError
 from huracan.execution.engine import Engine
 from huracan.execution.ports import Market
-from huracan.features import FeatureContext, find_leader, windows_for
+from huracan.features import FeatureContext, FeatureFit, find_leader, windows_for
 from huracan.logs import get_logger
 from huracan.signals.model import CloseSource, DecisionMaker, Decisions, ServedVersion
-from huracan.signals.policies import PolicyBook
+from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.trader.market_feed import MarketFeed
 from huracan.trading import Instrument, KernelSettings, resolve_settings
 
-__all__ = ["Changes", "Remote", "Served", "context_of", "followed_of", "kernels_of", "markets_of", "traded_of"]
+__all__ = [
+    "Changes",
+    "Remote",
+    "Served",
+    "beside_of",
+    "context_of",
+    "fits_of",
+    "followed_of",
+    "kernels_of",
+    "markets_of",
+    "traded_of",
+]
 
 
 class Served(Protocol):
@@ -28,6 +39,11 @@ class Served(Protocol):
     @property
     def book(self) -> PolicyBook:
         """Return what decides now."""
+        ...
+
+    @property
+    def shadows(self) -> tuple[LoadedVersion, ...]:
+        """Return what trades beside it, in shadow."""
         ...
 
     def refresh(self) -> bool:
@@ -69,6 +85,16 @@ def followed_of(settings: Settings, traded: Sequence[str], book: PolicyBook) -> 
     universes = {symbol for fit in book.fits for symbol in fit.context.universe}
     leader = settings.data.leader_symbol
     return tuple(sorted({*traded, *universes, *(() if leader is None else (leader,))}))
+
+
+def beside_of(served: Served, followed: Sequence[str]) -> tuple[LoadedVersion, ...]:
+    """Return the versions in shadow whose markets are followed; the feed begins no new market for them."""
+    return tuple(one for one in served.shadows if set(one.universe) <= set(followed))
+
+
+def fits_of(served: Served, followed: Sequence[str]) -> tuple[FeatureFit, ...]:
+    """Return the fits of everything that decides on the markets followed, in shadow too."""
+    return (*served.book.fits, *(one.fit for one in beside_of(served, followed)))
 
 
 def context_of(settings: Settings, kernel: KernelSettings, followed: Sequence[str]) -> FeatureContext:
@@ -164,7 +190,7 @@ class Changes:
     async def _take(self, book: PolicyBook) -> None:
         kernels_of(self._settings, self._kernel, book, tuple(self._engine.desks))
         if self._feed is not None:
-            await asyncio.to_thread(self._feed.serve, book.fits)
+            await asyncio.to_thread(self._feed.serve, fits_of(self._served, self._feed.follower.symbols))
         self._book, self._waiting = book, set(self._engine.desks)
         get_logger().info("trader.versions", served={one.scope: one.version for one in book.versions.values()})
 

@@ -19,6 +19,7 @@ from huracan.risk.live import ClockSkew, Denied, FeedAge, RiskKeeper, TradingSta
 from huracan.signals.model import CloseSource, MarketClose
 from huracan.trader.account_book import AccountBook, Feed
 from huracan.trader.answers import Answers
+from huracan.trader.beside import Besides
 from huracan.trader.deciding import Decider, PolicyDecider, Wish
 from huracan.trader.guard import Guard
 from huracan.trader.inbox import Inbox
@@ -67,6 +68,7 @@ class Trader:
         drain_s: longest time for taking entries back at the end.
         users: the account's stream; it only makes things faster.
         beside: what runs as long as the trader does: the stream of candles, a look at the registry.
+        besides: versions that trade beside the account, in shadow.
         after_close: called when a close is carried out, so that what changes changes between two closes.
         lock_step: market time waits for us; None: it does not.
     """
@@ -94,6 +96,7 @@ class Trader:
         users: UserStream,
         beside: Sequence[Beside] = (),
         after_close: Beside | None = None,
+        besides: Besides | None = None,
         lock_step: LockStep | None = None,
     ) -> None:
         self._engine, self._book, self._guard, self._store = engine, book, guard, store
@@ -103,6 +106,7 @@ class Trader:
         self._performer, self._venue, self._writer = performer, venue, writer
         self._base_ms, self._drain_s, self._users = base_ms, drain_s, users
         self._beside, self._after_close, self._lock_step = tuple(beside), after_close, lock_step
+        self._besides = besides
         self._connections = 0
         self._decisions = 0
         self._closing = asyncio.Lock()
@@ -244,6 +248,8 @@ class Trader:
         """Carry out one close: fills, account, limits, decisions, orders; the inbox waits meanwhile."""
         async with self._closing:
             await self._obey_close(close, closes)
+            if self._besides is not None:
+                await self._besides.on_close(close, closes)
             if self._after_close is not None:
                 await self._after_close()
 

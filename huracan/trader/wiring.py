@@ -28,6 +28,7 @@ from huracan.signals.model import CloseSource, MarketClose
 from huracan.signals.policies import PolicyBook
 from huracan.trader.access import Access, holder_name
 from huracan.trader.account_book import AccountBook, Feed, Ledgered
+from huracan.trader.beside import BesideLedger, Besides
 from huracan.trader.candle_feed import CandleFeed
 from huracan.trader.decided import DecisionLog, MemoryDecisions
 from huracan.trader.deciding import Decider, PolicyDecider, ScriptDecider
@@ -42,7 +43,9 @@ from huracan.trader.served import (
     Changes,
     Remote,
     Served,
+    beside_of,
     context_of,
+    fits_of,
     followed_of,
     kernels_of,
     markets_of,
@@ -84,6 +87,7 @@ class Setup:
         versions: what decides when there is no script; its book has been read.
         decisions: where decisions are kept.
         remote: feed and policies of other processes; None: this one has its own.
+        beside: where versions in shadow keep the accounts in which they trade beside; None: they do not.
     """
 
     settings: Settings
@@ -100,6 +104,7 @@ class Setup:
     versions: Served | None = None
     decisions: DecisionLog = field(default_factory=MemoryDecisions)
     remote: Remote | None = None
+    beside: BesideLedger | None = None
 
     @property
     def book(self) -> PolicyBook:
@@ -254,6 +259,7 @@ async def _assemble(
     decider: Decider
     beside: tuple[Beside, ...] = () if feed is None else (feed.listen,)
     after_close = None
+    besides = None
     if setup.script is not None:
         decider = ScriptDecider(setup.script, kernel.base_ms)
     else:
@@ -271,6 +277,9 @@ async def _assemble(
             None if lock_step is not None else settings.serve.decision_timeout_s,
         )
         await decider.open(setup.accept_balances)
+        if setup.beside is not None:
+            versions, followed = setup.versions, newest.symbols
+            besides = Besides(settings, instruments, store.account, setup.beside, lambda: beside_of(versions, followed))
     return Trader(
         engine=engine,
         source=source,
@@ -292,6 +301,7 @@ async def _assemble(
         users=venue.user_stream(),
         beside=beside,
         after_close=after_close,
+        besides=besides,
         lock_step=lock_step,
     )
 
@@ -328,7 +338,9 @@ async def _past(
         execution.candles_patience_s if lock_step is None else 0.0,
         _venue_ms(access, venue, clock, lock_step),
     )
-    follower = Follower(context_of(settings, kernel, followed), symbols, book.fits)
+    own = setup.versions if setup.script is None and setup.remote is None else None
+    fits = book.fits if own is None else fits_of(own, followed)
+    follower = Follower(context_of(settings, kernel, followed), symbols, fits)
     stream = KlineStream(access.websocket_url, followed, kernel.timeframe, setup.rng)
     feed = MarketFeed(candles, follower, clock, settings.data.folder, stream)
     told = await feed.start(history_bars(settings, kernel))

@@ -39,6 +39,8 @@ from tests.trader.processes import World
 
 BASE_MS = 60_000
 WITHOUT_END = "1000000000"
+BESIDE = "live-parity-beside"
+"""The same policy once more, in stage shadow."""
 TRADER = Path(__file__).with_name("live_trader.py")
 
 
@@ -143,13 +145,12 @@ class Live:
     engine: Engine
     account: str
 
-    def trades(self) -> TradeRows:
-        """Return the closed trades."""
+    def trades(self, mode: str = "paper") -> TradeRows:
+        """Return the account's closed trades, or those that were traded beside it (`shadow`)."""
+        values = {"account": self.account, "mode": mode}
         with self.engine.connect() as connection:
             cursor = connection.connection.cursor()
-            return select_trades(
-                cursor, "WHERE account = %(account)s AND mode = 'paper' ORDER BY seq", {"account": self.account}
-            )
+            return select_trades(cursor, "WHERE account = %(account)s AND mode = %(mode)s ORDER BY seq", values)
 
     def report(self, shadow: PortfolioResult) -> ParityReport:
         """Compare with shadow."""

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,19 @@ from huracan.memory import open_database, run
 from huracan.signals.model import ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.trader.access import access_of
+from huracan.trader.beside import StoredBeside
 from huracan.trader.decided import AccountDecisions
 from huracan.trader.views import AccountViews
 from huracan.trader.wiring import Setup, open_trader
 from huracan.trading import RULES_SEARCHED, resolve_settings
-from tests.parity.live import Eager
+from tests.parity.live import BESIDE, Eager
 
 
 class Fixed:
-    """A registry of one version that nobody changes."""
+    """A registry that nobody changes: what decides, and what trades beside it in shadow."""
 
-    def __init__(self, book: PolicyBook) -> None:
-        self.book = book
+    def __init__(self, book: PolicyBook, shadows: tuple[LoadedVersion, ...] = ()) -> None:
+        self.book, self.shadows = book, shadows
 
     def refresh(self) -> bool:
         """Change nothing."""
@@ -47,7 +49,8 @@ async def serve(setup: Setup) -> None:
             print("trading", flush=True)
             await trader.run(stop)
     finally:
-        await asyncio.gather(setup.store.close(), setup.views.close(), setup.decisions.close())
+        parts = (setup.store, setup.views, setup.decisions, setup.beside)
+        await asyncio.gather(*(part.close() for part in parts if part is not None))
 
 
 def main(given: dict[str, Any]) -> None:
@@ -60,7 +63,9 @@ def main(given: dict[str, Any]) -> None:
     kernel = resolve_settings(settings.trading, "1m")
     served = ServedVersion("live-parity", "*", "candidate", False, "0" * 64, fit.sha256)
     rules = {name: getattr(kernel, name) for name in RULES_SEARCHED}
-    book = PolicyBook([LoadedVersion(served, Eager(**given["policy"]), fit, symbols, "1m", rules)])
+    deciding = LoadedVersion(served, Eager(**given["policy"]), fit, symbols, "1m", rules)
+    book = PolicyBook([deciding])
+    beside = replace(deciding, served=replace(served, version=BESIDE, stage="shadow"))
     engine = open_database(settings.database)
     timeout_s = settings.execution.database_timeout_s
     with run(engine, "trade-paper", settings, "", huracan.__version__) as run_id:
@@ -74,7 +79,8 @@ def main(given: dict[str, Any]) -> None:
                     store=PostgresStore(engine, account, run_id, timeout_s),
                     views=AccountViews(engine, account, timeout_s),
                     decisions=AccountDecisions(engine, account, timeout_s),
-                    versions=Fixed(book),
+                    beside=StoredBeside(engine, account, run_id, timeout_s),
+                    versions=Fixed(book, (beside,)),
                     home=home_folder(),
                     clock=WallClock(),
                     rng=random.Random(1),

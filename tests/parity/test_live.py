@@ -16,10 +16,10 @@ from sqlalchemy import Engine
 
 from huracan.market import Candles, MarketShape, martingale, open_folder, wild_bars
 from huracan.memory import EmbeddedServer, connect, schema
-from huracan.signals.parity import ParityReport
+from huracan.signals.parity import ParityReport, compare
 from huracan.trading import infer_instrument, resolve_settings
 from tests.parity.histories import candle_folder
-from tests.parity.live import BASE_MS, Case, Eager, Live, trade, trading, wait_for_end
+from tests.parity.live import BASE_MS, BESIDE, Case, Eager, Live, trade, trading, wait_for_end
 from tests.trader.processes import World
 
 DAY_MS = 86_400_000
@@ -122,6 +122,13 @@ def test_three_hours_are_the_same_trade_for_trade(traded: Traded) -> None:
     """Every integer, every bit of every entry state, every reason; none of the four ways out is missing."""
     report = traded.live.report(traded.case.shadow())
     assert_same(report, 30, policy_exit=4, stop_loss=4, take_profit=4, time_limit=4)
+
+
+def test_a_version_in_shadow_trades_the_same_beside_the_account(traded: Traded) -> None:
+    """The same policy in stage shadow gets the same states in the same run: its trades are those of the account."""
+    beside = traded.live.trades("shadow")
+    assert set(beside.policy.tolist()) == {BESIDE}
+    assert_same(compare(beside, traded.live.trades()), 30, policy_exit=4, stop_loss=4, take_profit=4, time_limit=4)
 
 
 def test_each_decision_left_its_times(traded: Traded) -> None:

@@ -34,8 +34,8 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedVersion, L
 class Registry:
     """Served versions that a test replaces."""
 
-    def __init__(self, *loaded: LoadedVersion) -> None:
-        self.book = PolicyBook(loaded)
+    def __init__(self, *loaded: LoadedVersion, shadows: tuple[LoadedVersion, ...] = ()) -> None:
+        self.book, self.shadows = PolicyBook(loaded), shadows
 
     def refresh(self) -> bool:
         """Nothing is read."""
