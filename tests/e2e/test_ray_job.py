@@ -126,7 +126,8 @@ def test_a_job_is_submitted_stopped_and_resumed(page: Page) -> None:
         assert time.monotonic() < deadline, page.run(lines[stop - 1], check=False)
         assert "failed" not in page.run("ray job status first"), page.run(lines[stop - 1], check=False)
         time.sleep(0.3)
-    assert "seed 1" in page.run(lines[stop - 1])
+    while "seed 1" not in page.run(lines[stop - 1]):
+        assert time.monotonic() < deadline, "no progress in the job's log"
     page.run(lines[stop])
     engine = connect(page.environment["HURACAN__DATABASE__URL"])
     (stopped,) = list_runs(engine, "train")
