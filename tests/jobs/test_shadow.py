@@ -153,7 +153,13 @@ def test_shadow_asks_the_memory_that_came_with_the_version(dataset: Dataset, tmp
     later = open_run(database, "train", SETTINGS, dataset.summary.fingerprint, "test")
     found = recall(database, later, dataset.layout, dataset.kernel.base_ms, policy="ensemble", account="coin")
     ended = trades.exit_reason == "end_of_data"
-    assert len(found.outcomes) == int((~ended).sum()) > 10
+    risk = trades.entry_price * trades.quantity * trades.risk_frac
+    known = dict(
+        zip(zip(found.outcomes.symbol, found.outcomes.entry_ms, strict=True), found.outcomes.result, strict=True)
+    )
+    for row in np.flatnonzero(~ended):
+        assert known[trades.symbol[row], trades.entry_time[row]] == pytest.approx(trades.net[row] / risk[row])
+    assert int((~ended).sum()) > 10
 
 
 @dataclass(frozen=True, slots=True)
