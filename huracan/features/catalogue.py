@@ -234,7 +234,7 @@ REST: tuple[tuple[str, str, float | None], ...] = (
 
 ROBUST_CLIP = 5.0
 NEIGHBOURS = "patterns"
-"""Machine of the entries that closed trades fill: every source of that room but how it finds its trades."""
+"""Machine of the entries that closed trades fill: what that room says is alike, known and counted."""
 
 
 def _build() -> tuple[FeatureSpec, ...]:
@@ -264,7 +264,7 @@ def _code(relative: str) -> str:
 @cache
 def _neighbours_code() -> str:
     """Return the hash of what computes the neighbours' entries."""
-    sources = ("embedding.py", "identity.py", "memory.py", "neighbours.py", "outcomes.py", "statistics.py")
+    sources = ("embedding.py", "identity.py", "neighbours.py", "outcomes.py", "statistics.py")
     return hashlib.sha256("".join(_tree_hash(PATTERNS / name) for name in sources).encode()).hexdigest()
 
 

@@ -19,13 +19,11 @@ from huracan.patterns.embedding import COMPILED, Embedding
 from huracan.patterns.identity import EMBEDDED
 from huracan.patterns.neighbours import nearest
 from huracan.patterns.outcomes import Outcomes, pack, unpack
-from huracan.patterns.statistics import NEIGHBOURS, NEIGHBOURS_MIN, describe
+from huracan.patterns.statistics import HALF_LIFE_HOLDS, NEIGHBOURS, NEIGHBOURS_MIN, describe
 
-__all__ = ["HALF_LIFE_HOLDS", "MEMORY_SIZE", "ROWS_MIN_SHARE", "PatternMemory", "WindowRows"]
+__all__ = ["MEMORY_SIZE", "ROWS_MIN_SHARE", "PatternMemory", "WindowRows"]
 
 MEMORY_SIZE: Final = MEMORY_SLICE.stop - MEMORY_SLICE.start
-HALF_LIFE_HOLDS: Final = 180.0
-"""After as many longest holds a trade counts half: a quarter of a year of one-minute candles."""
 ROWS_MIN_SHARE: Final = 0.1
 """A policy does not learn from an input that fewer of its training rows have; the same share as of optional inputs."""
 GRID: Final = 101
@@ -202,6 +200,10 @@ class PatternMemory:
                 f"be asked about ({layout}): windows, timeframe or formulas differ; train again"
             )
         return cls(outcomes, embedding, hold_bars, middle, grid)
+
+    def __reduce__(self) -> tuple[object, tuple[bytes, int]]:
+        """Travel as bytes: arrays that Ray hands out are read-only, and would be compiled for once more."""
+        return PatternMemory.from_bytes, (self.to_bytes(), self.outcomes.layout)
 
     @property
     def sha256(self) -> str:

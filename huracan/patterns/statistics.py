@@ -26,12 +26,14 @@ from numpy.typing import NDArray
 
 from huracan.features.finish import quantile_of
 
-__all__ = ["NEIGHBOURS", "NEIGHBOURS_MIN", "PRIOR_TRADES", "describe"]
+__all__ = ["HALF_LIFE_HOLDS", "NEIGHBOURS", "NEIGHBOURS_MIN", "PRIOR_TRADES", "describe"]
 
 NEIGHBOURS: Final = 32
 NEIGHBOURS_MIN: Final = 5
 PRIOR_TRADES: Final = 10.0
 Z_LOWER: Final = 1.64
+HALF_LIFE_HOLDS: Final = 180.0
+"""After as many longest holds a trade counts half: a quarter of a year of one-minute candles."""
 
 
 @njit(cache=True, nogil=True)

@@ -1,5 +1,6 @@
 """The catalogue describes the state that is computed, its hashes follow the code, and the docs show it."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,3 +92,20 @@ def test_hashes_follow_the_code_and_not_its_comments(tmp_path: Path, monkeypatch
         assert hashes("edge.py", "import math", "import math  # a remark") == set()
     finally:
         module._code.cache_clear(), module._sources.cache_clear()
+
+
+def test_the_neighbours_hashes_follow_the_code_of_their_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed constant of the statistics changes entries 52 to 60, and neither the market's nor the tree model's."""
+    w, copy = windows_for("1m"), tmp_path / "patterns"
+    before = [module.formula_hash(spec, w) for spec in CATALOGUE]
+    shutil.copytree(module.PATTERNS, copy)
+    text = (copy / "statistics.py").read_text()
+    assert "PRIOR_TRADES: Final = 10.0" in text
+    (copy / "statistics.py").write_text(text.replace("PRIOR_TRADES: Final = 10.0", "PRIOR_TRADES: Final = 11.0"))
+    monkeypatch.setattr(module, "PATTERNS", copy)
+    module._neighbours_code.cache_clear()
+    try:
+        after = [module.formula_hash(spec, w) for spec in CATALOGUE]
+    finally:
+        module._neighbours_code.cache_clear()
+    assert [i for i in range(80) if before[i] != after[i]] == list(range(52, 61))

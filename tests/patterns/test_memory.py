@@ -1,5 +1,6 @@
 """The memory as a whole: planted set-ups are told apart, the future changes nothing, batch is live, bytes are bytes."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -73,10 +74,11 @@ def test_live_is_batch_bit_for_bit() -> None:
     rows = ground("C0/USDT", 300, 5)
     whole = memory.history(rows.market, rows.close_ms, rows.symbol)
     there = PatternMemory.from_bytes(memory.to_bytes(), LAYOUT)
+    sent = pickle.loads(pickle.dumps(memory))  # noqa: S301 - as Ray sends it to a replica
     assert whole[:, 4].any()
     for row in range(300):
         state = np.concatenate([rows.market[row], np.full(28, 7, np.float32)])
-        for one in (memory, there):
+        for one in (memory, there, sent):
             assert np.array_equal(one.entries(state, int(rows.close_ms[row]), rows.symbol), whole[row])
     backwards = memory.history(rows.market[::-1], rows.close_ms[::-1], rows.symbol)
     assert np.array_equal(backwards[::-1], whole)
