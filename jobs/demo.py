@@ -1,4 +1,4 @@
-"""The whole way in one command: candles, search, training, shadow trading, report (`make demo`).
+"""The whole way in one command: candles, search, training, shadow trading, serving, paper trading (`make demo`).
 
 Without `--data` it makes its own market: coins with a planted edge whose optimum is known, and coins without any.
 Stopped half-way, the same command goes on where it was.
@@ -35,10 +35,11 @@ from huracan.memory import (
     resume_run,
 )
 from huracan.report import ReportData, write_report
-from huracan.report.model import Estimate
+from huracan.report.model import Estimate, PaperTrading
 from huracan.shadow import to_json
 from huracan.terminal import Terminal, run, standalone
-from jobs.report import make_report, save_usage
+from jobs.live import trade_unseen
+from jobs.report import make_report, save_paper, save_usage
 from jobs.shadow import REPORT_NAME, shadow
 from jobs.train import folds_of, train
 from jobs.usage import MemoryWatch
@@ -78,6 +79,8 @@ def demo(settings: Settings, out: Path) -> ReportData:
                     with phase(engine, run_id, "shadow"):
                         ruled = dataset.under(campaign.trading)
                         judged = shadow(ruled, folds, campaign.versions, url=url, run_id=run_id)
+                with phase(engine, run_id, "paper trading"):
+                    paper = trade_unseen(ruled, folds[-1], campaign, engine, lambda words: click.echo(words, err=True))
             except (KeyboardInterrupt, SystemExit):
                 finish_run(engine, run_id, "interrupted")
                 raise
@@ -86,6 +89,7 @@ def demo(settings: Settings, out: Path) -> ReportData:
                 raise
     folder = home_folder() / "runs" / str(run_id)
     write_atomically(folder / REPORT_NAME, json.dumps(to_json(judged), allow_nan=False).encode())
+    save_paper(folder, paper)
     save_usage(folder, memory.peak)
     finish_run(engine, run_id, "done")
     report = make_report(settings, dataset, engine, run_id)
@@ -134,9 +138,25 @@ def _summary(report: ReportData, out: Path) -> None:
         minus = "" if row.policy_minus_this is None else _amount(row.policy_minus_this)
         table.add_row(row.name, f"{row.trades:,}", f"{row.net:+,.2f}", _amount(row.net_per_day), minus)
     console.print(table)
+    if report.paper is not None:
+        console.print(_paper(report.paper), markup=False)
     phases = ", ".join(f"{phase.name} {phase.wall_s:.0f} s" for phase in report.phases)
     console.print(f"{report.env_steps:,} environment steps, {report.folds} folds, {len(report.seeds)} seeds; {phases}")
     console.print(f"report: {out / 'report.html'}", markup=False)
+
+
+def _paper(paper: PaperTrading) -> str:
+    """Return in words what was served and traded, and whether it is what shadow trading promised."""
+    versions = ", ".join(f"{name} [{standing}]" for name, standing in paper.versions)
+    text = (
+        f"served {versions}; on paper, in lock-step over {paper.closes} unseen closes of {len(paper.symbols)} coins: "
+        f"{paper.trades} trades, net {paper.net:+,.2f}, {paper.open_trades} held, {paper.denials} denied; "
+    )
+    if not paper.agrees:
+        return "\n  ".join((text + "PARITY WITH SHADOW DOES NOT HOLD", *paper.parity_lines))
+    if not paper.parity_trades + paper.parity_denials:
+        return text + "nothing to compare with shadow"
+    return text + f"parity: the same {paper.parity_trades} trades and {paper.parity_denials} denials in shadow"
 
 
 def _amount(estimate: Estimate) -> str:

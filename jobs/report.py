@@ -22,14 +22,16 @@ from huracan.market import read_truths
 from huracan.memory import Model, Registry, Stage, count_trials, read_run, read_trials
 from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
+from huracan.report.model import PaperTrading
 from huracan.shadow import ShadowReport
 from huracan.terminal import Terminal, run, standalone
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
 from jobs.usage import PeakMemory
 
-__all__ = ["main", "make_report", "program", "save_usage", "standing_of", "tried"]
+__all__ = ["main", "make_report", "program", "save_paper", "save_usage", "standing_of", "tried"]
 
 USAGE_NAME = "usage.json"
+PAPER_NAME = "paper.json"
 STAGES: Sequence[Stage] = ("retired", "candidate", "shadow", "champion")  # least first
 T = TypeVar("T")
 
@@ -37,6 +39,11 @@ T = TypeVar("T")
 def save_usage(run_folder: Path, peak: PeakMemory) -> None:
     """Keep a run's peak memory for its report."""
     write_atomically(run_folder / USAGE_NAME, TypeAdapter(PeakMemory).dump_json(peak))
+
+
+def save_paper(run_folder: Path, paper: PaperTrading) -> None:
+    """Keep what a run's versions did on paper for its report."""
+    write_atomically(run_folder / PAPER_NAME, TypeAdapter(PaperTrading).dump_json(paper))
 
 
 def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: int) -> ReportData:
@@ -58,6 +65,8 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
     shadow = _read(folder / REPORT_NAME, ShadowReport, f"run `huracan shadow --run-id {run_id}` first")
     usage = folder / USAGE_NAME
     peak = _read(usage, PeakMemory, "remove it") if usage.exists() else None
+    traded = folder / PAPER_NAME
+    paper = _read(traded, PaperTrading, "remove it") if traded.exists() else None
     stage, proven = standing_of(campaign.versions, Registry(engine).models())
     facts = RunFacts(
         run_id=run_id,
@@ -71,6 +80,7 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
             *(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
             tried(engine, run_id, found.data_fingerprint),
         ),
+        paper=paper,
     )
     return build_report(facts, settings, dataset, campaign, shadow)
 

@@ -271,11 +271,16 @@ def joined(address: str) -> Iterator[str]:
         words = " ".join(str(error).split())
         raise ConfigError(f"the Ray cluster at {address} cannot be reached: {words}; check ray.address") from None
     try:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        _handle(handlers)
         yield f"http://{context.dashboard_url}"
     finally:
         ray.shutdown()
+        _handle(handlers)  # Ray takes them away once more
+
+
+def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def free_port() -> int:

@@ -72,13 +72,16 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
             "a local Ray instance did not start in the time Ray gives it: this machine is too busy or short of memory; "
             "run again when it has less to do, or with a smaller ray.object_store_mb"
         ) from None
+    # Ray puts its own handlers in place, one of them native: it prints a stack and aborts. Going, it leaves none.
+    ours = callable(on_sigterm) and threading.current_thread() is threading.main_thread()
     try:
-        # Ray puts its own handlers in place, one of them native: it prints a stack and aborts the process.
-        if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
+        if ours:
             signal.signal(signal.SIGTERM, on_sigterm)
         yield
     finally:
         ray.shutdown()
+        if ours:
+            signal.signal(signal.SIGTERM, on_sigterm)
 
 
 def _worker_environment(environ: Mapping[str, str]) -> dict[str, str]:

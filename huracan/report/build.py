@@ -21,6 +21,7 @@ from huracan.report.model import (
     ExitRow,
     FoldRow,
     LeftOut,
+    PaperTrading,
     PhaseRow,
     PortfolioView,
     QualityRow,
@@ -38,7 +39,7 @@ __all__ = ["RunFacts", "build_report"]
 EXCERPT_COINS = 3
 EXCERPT_CANDLES_MAX = 400
 NUMBERS = (int, float)
-PHASES = ("data and features", "train", "shadow")  # in the order they run
+PHASES = ("data and features", "train", "shadow", "paper trading")  # in the order they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class RunFacts:
         peak_memory_mb: largest memory of the run's own processes together, shared pages once; None when not measured.
         source: where the candles came from, for people.
         notes: further sentences, each computed.
+        paper: what was traded on paper with the trained versions; None: nothing was.
     """
 
     run_id: int
@@ -64,6 +66,7 @@ class RunFacts:
     peak_memory_mb: float | None
     source: str
     notes: tuple[str, ...] = ()
+    paper: PaperTrading | None = None
 
 
 def build_report(
@@ -114,6 +117,7 @@ def build_report(
         ),
         coin_rows=tuple(_coin_row(coin, rate) for coin in shadow.coins),
         portfolio=_portfolio(shadow, rate),
+        paper=facts.paper,
         exits=tuple(ExitRow(row.reason, row.trades, row.net_mean_bps) for row in policy.trades.exits if row.trades),
         actions={count.action: count.decisions for count in policy.actions},
         costs=CostSplit(

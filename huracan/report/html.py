@@ -72,6 +72,7 @@ def render_html(data: ReportData) -> str:
         f=pictures,
         level=f"{100 * data.confidence_level:g} %",
         created=datetime.fromtimestamp(data.created_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        moment=lambda time_ms: datetime.fromtimestamp(time_ms / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M"),
         day=lambda time_ms: datetime.fromtimestamp(time_ms / 1000, tz=UTC).strftime("%Y-%m-%d"),
         amount=_amount,
         breakable=_breakable,

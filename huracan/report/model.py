@@ -13,6 +13,7 @@ __all__ = [
     "ExitRow",
     "FoldRow",
     "LeftOut",
+    "PaperTrading",
     "PhaseRow",
     "PortfolioView",
     "QualityRow",
@@ -185,6 +186,51 @@ class QualityRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PaperTrading:
+    """What the served versions did on unseen candles at the paper exchange, and whether it is what shadow promised.
+
+    Attributes:
+        account: under which orders and trades are stored.
+        versions: (name, standing) of what decided.
+        symbols: markets traded.
+        start_ms, end_ms: market time, ms UTC.
+        closes: that were carried out.
+        decisions: states that were decided on.
+        denials: entries that risk refused.
+        trades: closed; `open_trades` are still held at the end.
+        net, fees: of the closed trades, quote currency.
+        parity_trades, parity_denials: found on both sides, in portfolio shadow of the same candles and on paper.
+        parity_differences: figures that differ.
+        parity_lines: the comparison in words.
+        up_s, trade_s: seconds to bring everything up, and to trade.
+    """
+
+    account: str
+    versions: Sequence[tuple[str, str]]
+    symbols: Sequence[str]
+    start_ms: int
+    end_ms: int
+    closes: int
+    decisions: int
+    denials: int
+    trades: int
+    open_trades: int
+    net: float
+    fees: float
+    parity_trades: int
+    parity_denials: int
+    parity_differences: int
+    parity_lines: Sequence[str]
+    up_s: float
+    trade_s: float
+
+    @property
+    def agrees(self) -> bool:
+        """Return whether nothing differs; without any trade or denial there was nothing to compare."""
+        return self.parity_differences == 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything a report says; each number was computed by the run it names."""
 
@@ -216,6 +262,7 @@ class ReportData:
     baseline_rows: Sequence[ResultRow]
     coin_rows: Sequence[ResultRow]
     portfolio: PortfolioView | None
+    paper: PaperTrading | None
     exits: Sequence[ExitRow]
     actions: Mapping[str, int]
     costs: CostSplit

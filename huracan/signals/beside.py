@@ -255,7 +255,12 @@ class BesideAccount:
         fit = self._loaded.served.fit
         return {
             symbol: Seat(
-                market.position, market.close, self._kernel.rules, float(market.instrument.tick_step_quote), fit
+                market.position,
+                market.close,
+                self._kernel.rules,
+                float(market.instrument.tick_step_quote),
+                fit,
+                self._loaded.memory,
             )
             for symbol, market in self._markets.items()
         }

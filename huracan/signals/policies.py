@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from huracan.config import TradingSettings
 from huracan.errors import InvariantError
 from huracan.features import FeatureFit
+from huracan.patterns import PatternMemory
 from huracan.policy import NUM_ACTIONS
 from huracan.shadow.collect import Confident
 from huracan.signals.model import Decisions, ServedVersion
@@ -33,6 +34,7 @@ class LoadedVersion:
         universe: markets it was trained on, sorted.
         timeframe: base timeframe.
         rules: what a search chose of `trading`, by name: its states mean something under these rules alone.
+        memory: the closed trades that it was trained to remember; None: it remembers none.
     """
 
     served: ServedVersion
@@ -41,6 +43,7 @@ class LoadedVersion:
     universe: tuple[str, ...]
     timeframe: str
     rules: Mapping[str, float | int]
+    memory: PatternMemory | None = None
 
     def trading(self, configured: TradingSettings) -> TradingSettings:
         """Return the configured section with the rules that the version was trained under."""

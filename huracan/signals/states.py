@@ -12,7 +12,8 @@ from huracan.errors import InvariantError
 from huracan.execution.commands import Close
 from huracan.execution.positions import Position
 from huracan.features import MARKET_SIZE, STATE_SIZE
-from huracan.features.layout import S_DATA_AGE, S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT
+from huracan.features.layout import MEMORY_SLICE, S_DATA_AGE, S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT
+from huracan.patterns import PatternMemory
 from huracan.signals.model import MarketClose
 from huracan.trading import Limits
 from huracan.trading.account import ACCOUNT_SIZE, Exposure, begin_account, health, write_account
@@ -36,6 +37,7 @@ class Seat:
         rules: it is traded by.
         tick_step: value of one tick x step, quote currency.
         fit: name of the rows of a close that its version decides on; None: nobody decides on it.
+        memory: the closed trades that its version remembers; None: it remembers none.
     """
 
     position: Position
@@ -43,6 +45,7 @@ class Seat:
     rules: Rules
     tick_step: float
     fit: str | None
+    memory: PatternMemory | None = None
 
 
 class StateBook:
@@ -75,7 +78,7 @@ class StateBook:
             symbols: markets to be decided on; each has a bar at this close, and a fit whose machines are warm.
 
         Returns:
-            float32[N, 80], one row a symbol; entries 52 to 61 are zero: there is no memory yet.
+            float32[N, 80], one row a symbol; entries 52 to 61 are zero for a version without a memory.
         """
         self._account, states = self._written(close, seats, symbols)
         self._begun = True
@@ -116,6 +119,8 @@ class StateBook:
             raise InvariantError(f"{symbol}: no version decides on it, or it has no closed bar")
         rows, place = close.fits[seat.fit], close.symbols.index(symbol)
         states[row, :MARKET_SIZE] = rows.market[place]
+        if seat.memory is not None:
+            states[row, MEMORY_SLICE] = seat.memory.entries(rows.market[place], close.close_ms, symbol)
         states[row, S_DATA_AGE] = rows.age[place]
         bar = seat.close
         observe(seat.position.slot, bar.bar, bar.terms, bar.view, seat.rules, states, row)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -101,7 +101,7 @@ def load_version(model: Model) -> LoadedVersion:
         rules = searched_rules(card.trading)
     except InvariantError as error:
         raise ArtefactError(f"{folder}: {error}; export the policy again") from None
-    return LoadedVersion(served, artefact.ensemble, fit, card.universe, card.timeframe, rules)
+    return LoadedVersion(served, artefact.ensemble, fit, card.universe, card.timeframe, rules, artefact.memory)
 
 
 class Versions:
@@ -164,7 +164,7 @@ class Versions:
             served = ServedVersion(
                 model.version, model.scope, model.stage, model.proven, model.sha256, known.served.fit
             )
-            known = LoadedVersion(served, known.ensemble, known.fit, known.universe, known.timeframe, known.rules)
+            known = replace(known, served=served)
         self._known[key] = known
         return known
 

@@ -12,6 +12,7 @@ from huracan.clock import Clock
 from huracan.errors import DatabaseError, InvariantError
 from huracan.execution.desk import Desk
 from huracan.logs import get_logger
+from huracan.patterns import PatternMemory
 from huracan.shadow.trades import regime_of
 from huracan.signals.model import DecisionMaker, MarketClose, ServedVersion
 from huracan.signals.states import Seat, StateBook
@@ -26,6 +27,8 @@ _NO_OPS = (int(Action.DO_NOTHING), int(Action.HOLD))
 
 Who = Callable[[str], ServedVersion | None]
 """Returns the version that decides on a market."""
+Memory = Callable[[str], PatternMemory | None]
+"""Returns what that version remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class PolicyDecider:
     Args:
         maker: decides on states.
         who: the version of a market; its fit says which features its state is made of.
+        memory: what that version remembers.
         log: where decisions are kept.
         instruments: every market of the account.
         limits: of the account.
@@ -102,6 +106,7 @@ class PolicyDecider:
         self,
         maker: DecisionMaker,
         who: Who,
+        memory: Memory,
         log: DecisionLog,
         instruments: Mapping[str, Instrument],
         limits: Limits,
@@ -109,7 +114,7 @@ class PolicyDecider:
         clock: Clock,
         timeout_s: float | None,
     ) -> None:
-        self.maker, self.who = maker, who
+        self.maker, self.who, self._memory = maker, who, memory
         self._log, self._limits, self._clock, self._timeout_s = log, limits, clock, timeout_s
         self._tick_step = {symbol: float(one.tick_step_quote) for symbol, one in instruments.items()}
         self._cash = cash
@@ -143,7 +148,8 @@ class PolicyDecider:
         for symbol, desk in desks.items():
             who, planner = self.who(symbol), desk.planner
             fit = None if who is None else who.fit
-            found[symbol] = Seat(planner.position, planner.close, planner.rules, self._tick_step[symbol], fit)
+            worth, memory = self._tick_step[symbol], self._memory(symbol)
+            found[symbol] = Seat(planner.position, planner.close, planner.rules, worth, fit, memory)
         return found
 
     def warm(self, close: MarketClose, seats: Mapping[str, Seat]) -> tuple[str, ...]:

@@ -102,6 +102,11 @@ async def open_feed(
     budget = WeightBudget(_WEIGHT_PER_MINUTE)
     reader = KlineReader(execution.url, clock, budget, execution.timeout_ms)
     depth = DepthReader(execution.url, clock, budget, execution.timeout_ms)
+    try:
+        await reader.learn_limit()  # what a trader at this address uses counts as well
+    except VenueError:
+        await asyncio.gather(reader.close(), depth.close(), return_exceptions=True)
+        raise
     lock_step = await lock_step_of(access, home, kernel.base_ms)
     watch = asyncio.ensure_future(_watch(lock_step)) if lock_step is not None else None
     store = stored_candles(settings.data.folder, timeframe)

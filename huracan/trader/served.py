@@ -14,6 +14,7 @@ from huracan.execution.engine import Engine
 from huracan.execution.ports import Market
 from huracan.features import FeatureContext, FeatureFit, find_leader, windows_for
 from huracan.logs import get_logger
+from huracan.patterns import PatternMemory
 from huracan.signals.model import CloseSource, DecisionMaker, Decisions, ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.trader.market_feed import MarketFeed
@@ -162,6 +163,11 @@ class Changes:
     def who(self, symbol: str) -> ServedVersion | None:
         """Return the version that decides on a market."""
         return self._book.version_of(symbol)
+
+    def memory(self, symbol: str) -> PatternMemory | None:
+        """Return what the version that decides on a market remembers."""
+        found = self._book.loaded_of(symbol)
+        return None if found is None else found.memory
 
     async def decide(self, close_ms: int, symbols: Sequence[str], states: NDArray[np.float32]) -> Decisions:
         """See `huracan.signals.model.DecisionMaker`."""

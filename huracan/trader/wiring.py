@@ -269,6 +269,7 @@ async def _assemble(
         decider = PolicyDecider(
             changes if remote is None else remote.maker,
             changes.who,
+            changes.memory,
             setup.decisions,
             instruments,
             Limits.of(risk, settings.trading.account_to_quote_rate),

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import ccxt
@@ -17,6 +17,8 @@ from huracan.errors import VenueError
 from huracan.logs import get_logger
 from huracan.venue.budget import AsyncGate, WeightBudget
 from huracan.venue.client import AsyncBinance, client_config, facts_of
+from huracan.venue.markets import weight_limit
+from huracan.venue.weights import EXCHANGE_INFO
 from huracan.venue.wire import MALFORMED, market_id, number
 
 __all__ = ["KLINES_PAGE", "Kline", "KlineReader", "KlineStream"]
@@ -32,6 +34,9 @@ _PATIENCE_MS = 65_000
 _BACKOFF_FIRST_S = 0.5
 _BACKOFF_MAX_S = 30.0
 _HEARTBEAT_S = 15.0
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class KlineReader:
 
     def __init__(self, base_url: str | None, clock: Clock, budget: WeightBudget, timeout_ms: int = 5_000) -> None:
         self._client = AsyncBinance(client_config(base_url, timeout_ms=timeout_ms))
+        self._budget = budget
         self._gate = AsyncGate(budget, clock)
         self._client.on_reply = self._gate.note_reply
 
@@ -83,25 +89,45 @@ class KlineReader:
         """
         params = {"symbol": market_id(symbol), "interval": timeframe, "limit": str(limit)}
         params |= {} if start_ms is None else {"startTime": str(start_ms)}
+        return await self._read(
+            f"klines {symbol}",
+            _WEIGHT,
+            lambda: self._client.publicGetKlines(params),
+            lambda body: _parse(body, start_ms),
+        )
+
+    async def learn_limit(self) -> None:
+        """Take over the weight per minute that the venue grants this address, whoever else uses it up.
+
+        Raises:
+            VenueError: no proper answer after three attempts.
+        """
+        limit = await self._read(
+            "exchangeInfo", EXCHANGE_INFO.weight, lambda: self._client.publicGetExchangeInfo({}), weight_limit
+        )
+        if limit is not None:
+            self._budget.set_limit(limit)
+
+    async def _read(self, what: str, weight: int, ask: Callable[[], Awaitable[Any]], parse: Callable[[Any], T]) -> T:
         reason = "no answer"
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(_PAUSE_S * 2**attempt)
-            wait_ms = await self._gate.enter(_WEIGHT, _PATIENCE_MS)
+            wait_ms = await self._gate.enter(weight, _PATIENCE_MS)
             if wait_ms:
-                raise VenueError(f"GET klines {symbol}: not sent, asked to wait {wait_ms / 1_000:.0f} s")
+                raise VenueError(f"GET {what}: not sent, asked to wait {wait_ms / 1_000:.0f} s")
             try:
-                return _parse(await self._client.publicGetKlines(params), start_ms)
+                return parse(await ask())
             except ccxt.BaseError as error:
                 facts = facts_of(error)
                 reason = (
                     f"HTTP {facts.status}: {facts.message}" if facts.status else f"no reply ({type(error).__name__})"
                 )
                 if facts.code == _NO_SYMBOL_CODE:  # asking again makes no market of it
-                    raise VenueError(f"GET klines {symbol}: {reason}") from None
+                    raise VenueError(f"GET {what}: {reason}") from None
             except MALFORMED as error:
                 reason = f"malformed reply ({error})"
-        raise VenueError(f"GET klines {symbol}: {reason}, {_ATTEMPTS} attempts")
+        raise VenueError(f"GET {what}: {reason}, {_ATTEMPTS} attempts")
 
     async def close(self) -> None:
         """Close the connections."""

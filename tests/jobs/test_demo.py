@@ -1,4 +1,4 @@
-"""The whole way in one command, small: candles, search, training, shadow trading, database, report."""
+"""The whole way in one command, small: candles, search, training, shadow, serving, paper trading, report."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from huracan.market import SyntheticSpec, write_synthetic
@@ -16,6 +17,11 @@ SMALL = {
     "shadow": {"seeds": [1, 2], "random_policies": 3, "bootstrap_resamples": 200},
     "walk_forward": {"folds": 2},
 }
+
+
+def _names(process: psutil.Process, folder: Path) -> bool:
+    """Return whether a process was started with something in a folder."""
+    return any(str(folder) in word for word in process.info["cmdline"] or ())
 
 
 @pytest.mark.ray
@@ -45,9 +51,21 @@ def test_the_demo_leaves_a_report_and_a_candidate(tmp_path: Path) -> None:
         assert written["folds"] == 2
         assert written["seeds"] == [1, 2]
         assert written["env_steps"] >= 4 * 8_192
-        assert {phase["name"] for phase in written["phases"]} == {"data and features", "train", "shadow"}
+        assert {phase["name"] for phase in written["phases"]} == {
+            "data and features",
+            "train",
+            "shadow",
+            "paper trading",
+        }
         assert all(phase["wall_s"] > 0 for phase in written["phases"])
         assert written["peak_memory_mb"] > 100
+        paper = written["paper"]
+        assert paper["versions"] == [["run-1-all", "candidate: UNPROVEN"]]
+        assert paper["closes"] > 300
+        assert paper["decisions"] > 300
+        assert paper["parity_differences"] == 0, paper["parity_lines"]
+        assert paper["parity_trades"] == paper["trades"]
+        assert not [one.info["cmdline"] for one in psutil.process_iter(["cmdline"]) if _names(one, home / "demo")]
         page = (tmp_path / "out" / "report.html").read_text()
         assert written["verdict"] in page
         assert "UNPROVEN" in page

@@ -58,6 +58,23 @@ def test_page_has_each_picture_once() -> None:
         assert words in tags.text
 
 
+def test_page_says_what_was_traded_on_paper_and_whether_it_is_what_shadow_promised() -> None:
+    """Agreement, a difference with its lines, and nothing to compare are three different sentences."""
+    report = sample_report()
+    assert report.paper is not None
+    text = Tags(render_html(report)).text
+    assert "Parity holds" in text
+    assert "360 closes" in text
+    line = "ADA/USDT at 1750000000000: steps_in is 10 in shadow and 11 on paper"
+    apart = replace(report.paper, parity_differences=1, parity_lines=("5 trades on both sides, 1 differences", line))
+    text = Tags(render_html(replace(report, paper=apart))).text
+    assert "Parity does not hold" in text
+    assert line in text
+    idle = replace(report.paper, trades=0, parity_trades=0, parity_denials=0)
+    assert "nothing to hold against shadow" in Tags(render_html(replace(report, paper=idle))).text
+    assert "Served, and trading on paper" not in Tags(render_html(replace(report, paper=None))).text
+
+
 def test_page_says_the_verdict_and_that_it_is_unproven() -> None:
     """The verdict stands first, with its reason; what passed no gate is labelled, a champion by hand too."""
     report = sample_report()
@@ -67,7 +84,7 @@ def test_page_says_the_verdict_and_that_it_is_unproven() -> None:
     assert "UNPROVEN" in text
     by_hand = replace(report, stage="champion", standing=standing("champion", proven=False))
     assert "champion, promoted by hand: UNPROVEN" in Tags(render_html(by_hand)).text
-    passed = replace(report, stage="champion", proven=True, standing=standing("champion", proven=True))
+    passed = replace(report, stage="champion", proven=True, standing=standing("champion", proven=True), paper=None)
     text = Tags(render_html(passed)).text
     assert "UNPROVEN" not in text
     assert "champion, passed the promotion gate" in text

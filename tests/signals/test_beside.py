@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from huracan.config import RiskSettings, TradingSettings
 from huracan.errors import InvariantError
 from huracan.execution.commands import Close
-from huracan.features.layout import MARKET_SIZE
+from huracan.features.layout import MARKET_SIZE, MEMORY_SLICE
 from huracan.memory import TradeRows, join_trades
 from huracan.policy import Decision
 from huracan.risk import DenialCode
@@ -24,6 +24,7 @@ from huracan.trading.deck import build_deck
 from huracan.trading.settings import View
 from huracan.trading.tape import CLOSE, HIGH, LOW, NUMBER, OPEN, VOLUME
 from huracan.trading.venue_law import Bar, Terms
+from tests.patterns.worlds import fitted, random_outcomes
 from tests.shadow.worlds import wild_world, window_of
 
 TRADING = TradingSettings(decision_interval_bars=5, hold_bars=60)
@@ -203,6 +204,23 @@ def test_a_day_that_loses_too_much_is_sold_as_in_portfolio_shadow() -> None:
     assert wanted.breach_ms
     assert "risk_exit" in found.exit_reason
     _same(found, trade_rows(wanted.result, "portfolio"), least=20)
+
+
+def test_a_version_that_remembers_has_its_memory_in_every_state() -> None:
+    """Shadow's precomputed entries 52 to 61 and the live look-up of each close are the same bits; trades follow."""
+    memory = fitted(random_outcomes(1_500, 7))
+    tapes = []
+    for tape in WORLD.tapes:
+        features = tape.features.copy()
+        close_ms = (tape.bars[tape.rows, NUMBER] + 1) * KERNEL.base_ms
+        features[:, MEMORY_SLICE] = memory.history(features[:, :MARKET_SIZE], close_ms, tape.symbol)
+        tapes.append(tape.with_features(features))
+    wanted = shadow_portfolio(Restless(), tapes, WINDOW, KERNEL, LOOSE, name="restless", fold=0)
+    instruments = {tape.symbol: tape.instrument for tape in WORLD.tapes}
+    account = BesideAccount(replace(version_of(), memory=memory), instruments, TRADING, LOOSE, "paper")
+    found = _trades(_run(account))
+    assert found.entry_state[:, MEMORY_SLICE].any(axis=0).sum() >= 8
+    _same(found, trade_rows(wanted.result, "portfolio"))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

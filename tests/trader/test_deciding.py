@@ -96,7 +96,15 @@ async def opened(maker: Maker, log: Log, timeout_s: float | None = 1.0, cash: st
     instruments = {tape.symbol: tape.instrument for tape in TAPES}
     money = None if cash is None else Decimal(cash)
     found = PolicyDecider(
-        maker, lambda symbol: VERSION, log, instruments, LIMITS, lambda: money, WallClock(), timeout_s
+        maker,
+        lambda symbol: VERSION,
+        lambda symbol: None,
+        log,
+        instruments,
+        LIMITS,
+        lambda: money,
+        WallClock(),
+        timeout_s,
     )
     await found.open()
     return found

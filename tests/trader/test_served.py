@@ -69,6 +69,8 @@ class Feed:
     def __init__(self) -> None:
         self.followed: list[str] = []
         self.unable = False
+        self.follower = self
+        self.symbols = ("ADA/USDT",)
 
     def serve(self, fits: tuple[object, ...]) -> None:
         """Follow fits."""

@@ -181,6 +181,22 @@ def test_a_venue_that_wants_silence_gets_it() -> None:
     run(steps)
 
 
+def test_the_venues_own_limit_is_taken_over() -> None:
+    """Whoever shares an address is counted in the venue's figure, so its limit must be the venue's as well."""
+    limits = [
+        {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 50_000},
+    ]
+
+    async def steps() -> int:
+        budget = WeightBudget(6_000)
+        async with serving(reply({"rateLimits": limits})) as server, reading(server, budget) as reader:
+            await reader.learn_limit()
+        return budget.limit
+
+    assert run(steps) == 40_000
+
+
 def test_weight_is_spent_and_the_venues_count_is_believed() -> None:
     """Two per request of our own count; what others behind the same address spent comes with the reply."""
 
