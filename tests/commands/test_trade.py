@@ -145,7 +145,7 @@ BAD_SCRIPTS = {
     [
         (["start", "--script", "GOOD"], 2, "give either --paper or --live"),
         (["start", "--paper", "--live", "--script", "GOOD"], 2, "give either --paper or --live"),
-        (["start", "--paper"], 2, "Missing option '--script'"),
+        (["start", "--paper"], 2, "no paper exchange; give --url"),
         (["start", "--paper", "--script", "/nowhere"], 2, "script /nowhere cannot be read"),
         (["start", "--paper", "--script", "empty"], 2, "holds 0 steps"),
         (["start", "--paper", "--script", "no json"], 2, "line 1"),

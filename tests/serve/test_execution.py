@@ -14,7 +14,7 @@ from serve.names import EXECUTION, NAMESPACE
 from serve.surroundings import keep_settings
 from serve.trading import start_trading, stop_trading
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(280)]
 
 NOWHERE = "postgresql+psycopg2://huracan:a-secret@127.0.0.1:{port}/huracan"
 

@@ -29,7 +29,7 @@ from tests.signals.serving import export
 from tests.trader.processes import SYMBOLS, World, until, write_candles
 from tests.trader.processes import candles as market_candles
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(280)]
 
 MINUTE = 60_000
 
@@ -163,7 +163,7 @@ def test_what_is_wrong_is_told_and_tried_again(cluster: None, world: World, tmp_
         process.kill()
         process.wait(30)
         with feed_of(world, "feed-c") as actor:
-            until("it tells", lambda: "klines" in status_of(actor).problem, 120.0)
+            until("it tells", lambda: "exchangeInfo" in status_of(actor).problem, 120.0)
             with pytest.raises(ConnectionError, match="does not follow the market"):
                 ray.get(actor.newest.remote())
             with world.exchange(folder, "--speed", "60", "--port", port):

@@ -105,7 +105,7 @@ def test_what_to_follow_must_be_known(tmp_path: Path) -> None:
     real = load_settings(None, {"data.symbols": ["BTC/USDT:USDT"]}, {})
 
     async def steps() -> None:
-        with pytest.raises(VenueError, match="klines"):
+        with pytest.raises(VenueError, match="exchangeInfo"):
             async with open_feed(settings, tmp_path, WallClock(), random.Random(1), PolicyBook()):
                 pass
         with pytest.raises(ConfigError, match="another venue than spot"):
