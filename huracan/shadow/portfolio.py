@@ -7,7 +7,7 @@ order of the symbols' names, each approval counting for the next. A denied entry
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,7 @@ class PortfolioResult:
         approvals: entries let through.
         breach_ms: closes at which a UTC day's loss reached its limit, ms UTC, at most one a day.
         wallet: start balance, quote currency.
+        slots: by symbol the bytes of the position record at the end (`huracan.trading.slot`), of the last lane begun.
     """
 
     result: ShadowResult
@@ -75,6 +76,7 @@ class PortfolioResult:
     approvals: int
     breach_ms: tuple[int, ...]
     wallet: float
+    slots: Mapping[str, bytes]
 
 
 def shadow_portfolio(
@@ -87,6 +89,7 @@ def shadow_portfolio(
     account_to_quote_rate: float = 1.0,
     name: str,
     fold: int,
+    until_ms: int | None = None,
 ) -> PortfolioResult:
     """Trade all coins in one account behind the risk limits.
 
@@ -99,6 +102,8 @@ def shadow_portfolio(
         account_to_quote_rate: quote units per account unit.
         name: of the policy.
         fold: index of the fold.
+        until_ms: close before the window's end, ms UTC, at which trading stops without a decision and what is open
+            stays open, as in a trader whose market ends; None: to the end, where everything is sold.
 
     Raises:
         DataError: a coin has no warm bar in the window.
@@ -108,7 +113,7 @@ def shadow_portfolio(
     lanes, confidences, pace = account.lanes, Confidences(), Pace(account.lanes.num_lanes)
     confident = policy if isinstance(policy, Confident) else None
     begun = time.perf_counter()
-    while account.live.any():
+    while account.live.any() and (until_ms is None or account.close_ms < until_ms):
         deciding = account.deciding()
         if deciding.any():
             account.write_states(deciding)
@@ -128,8 +133,10 @@ def shadow_portfolio(
     trades.check_identity(name, symbols)
     bars = sum(stretch.stop - stretch.start - 1 for stretch in account.lanes_of)
     result = ShadowResult(name, fold, window, symbols, day_ms, pnl, trades, pace, bars, wall_s)
+    reached = [n for n in range(lanes.num_lanes) if lanes.bar_no[n] <= account.now]  # by coin, then time
+    slots = {tapes[account.lanes_of[n].coin].symbol: lanes.slots[n].tobytes() for n in reached}
     return PortfolioResult(
-        result, tuple(account.denials), account.approvals, tuple(account.breach_ms), account.limits.wallet
+        result, tuple(account.denials), account.approvals, tuple(account.breach_ms), account.limits.wallet, slots
     )
 
 

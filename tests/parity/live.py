@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,17 @@ import yaml
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
+from huracan import __version__
 from huracan.config import FeatureSettings, Settings, load_settings
 from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, apply_fit, compute_raw
+from huracan.features.layout import STATE_SIZE
 from huracan.market import Candles, CandleStore
-from huracan.memory import TradeRows, select_trades
-from huracan.policy import Decision
+from huracan.memory import Registry, TradeRows, open_run, select_trades
+from huracan.policy import Decision, load_artefact
 from huracan.shadow.collect import Confident
 from huracan.shadow.portfolio import PortfolioResult, shadow_portfolio
 from huracan.shadow.rows import trade_rows
-from huracan.shadow.splits import Window
+from huracan.shadow.splits import DAY_MS, Window
 from huracan.signals.parity import ParityReport, compare, denials_of, stored_denials
 from huracan.trading import (
     Action,
@@ -35,6 +37,8 @@ from huracan.trading import (
     legal_actions,
     resolve_settings,
 )
+from huracan.trading.slot import SLOT
+from tests.signals.serving import export
 from tests.trader.processes import World
 
 BASE_MS = 60_000
@@ -84,6 +88,7 @@ class Case:
         settings: dotted keys of the configuration.
         policy: decides, on both sides.
         shadow_settings: dotted keys in which shadow differs: a deliberate error.
+        version: name of the version in the registry whose artefact the live side serves; "": `policy` itself.
     """
 
     candles: Mapping[str, Candles]
@@ -91,6 +96,7 @@ class Case:
     settings: Mapping[str, Any]
     policy: Confident = field(default_factory=Eager)
     shadow_settings: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -116,7 +122,14 @@ class Case:
         first = min(int(rows.timestamp[0]) for rows in past.values())
         return FeatureFit.fit(raw, first, self.start_ms, 1)
 
-    def shadow(self, candles: Mapping[str, Candles] | None = None) -> PortfolioResult:
+    def left_open(self) -> Mapping[str, bytes]:
+        """Return shadow's slots by symbol after the last close, on which nobody decides, with what is open kept.
+
+        Shadow sells at its last bar; so it is given one more, which is never traded.
+        """
+        return self.shadow({symbol: _one_more(rows) for symbol, rows in self.candles.items()}, self.end_ms).slots
+
+    def shadow(self, candles: Mapping[str, Candles] | None = None, until_ms: int | None = None) -> PortfolioResult:
         """Trade the case in portfolio shadow; `candles` may hold a deliberate error."""
         settings = self.configuration(**self.shadow_settings)
         kernel, found = resolve_settings(settings.trading, "1m"), candles or self.candles
@@ -129,8 +142,40 @@ class Case:
             features = np.zeros((len(tape.rows), HEAD_SIZE), np.float32)
             features[:, :MARKET_SIZE] = apply_fit(self.fit, raw[symbol])
             tapes.append(tape.with_features(features))
-        window = Window(self.start_ms, self.end_ms)
-        return shadow_portfolio(self.policy, tapes, window, kernel, settings.risk, name="live-parity", fold=0)  # type: ignore[arg-type]
+        window = Window(self.start_ms, max(int(rows.timestamp[-1]) for rows in found.values()) + BASE_MS)
+        return shadow_portfolio(
+            self.policy,  # type: ignore[arg-type]
+            tapes,
+            window,
+            kernel,
+            settings.risk,
+            name="live-parity",
+            fold=0,
+            until_ms=until_ms,
+        )
+
+    def served_as(self, name: str, folder: Path, engine: Engine) -> "Case":
+        """Return the case decided by networks: exported, registered, and served by name; the seed is printed."""
+        settings = self.configuration()
+        kernel = resolve_settings(settings.trading, "1m")
+        past = {
+            symbol: rows.between(self.start_ms - 3 * DAY_MS, self.start_ms) for symbol, rows in self.candles.items()
+        }
+        raw = compute_raw(past, FeatureSettings(), kernel.decision_interval_bars, None)
+        rows = np.concatenate([apply_fit(self.fit, one) for one in raw.values()])
+        states = np.zeros((len(rows), STATE_SIZE), np.float32)
+        states[:, : rows.shape[1]] = rows
+        for seed in range(1, 40):
+            place = folder / f"{name}-{seed}"
+            artefact = export(place, seed, self.fit, kernel)
+            policy = load_artefact(place).ensemble
+            share = float(np.mean(policy.decide(states[::7]).action != int(Action.DO_NOTHING)))
+            if 0.05 < share < 0.9:
+                print(f"seed {seed} enters at {share:.0%} of the bars")
+                run_id = open_run(engine, "train", Settings(), "ab" * 32, __version__)
+                Registry(engine).register(run_id, name, "*", str(place), artefact.sha256, {}, "tests")
+                return replace(self, policy=policy, version=name)
+        raise AssertionError("no seed enters now and then")
 
 
 @dataclass
@@ -140,10 +185,12 @@ class Live:
     Attributes:
         engine: the database that it wrote to.
         account: its account.
+        slots: bytes of each market's slot after the last close, by symbol; a stop takes entries back.
     """
 
     engine: Engine
     account: str
+    slots: Mapping[str, bytes] = field(default_factory=dict)
 
     def trades(self, mode: str = "paper") -> TradeRows:
         """Return the account's closed trades, or those that were traded beside it (`shadow`)."""
@@ -175,7 +222,28 @@ def trade(case: Case, world: World, engine: Engine, account: str, wait_s: float)
     """Trade a case on a paper exchange in lock-step, by a trader in a process of its own."""
     with trading(case, world, account) as (url, process):
         wait_for_end(world, url, account, process, wait_s)
-    return Live(engine, account)
+        slots = slots_of(engine, account)
+    return Live(engine, account, slots)
+
+
+def slots_of(engine: Engine, account: str) -> dict[str, bytes]:
+    """Return the slots that are stored, by symbol, without what stands beside them."""
+    query = "SELECT symbol, data FROM slots JOIN accounts USING (account_no) WHERE name = :account"
+    with engine.connect() as connection:
+        rows = connection.execute(text(query), {"account": account})
+        return {row[0]: bytes(row[1])[: SLOT.itemsize] for row in rows}
+
+
+def slot_differences(shadow: Mapping[str, bytes], live: Mapping[str, bytes]) -> list[str]:
+    """Return every field that is not the same on both sides, for people."""
+    if shadow.keys() != live.keys():
+        return [f"shadow has {sorted(shadow)}, live has {sorted(live)}"]
+    found = []
+    for symbol in sorted(shadow):
+        ours, theirs = (np.frombuffer(side[symbol], SLOT)[0] for side in (shadow, live))
+        names = [name for name in SLOT.names or () if ours[name] != theirs[name]]
+        found += [f"{symbol}: {name} is {ours[name]} in shadow and {theirs[name]} live" for name in names]
+    return found
 
 
 @contextmanager
@@ -227,6 +295,7 @@ class TraderProcess:
             "account": self.account,
             "symbols": list(self.case.symbols),
             "policy": given,
+            "version": self.case.version,
         }
         with self.errors.open("w") as file:
             self.process = subprocess.Popen(
@@ -274,6 +343,15 @@ def wait_for_end(world: World, url: str, account: str, process: TraderProcess, w
             f"{account}: not over within {wait_s:g} s\n{process.errors.read_text()[-2_000:]}"
         )
         time.sleep(0.1)
+
+
+def _one_more(rows: Candles) -> Candles:
+    """Return candles whose last bar comes once more."""
+    columns = {
+        name: np.append(getattr(rows, name), getattr(rows, name)[-1])
+        for name in ("open", "high", "low", "close", "volume")
+    }
+    return replace(rows, timestamp=np.append(rows.timestamp, rows.timestamp[-1] + BASE_MS), **columns)
 
 
 def _tree(dotted: Mapping[str, Any]) -> dict[str, Any]:

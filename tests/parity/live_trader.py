@@ -1,4 +1,4 @@
-"""The trader process of the parity test: the whole live stack, deciding by a policy that no registry holds."""
+"""The trader process of the parity test: the whole live stack, deciding by a registered version or a given policy."""
 
 import asyncio
 import json
@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
 import huracan
 from huracan.clock import WallClock
 from huracan.config import home_folder, load_settings
@@ -17,12 +19,14 @@ from huracan.execution.failpoints import kill_at
 from huracan.execution.postgres_store import PostgresStore
 from huracan.features import FeatureFit
 from huracan.logs import configure_logging
-from huracan.memory import open_database, run
+from huracan.memory import Registry, open_database, run
 from huracan.signals.model import ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
+from huracan.signals.versions import Versions
 from huracan.trader.access import access_of
 from huracan.trader.beside import StoredBeside
 from huracan.trader.decided import AccountDecisions
+from huracan.trader.served import Served
 from huracan.trader.views import AccountViews
 from huracan.trader.wiring import Setup, open_trader
 from huracan.trading import RULES_SEARCHED, resolve_settings
@@ -38,6 +42,14 @@ class Fixed:
     def refresh(self) -> bool:
         """Change nothing."""
         return False
+
+
+def registered(engine: Engine, name: str) -> Versions:
+    """Return the registry's version of a name, loaded as any trader loads it."""
+    found = Versions(Registry(engine).models, "paper", (name,))
+    found.refresh()
+    assert not found.problem, found.problem
+    return found
 
 
 async def serve(setup: Setup) -> None:
@@ -64,9 +76,11 @@ def main(given: dict[str, Any]) -> None:
     served = ServedVersion("live-parity", "*", "candidate", False, "0" * 64, fit.sha256)
     rules = {name: getattr(kernel, name) for name in RULES_SEARCHED}
     deciding = LoadedVersion(served, Eager(**given["policy"]), fit, symbols, "1m", rules)
-    book = PolicyBook([deciding])
     beside = replace(deciding, served=replace(served, version=BESIDE, stage="shadow"))
     engine = open_database(settings.database)
+    versions: Served = Fixed(PolicyBook([deciding]), (beside,))
+    if given["version"]:
+        versions = registered(engine, given["version"])
     timeout_s = settings.execution.database_timeout_s
     with run(engine, "trade-paper", settings, "", huracan.__version__) as run_id:
         account = given["account"]
@@ -80,7 +94,7 @@ def main(given: dict[str, Any]) -> None:
                     views=AccountViews(engine, account, timeout_s),
                     decisions=AccountDecisions(engine, account, timeout_s),
                     beside=StoredBeside(engine, account, run_id, timeout_s),
-                    versions=Fixed(book, (beside,)),
+                    versions=versions,
                     home=home_folder(),
                     clock=WallClock(),
                     rng=random.Random(1),

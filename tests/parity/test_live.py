@@ -18,8 +18,9 @@ from huracan.market import Candles, MarketShape, martingale, open_folder, wild_b
 from huracan.memory import EmbeddedServer, connect, schema
 from huracan.signals.parity import ParityReport, compare
 from huracan.trading import infer_instrument, resolve_settings
+from huracan.trading.slot import SLOT
 from tests.parity.histories import candle_folder
-from tests.parity.live import BASE_MS, BESIDE, Case, Eager, Live, trade, trading, wait_for_end
+from tests.parity.live import BASE_MS, BESIDE, Case, Eager, Live, slot_differences, trade, trading, wait_for_end
 from tests.trader.processes import World
 
 DAY_MS = 86_400_000
@@ -142,6 +143,24 @@ def test_each_decision_left_its_times(traded: Traded) -> None:
     assert traded.live.count(rows) == 180
 
 
+def test_what_is_open_at_the_end_is_the_same_to_the_last_byte(traded: Traded) -> None:
+    """Every field of every market's slot after the last close; something is open or wanted in at least one."""
+    found = traded.live.slots
+    assert set(found) == set(COINS)
+    assert slot_differences(traded.case.left_open(), found) == []
+    slots = [np.frombuffer(data, SLOT)[0] for data in found.values()]
+    assert any(slot["quantity_in"] > 0 or slot["want"] > 0 for slot in slots)
+
+
+def test_a_registered_version_trades_as_its_networks_do_in_shadow(site: Site) -> None:
+    """Networks exported to an artefact and registered, loaded and served by name: the same trades, the same slots."""
+    case = case_of(3).served_as("networks", site.world.home / "models", site.engine)
+    live = site.trade(case, "networks")
+    assert_same(live.report(case.shadow()), 10)
+    assert set(live.trades().policy.tolist()) == {"networks"}
+    assert slot_differences(case.left_open(), live.slots) == []
+
+
 def _one_tick(case: Case) -> Mapping[str, Candles]:
     """Raise one close by one tick, an hour in."""
     rows = case.candles["ADA/USDT"]
@@ -238,6 +257,7 @@ def test_three_days_are_the_same(site: Site, name: str) -> None:
     assert_same(report, 200, policy_exit=20, stop_loss=20, take_profit=20, time_limit=20)
     assert sum(report.denials.values()) >= denials, report.denials
     assert not resting or live.partial_maker_fills >= 10
+    assert slot_differences(case.left_open(), live.slots) == []
 
 
 @pytest.mark.slow

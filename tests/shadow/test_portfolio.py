@@ -13,6 +13,7 @@ from huracan.shadow.run import shadow_block
 from huracan.shadow.splits import DAY_MS
 from huracan.shadow.trades import TradeTable
 from huracan.trading import ExitReason
+from huracan.trading.slot import SLOT
 from tests.shadow.worlds import LIMITS, rules, wild_world, window_of
 
 KERNEL = rules()
@@ -97,3 +98,20 @@ def test_an_unlimited_day_would_have_lost_more() -> None:
     held = shadow_portfolio(Momentum(), TAPES, WINDOW, KERNEL, tight, name="p", fold=0).result
     assert free.daily.min() < -200.0
     assert held.daily.min() > -120.0
+
+
+def test_stopped_early_it_keeps_what_is_open_and_traded_the_same_until_then() -> None:
+    """Nothing is sold for the end's sake: closed trades are those of the whole run; the slots say what is held."""
+    whole = shadow_portfolio(Momentum(), TAPES, WINDOW, KERNEL, LOOSE, name="p", fold=0).result.trades
+    long = whole.where((whole.exit_ms > whole.entry_ms + 3 * KERNEL.base_ms) & (whole.reason != ExitReason.END_OF_DATA))
+    until_ms = int(np.sort(long.entry_ms)[len(long) // 2]) + 2 * KERNEL.base_ms
+    found = shadow_portfolio(Momentum(), TAPES, WINDOW, KERNEL, LOOSE, name="p", fold=0, until_ms=until_ms)
+    trades = found.result.trades
+    until = whole.where(whole.exit_ms < until_ms)
+    assert len(trades) > 20
+    for field in fields(TradeTable):
+        assert np.array_equal(getattr(trades, field.name), getattr(until, field.name))
+    held = {symbol for symbol, data in found.slots.items() if np.frombuffer(data, SLOT)["quantity_in"][0] > 0}
+    across = whole.where((whole.entry_ms < until_ms) & (whole.exit_ms >= until_ms))
+    assert held == {TAPES[coin].symbol for coin in across.coin}
+    assert held
