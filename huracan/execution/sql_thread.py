@@ -54,7 +54,8 @@ class SqlThread:
 
         running = asyncio.get_running_loop().run_in_executor(self._thread, run)
         try:
-            return await asyncio.wait_for(asyncio.shield(running), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):  # `wait_for` of Python 3.11 may swallow a cancellation
+                return await asyncio.shield(running)
         except TimeoutError:
             expired.set()
             raise DatabaseError(

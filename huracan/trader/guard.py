@@ -102,7 +102,8 @@ class Guard:
             except (VenueError, DatabaseError, TimeoutError) as error:
                 get_logger().error("risk.unfinished", effect=repr(effects[0]), reason=str(error) or repr(error))
                 with suppress(TimeoutError):  # a later decision does not wait for this one
-                    await asyncio.wait_for(self._told.wait(), pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await self._told.wait()
                 pause_s = min(2 * pause_s, _PAUSE_MAX_S)
                 continue
             pause_s = _PAUSE_FIRST_S

@@ -73,3 +73,25 @@ async def test_the_server_gives_up_too(database: Engine) -> None:
     await asyncio.sleep(0.3)
     assert await thread.call(lambda: thread.transact(_pid)) > 0
     await thread.close()
+
+
+@awaited
+async def test_a_cancelled_caller_ends_also_when_the_answer_has_just_come(database: Engine) -> None:
+    """Python 3.11's `wait_for` swallows the cancellation: a loop that only asks would outlive its trader."""
+    thread = SqlThread(database, 5.0)
+
+    async def ask() -> None:
+        while True:
+            await thread.call(int)
+            await asyncio.sleep(60.0)
+
+    for turns in range(8):
+        task = asyncio.ensure_future(ask())
+        await asyncio.sleep(0)
+        time.sleep(0.02)  # the answer comes while the loop is held up, and waits in it beside the cancellation
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait((task,), timeout=0.5)
+        assert done, f"cancelled {turns} turns after the answer, it goes on"
+    await thread.close()
