@@ -346,7 +346,13 @@ class SignalService:
         """See `Backend`; without the execution process the halt is written down, and its proof left open."""
         try:
             await self._execution.halt(policy or self._limits.halt_policy, author, reason)
-        except (TimeoutError, VenueError):
+        except (TimeoutError, VenueError) as error:
+            if isinstance(error, TimeoutError):  # whoever does not answer may not have heard: the database tells it
+                try:
+                    await self._ledger.halt(author, reason)
+                except DatabaseError as down:
+                    words = f"NOT KNOWN TO BE HALTED: {_why(error)}; {down}; run `huracan halt`"
+                    return Problem(ErrorCode.HALT_NOT_PROVEN, words)
             return Problem(ErrorCode.HALT_NOT_PROVEN, "halted, and orders may still rest: see /v1/orders, ask again")
         except (ConnectionError, HuracanError) as error:
             return await self._halt_alone(author, reason, _why(error))

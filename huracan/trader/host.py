@@ -171,7 +171,7 @@ class Host:
                 self._end(Phase.STARTING, error)
                 await self._pause(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_MAX_S)
-            except Exception as error:  # the supervisor of the thread: any defect ends trading, and is told
+            except (Exception, asyncio.CancelledError) as error:  # the supervisor: a defect ends trading, and is told
                 self._end(Phase.FAULT, error)
                 return
             finally:

@@ -435,6 +435,18 @@ def test_a_halt_without_proof_is_no_success(error: Exception) -> None:
     assert code(asyncio.run(world.service().halt(None, "http:desk", "x"))) is ErrorCode.HALT_NOT_PROVEN
 
 
+def test_a_halt_that_nobody_answered_is_written_down() -> None:
+    """A trader that hangs may not have heard it: it obeys the database when it goes on, or the next one does."""
+    world = World()
+    world.execution.down = TimeoutError()
+    asyncio.run(world.service().halt(None, "http:desk", "x"))
+    assert world.ledger.states == [("http:desk", "x")]
+    world.ledger.down = True
+    found = asyncio.run(world.service().halt(None, "http:desk", "x"))
+    assert isinstance(found, Problem)
+    assert (found.code, found.message[:9]) == (ErrorCode.HALT_NOT_PROVEN, "NOT KNOWN")
+
+
 @pytest.mark.parametrize("name", ["status", "positions", "orders", "models"])
 def test_reads_say_that_the_database_is_away(name: str) -> None:
     """One code for all of them."""

@@ -128,3 +128,18 @@ def test_a_defect_ends_trading_and_is_told(tmp_path: Path) -> None:
             assert not hosted.ended.is_set()
 
     really(steps)
+
+
+def test_a_cancellation_from_inside_is_no_silent_end(tmp_path: Path) -> None:
+    """Nobody cancels a host: what comes as a cancellation from a library ends trading, and is told as well."""
+
+    class Cancelled:
+        async def __aenter__(self) -> Trader:
+            raise asyncio.CancelledError
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    host = Host(lambda _again: Cancelled(), True, lambda: None)  # type: ignore[arg-type,return-value]
+    host.start()
+    assert host.settled(WAIT_S).phase is Phase.FAULT
