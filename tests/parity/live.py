@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,17 +20,17 @@ from sqlalchemy import Engine, text
 from huracan import __version__
 from huracan.config import FeatureSettings, Settings, load_settings
 from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, apply_fit, compute_raw
-from huracan.features.layout import STATE_SIZE
 from huracan.market import Candles, CandleStore
 from huracan.memory import Registry, TradeRows, open_run, select_trades
 from huracan.policy import Decision, load_artefact
 from huracan.shadow.collect import Confident
 from huracan.shadow.portfolio import PortfolioResult, shadow_portfolio
 from huracan.shadow.rows import trade_rows
-from huracan.shadow.splits import DAY_MS, Window
+from huracan.shadow.splits import Window
 from huracan.signals.parity import ParityReport, compare, denials_of, stored_denials
 from huracan.trading import (
     Action,
+    ExitReason,
     Tape,
     build_cost_table,
     build_tape,
@@ -42,6 +43,7 @@ from tests.signals.serving import export
 from tests.trader.processes import World
 
 BASE_MS = 60_000
+WAYS_OUT = (ExitReason.POLICY_EXIT, ExitReason.STOP_LOSS, ExitReason.TAKE_PROFIT, ExitReason.TIME_LIMIT)
 WITHOUT_END = "1000000000"
 BESIDE = "live-parity-beside"
 """The same policy once more, in stage shadow."""
@@ -156,26 +158,18 @@ class Case:
 
     def served_as(self, name: str, folder: Path, engine: Engine) -> "Case":
         """Return the case decided by networks: exported, registered, and served by name; the seed is printed."""
-        settings = self.configuration()
-        kernel = resolve_settings(settings.trading, "1m")
-        past = {
-            symbol: rows.between(self.start_ms - 3 * DAY_MS, self.start_ms) for symbol, rows in self.candles.items()
-        }
-        raw = compute_raw(past, FeatureSettings(), kernel.decision_interval_bars, None)
-        rows = np.concatenate([apply_fit(self.fit, one) for one in raw.values()])
-        states = np.zeros((len(rows), STATE_SIZE), np.float32)
-        states[:, : rows.shape[1]] = rows
+        kernel = resolve_settings(self.configuration().trading, "1m")
         for seed in range(1, 40):
             place = folder / f"{name}-{seed}"
             artefact = export(place, seed, self.fit, kernel)
-            policy = load_artefact(place).ensemble
-            share = float(np.mean(policy.decide(states[::7]).action != int(Action.DO_NOTHING)))
-            if 0.05 < share < 0.9:
-                print(f"seed {seed} enters at {share:.0%} of the bars")
+            found = replace(self, policy=load_artefact(place).ensemble, version=name)
+            reasons = Counter(found.shadow().result.trades.reason.tolist())
+            if min(reasons[reason] for reason in WAYS_OUT) >= 2:
+                print(f"seed {seed}, in shadow by reason {dict(reasons)}")
                 run_id = open_run(engine, "train", Settings(), "ab" * 32, __version__)
                 Registry(engine).register(run_id, name, "*", str(place), artefact.sha256, {}, "tests")
-                return replace(self, policy=policy, version=name)
-        raise AssertionError("no seed enters now and then")
+                return found
+        raise AssertionError("no seed trades and leaves in every way")
 
 
 @dataclass
@@ -347,10 +341,9 @@ def wait_for_end(world: World, url: str, account: str, process: TraderProcess, w
 
 def _one_more(rows: Candles) -> Candles:
     """Return candles whose last bar comes once more."""
-    columns = {
-        name: np.append(getattr(rows, name), getattr(rows, name)[-1])
-        for name in ("open", "high", "low", "close", "volume")
-    }
+    names = ("open", "high", "low", "close", "volume", "quote_volume", "trades", "taker_buy_volume")
+    given = {name: getattr(rows, name) for name in names}
+    columns = {name: np.append(values, values[-1]) for name, values in given.items() if values is not None}
     return replace(rows, timestamp=np.append(rows.timestamp, rows.timestamp[-1] + BASE_MS), **columns)
 
 

@@ -156,7 +156,7 @@ def test_a_registered_version_trades_as_its_networks_do_in_shadow(site: Site) ->
     """Networks exported to an artefact and registered, loaded and served by name: the same trades, the same slots."""
     case = case_of(3).served_as("networks", site.world.home / "models", site.engine)
     live = site.trade(case, "networks")
-    assert_same(live.report(case.shadow()), 10)
+    assert_same(live.report(case.shadow()), 20, policy_exit=2, stop_loss=2, take_profit=2, time_limit=2)
     assert set(live.trades().policy.tolist()) == {"networks"}
     assert slot_differences(case.left_open(), live.slots) == []
 
