@@ -188,14 +188,13 @@ def test_no_secret_is_on_a_command_line_in_an_environment_or_in_the_dashboard(up
     told = "".join(" ".join(one.cmdline()) for one in members)
     shared = [one for one in members if "ray::" not in "".join(one.cmdline()[:1])]
     environments = b"".join(Path(f"/proc/{one.pid}/environ").read_bytes() for one in shared)
-    os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"] = "token", str(up.home / "ray" / "token")
-    try:
+    with pytest.MonkeyPatch.context() as patched:  # what other tests of this process have set comes back
+        patched.setenv("RAY_AUTH_MODE", "token")
+        patched.setenv("RAY_AUTH_TOKEN_PATH", str(up.home / "ray" / "token"))
         pages = ["/api/v0/actors?detail=true", "/api/v0/workers?detail=true", "/api/v0/runtime_envs?detail=true"]
         shown = "".join(
             json.dumps(ask_dashboard(up.head.dashboard, page)) for page in (*pages, "/api/serve/applications/")
         )
-    finally:
-        del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN_PATH"]
     assert "huracan-execution" in shown
     for secret in secrets:
         assert secret not in told
