@@ -302,6 +302,7 @@ def test_the_guides_commands_work_as_written(endpoint: Endpoint, home: Path) -> 
         r"^```bash\n(.*?)^```", (CHECKOUT / "docs" / "http.md").read_text(encoding="utf-8"), re.M | re.S
     )
     assert len(blocks) == 5
+    until(lambda: endpoint.ask("POST", "/v1/signals").status == 200, "no signals after the replica that was killed")
     script = "".join(blocks).replace("127.0.0.1:8000", f"127.0.0.1:{endpoint.port}")
     lines = [line if line.startswith("TOKEN=") else f"{line}; echo" for line in script.splitlines()]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
