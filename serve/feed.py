@@ -29,6 +29,7 @@ from huracan.signals.model import MarketClose
 from huracan.signals.policies import PolicyBook
 from huracan.signals.versions import Versions
 from huracan.trader.feeding import followed_by, open_feed
+from serve.faults import own_words
 from serve.names import FEED, NAMESPACE
 from serve.surroundings import serving_settings
 
@@ -123,6 +124,8 @@ class Feed:
             try:
                 if self._versions is not None:
                     await asyncio.to_thread(self._versions.refresh)
+                if not self._ending:
+                    self._stop.clear()
                 await self._follow_once()
             except InvariantError:
                 raise
@@ -138,8 +141,6 @@ class Feed:
         book, fits = self._wanted()
         rng = random.Random()  # noqa: S311 (spreads reconnections, guards nothing)
         async with open_feed(self._settings, self._home, WallClock(), rng, book, fits) as feed:
-            if not self._ending:
-                self._stop.clear()
             self._feed, self._problem = feed, ""
             beside = [asyncio.ensure_future(loop) for loop in (self._registry(), _measure(feed))]
             try:
@@ -213,7 +214,7 @@ class FeedSource:
                 handle = await asyncio.to_thread(ray.get_actor, self._name, self._namespace)
                 found = await handle.closes.remote(after_ms)
             except (ConnectionError, RayActorError, ValueError) as error:
-                get_logger().warning("feed.away", name=self._name, reason=" ".join(str(error).split())[-200:])
+                get_logger().warning("feed.away", name=self._name, reason=own_words(error))
                 await asyncio.sleep(_AGAIN_S / 4)
                 continue
             for close in found:

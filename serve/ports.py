@@ -11,6 +11,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from huracan.signals.model import Decisions
+from serve.faults import own_words
 from serve.names import APPLICATION, DEPLOYMENT
 
 __all__ = ["ServedDecisions"]
@@ -40,4 +41,4 @@ class ServedDecisions:
             return found
         except (RayError, RayServeException) as error:
             self._handle = None
-            raise ConnectionError(f"{DEPLOYMENT} does not decide: {' '.join(str(error).split())[-200:]}") from None
+            raise ConnectionError(f"{DEPLOYMENT} does not decide: {own_words(error)}") from None

@@ -32,6 +32,7 @@ from huracan.signals.model import Decisions, MarketClose
 from huracan.signals.readiness import ReadyPolicies, ThreadedPolicies, check_alive
 from huracan.signals.service import Limits, SignalService
 from huracan.signals.versions import Versions
+from serve.faults import own_fault, own_words
 from serve.ledger import PostgresLedger
 from serve.names import DEPLOYMENT, EXECUTION, FEED, NAMESPACE
 from serve.surroundings import SETTINGS_VARIABLE, keep_settings, runtime_env, serving_settings
@@ -65,8 +66,8 @@ class _Actor:
                 if self._handle is None:
                     self._handle = await asyncio.to_thread(ray.get_actor, self.name, NAMESPACE)
                 return await getattr(self._handle, method).remote(*arguments)
-        except RayTaskError:
-            raise  # it answers: with a fault, which is of its cause's class as well
+        except RayTaskError as error:
+            raise own_fault(error) from None  # it answers: with a fault
         except ValueError:  # Ray's word for a name that nobody has
             raise ConnectionError(f"there is no {self.name} on this cluster") from None
         except RayError as error:
@@ -88,7 +89,7 @@ class HeardFeed:
             try:
                 found = await self.ask()
             except (ConnectionError, TimeoutError, RayTaskError) as error:
-                words = " ".join(str(error).split())[-200:] or f"{FEED} does not answer"
+                words = own_words(error)
                 if not self.down:
                     get_logger().error("signals.feed_down", reason=words)
                 self.down = words

@@ -12,6 +12,7 @@ from huracan.errors import ConfigError, HuracanError, RefusedError, ServeError, 
 from huracan.trader.host import Doing, Phase
 from serve.cluster import joined
 from serve.execution import OPTIONS, Execution, Orders
+from serve.faults import own_words
 from serve.names import EXECUTION, NAMESPACE
 from serve.surroundings import runtime_env
 
@@ -31,16 +32,19 @@ def start_trading(address: str, orders: Orders, home: Path) -> tuple[int, Doing]
     """
     with joined(address):
         _make_room()
-        actor = Execution.options(  # type: ignore[attr-defined]
-            name=EXECUTION, namespace=NAMESPACE, runtime_env=runtime_env(home), **OPTIONS
-        ).remote(orders)
+        try:
+            actor = Execution.options(  # type: ignore[attr-defined]
+                name=EXECUTION, namespace=NAMESPACE, runtime_env=runtime_env(home), **OPTIONS
+            ).remote(orders)
+        except ValueError:  # Ray's word for a name that somebody took since
+            raise RefusedError(f"{EXECUTION} was started just now; see `huracan serve status`") from None
         try:
             doing: Doing = ray.get(actor.settled.remote())
             if doing.phase is Phase.TRADING:
                 _, pid, doing = ray.get(actor.status.remote(), timeout=_ANSWER_S)
                 return pid, doing
         except RayError as error:
-            doing = Doing(Phase.FAULT, " ".join(str(error).split())[-300:], (), None, None, None, 1)
+            doing = Doing(Phase.FAULT, own_words(error), (), None, None, None, 1)
         except BaseException:
             ray.kill(actor)
             raise

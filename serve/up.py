@@ -23,7 +23,7 @@ from huracan.signals.auth import read_tokens, token_file
 from huracan.signals.versions import select
 from serve.cluster import ask_dashboard, find_head, joined, start_head, stop_head, tell_dashboard
 from serve.names import APPLICATION, EXECUTION, FEED, NAMESPACE
-from serve.surroundings import keep_settings, runtime_env, settings_file
+from serve.surroundings import keep_settings, read_settings, runtime_env, settings_file
 
 __all__ = ["Part", "Served", "Version", "bring_up", "cluster_address", "look", "take_down"]
 
@@ -51,6 +51,11 @@ class Part:
     state: str
     ok: bool
     detail: str
+
+    @property
+    def there(self) -> bool:
+        """Return whether there is such an actor or application."""
+        return self.state not in ("absent", "DEAD")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +107,25 @@ def bring_up(settings: Settings, home: Path) -> Served:
 
     Raises:
         ConfigError, DatabaseError: what it needs is not usable.
-        RefusedError: another `serve up` or `serve down` is under way.
+        RefusedError: another `serve up` or `serve down` is under way, or what runs has other settings.
         ServeError: it does not come up in the time that a slow machine needs; what was started is left for a look.
     """
     with _alone(home):
         engine = open_database(settings.database)  # only a command starts the embedded server
         engine.dispose()
-        keep_settings(settings, database_url(settings.database).get_secret_value(), home)
+        url = database_url(settings.database).get_secret_value()
         address, started = cluster_address(settings, home), False
         if address is None:
-            address, started = start_head(settings, home).address, True
+            keep_settings(settings, url, home)
+            try:
+                address, started = start_head(settings, home).address, True
+            except BaseException:  # nothing came up that would read it
+                settings_file(home).unlink(missing_ok=True)
+                raise
         with joined(address) as dashboard:
+            if not started:
+                _agree(settings, dashboard, home)
+                keep_settings(settings, url, home)
             started |= _ensure_feed(home)
             started |= _ensure_application(settings, dashboard, home)
             _wait(dashboard)
@@ -157,6 +170,24 @@ def look(settings: Settings, home: Path, started: bool = False) -> Served:
         versions=_versions(settings),
         parts=parts,
     )
+
+
+def _agree(settings: Settings, dashboard: str, home: Path) -> None:
+    """Refuse settings that differ from those of what runs: a part that restarts would follow the new ones by itself."""
+    running = [part.name for part in (_feed(dashboard), _application(dashboard), _trader(dashboard)) if part.there]
+    if not running or not settings_file(home).exists():
+        return
+    before, after = read_settings(settings_file(home)).public(), settings.public()
+    changed = [
+        f"{section}.{name}"
+        for section in sorted(after)
+        for name in sorted(after[section])
+        if section != "database" and after[section][name] != before[section].get(name)
+    ]
+    if changed:
+        raise RefusedError(
+            f"{', '.join(running)} run with other settings: {', '.join(changed)}; run `huracan serve down` first"
+        )
 
 
 @contextmanager

@@ -44,6 +44,9 @@ _PAUSE_S = 0.05
 _STATES_S = 1.0
 """How long an account's states are taken for those of now: fills of orders under way change them within a bar."""
 
+_BEHIND_MAX = 1
+"""Closes by which the account may lag: it is at work on the newest one."""
+
 T = TypeVar("T")
 
 
@@ -257,7 +260,7 @@ class SignalService:
         """See `Backend`."""
         close, versions, problem = self._market.newest, self._policies.book.versions, self._policies.problem
         execution, database = await asyncio.gather(
-            self._ask(self._execution.states(), ErrorCode.EXECUTION_DOWN),
+            self._ask(self._keeps_up(), ErrorCode.EXECUTION_DOWN),
             self._ask(self._ledger.ping(), ErrorCode.DATABASE_DOWN),
         )
         down = self._market.down or ("" if close is not None else "no candle has come yet")
@@ -289,6 +292,17 @@ class SignalService:
             versions=tuple(sorted(versions)),
             close_ms=None if close is None else close.close_ms,
         )
+
+    async def _keeps_up(self) -> None:
+        """Ask how far the account is; a trader that stands while the market goes on is none.
+
+        Raises:
+            ConnectionError: it does not answer, or is more than one close behind.
+        """
+        market, found = self._market.newest, await self._execution.states()
+        behind = 0 if market is None else (market.close_ms - found.close_ms) // self._limits.base_ms
+        if behind > _BEHIND_MAX:
+            raise ConnectionError(f"the trader of {found.account} is {behind} closes behind, at {iso(found.close_ms)}")
 
     async def _ask(self, question: Awaitable[object], code: ErrorCode) -> Problem | None:
         try:

@@ -114,13 +114,14 @@ class Versions:
 
     Attributes:
         book: what decides now.
-        shadows: what trades beside, in shadow.
+        shadows: what trades beside, in shadow; a damaged one is left out.
         problem: why `book` is not what the registry wants served; "" when it is.
     """
 
     def __init__(self, models: Callable[[], Sequence[Model]], mode: ServingMode, wanted: Sequence[str] = ()) -> None:
         self._models, self._mode, self._wanted = models, mode, tuple(wanted)
         self._known: dict[tuple[str, str], LoadedVersion] = {}
+        self._damaged: set[tuple[str, str]] = set()
         self.book = PolicyBook()
         self.shadows: tuple[LoadedVersion, ...] = ()
         self.problem = ""
@@ -134,13 +135,13 @@ class Versions:
         try:
             found = select(self._models(), self._mode, self._wanted)
             served = tuple(self._load(model) for model in found.served)
-            shadows = tuple(self._load(model) for model in found.shadows)
             book = PolicyBook(served)
         except (ArtefactError, DatabaseError, UsageError) as error:
             if str(error) != self.problem:
                 get_logger().error("serve.refused", reason=str(error), served=sorted(self.book.versions))
             self.problem = str(error)
             return False
+        shadows = self._beside(found.shadows)
         changed = _names(book.loaded) != _names(self.book.loaded) or _names(shadows) != _names(self.shadows)
         if changed:
             get_logger().info(
@@ -153,6 +154,20 @@ class Versions:
         kept = {(one.served.version, one.served.sha256) for one in (*served, *shadows)}
         self._known = {key: one for key, one in self._known.items() if key in kept}
         return changed
+
+    def _beside(self, models: Sequence[Model]) -> tuple[LoadedVersion, ...]:
+        """Return the versions in shadow; one that cannot be loaded is left out and stops nothing else."""
+        found = []
+        for model in models:
+            key = (model.version, model.sha256)
+            if key in self._damaged:
+                continue
+            try:
+                found.append(self._load(model))
+            except ArtefactError as error:
+                self._damaged.add(key)
+                get_logger().error("serve.shadow_refused", version=model.version, reason=str(error))
+        return tuple(found)
 
     def _load(self, model: Model) -> LoadedVersion:
         """Return a version, from memory when its artefact is loaded; its stage is the registry's of now."""

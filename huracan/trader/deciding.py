@@ -99,7 +99,7 @@ class PolicyDecider:
         limits: of the account.
         cash: quote currency that the account has; None: not known.
         clock: wall clock.
-        timeout_s: longest wait for a decision; None: time stands still until there is one.
+        timeout_s: from a close being heard until it must be decided on; None: time stands still until it is.
     """
 
     def __init__(
@@ -173,9 +173,13 @@ class PolicyDecider:
             return ()
         states = book.write(close, seats, due)
         expected = {symbol: self.who(symbol) for symbol in due}
+        left_s = self._left_s(close)
+        if left_s is not None and left_s <= 0:
+            get_logger().error("decision.too_late", close_ms=close.close_ms, heard_ms=close.heard_ms)
+            return ()
         while True:
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(left_s):
                     found = await self.maker.decide(close.close_ms, due, states)
                 break
             except (TimeoutError, ConnectionError) as error:
@@ -204,6 +208,12 @@ class PolicyDecider:
         await self._keep(decided)
         self._last, self._book = decided, book
         return _wishes(decided)
+
+    def _left_s(self, close: MarketClose) -> float | None:
+        """Return how long the answer may take: the time runs since the close was heard, not since the question."""
+        if self._timeout_s is None or not close.heard_ms:
+            return self._timeout_s
+        return self._timeout_s - max(0, self._clock.now_ms() - close.heard_ms) / 1_000
 
     def _begin(self, seats: Mapping[str, Seat]) -> StateBook | None:
         """Return the account of states at its first decision; None as long as its balance is not known."""

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -148,7 +148,10 @@ class Host:
         pause_s = _PAUSE_FIRST_S
         while not self._stop.is_set():
             try:
-                async with self._opened(self._again) as trader:
+                async with AsyncExitStack() as stack:
+                    trader = await self._open(stack)
+                    if trader is None:
+                        break
                     self._trader, self._phase, self._reason = trader, Phase.TRADING, ""
                     self._again, pause_s = True, _PAUSE_FIRST_S
                     self._decided.set()
@@ -177,6 +180,18 @@ class Host:
             finally:
                 self._trader = None
         self._phase, self._reason = Phase.STOPPED, ""
+
+    async def _open(self, stack: AsyncExitStack) -> Trader | None:
+        """Return a trader that has started; None: it was told to stop before, however long the start would take."""
+        opening = asyncio.ensure_future(stack.enter_async_context(self._opened(self._again)))
+        told = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((opening, told), return_when=asyncio.FIRST_COMPLETED)
+            return opening.result() if opening.done() else None
+        finally:
+            for task in (opening, told):
+                task.cancel()
+            await asyncio.gather(opening, told, return_exceptions=True)
 
     def _end(self, phase: Phase, error: BaseException) -> None:
         self._phase, self._reason = phase, str(error) or repr(error)

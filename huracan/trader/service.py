@@ -232,7 +232,7 @@ class Trader:
                 await asyncio.sleep(_STEP_S)
 
     async def _carry_out(self, close: MarketClose) -> None:
-        self._fresh.heard_ms = self._clock.now_ms()
+        self._fresh.heard_ms = close.heard_ms or self._clock.now_ms()
         try:
             closes = self._data.push(close)
         except DataError as error:

@@ -158,6 +158,11 @@ def test_up_again_changes_nothing_and_says_what_it_serves(up: Up) -> None:
     assert [row["standing"] for row in again["versions"]] == ["candidate: UNPROVEN"]
     states = {row["name"]: row["state"] for row in again["parts"]}
     assert states == {"huracan-feed": "FOLLOWS", "signals": "RUNNING", "huracan-execution": "TRADING"}
+    kept = (up.home / "serve" / "settings.json").read_bytes()
+    other = up.run("serve", "up", "--set", "risk.max_open_trades=1")
+    assert other.returncode == 3
+    assert "other settings: risk.max_open_trades" in other.stderr
+    assert (up.home / "serve" / "settings.json").read_bytes() == kept, "what restarts would follow them"
     second = up.run("trade", "start", "--paper")
     assert second.returncode == 3
     assert "already" in second.stderr

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from huracan.errors import DatabaseError
 from huracan.execution.model import Intent
 from huracan.risk.live import DenialCode, Denied, HaltPolicy
-from huracan.signals.backend import AccountStates, Book, Kept, Quote, Quotes
+from huracan.signals.backend import AccountStates, Book, Kept, Problem, Quote, Quotes
 from huracan.signals.contract import (
+    ErrorCode,
     ModelRow,
     ModelsAnswer,
     OrdersAnswer,
@@ -289,3 +290,52 @@ class World:
 def denied(code: DenialCode, detail: str = "") -> Denied:
     """Return risk's refusal."""
     return Denied(code, float("nan"), float("nan"), detail)
+
+
+def code(found: object) -> ErrorCode:
+    """Return why there is no answer, which there must not be."""
+    assert isinstance(found, Problem), found
+    return found.code
+
+
+# ---- what can be wrong ----
+
+
+def stale(world: World) -> None:
+    """A candle is overdue."""
+    world.clock.at_ms += 241_000
+
+
+def no_candle(world: World) -> None:
+    """None has come yet."""
+    world.market.newest = None
+
+
+def feed_down(world: World) -> None:
+    """The feed does not answer."""
+    world.market.down = "the feed does not answer"
+
+
+def nothing_served(world: World) -> None:
+    """No version is served."""
+    world.policies.book = RuleBook(served=())
+
+
+def execution_down(world: World) -> None:
+    """Nobody trades."""
+    world.execution.down = ConnectionError("the execution process does not answer")
+
+
+def execution_slow(world: World) -> None:
+    """Whoever trades takes too long to answer."""
+    world.execution.pause_s = 3.0
+
+
+def database_down(world: World) -> None:
+    """The database is away."""
+    world.ledger.down = True
+
+
+def tampered(world: World) -> None:
+    """An artefact was changed."""
+    world.policies.problem = "v2: policy.safetensors was changed after export"

@@ -21,11 +21,10 @@ from huracan.signals.model import FitRows, MarketClose, ServedVersion
 from huracan.signals.policies import LoadedVersion
 from huracan.trading import Tape, legal_actions, resolve_settings
 from huracan.trading.deck import build_deck
-from huracan.trading.settings import View
-from huracan.trading.tape import CLOSE, HIGH, LOW, NUMBER, OPEN, VOLUME
-from huracan.trading.venue_law import Bar, Terms
+from huracan.trading.tape import NUMBER
 from tests.patterns.worlds import fitted, random_outcomes
 from tests.shadow.worlds import wild_world, window_of
+from tests.signals.test_states import close_of
 
 TRADING = TradingSettings(decision_interval_bars=5, hold_bars=60)
 KERNEL = resolve_settings(TRADING, "1m")
@@ -84,33 +83,12 @@ class World:
                 bar = int(np.searchsorted(tape.bars[:, NUMBER], number))
                 if bar == len(tape.bars) or tape.bars[bar, NUMBER] != number:
                     continue
-                closes[tape.symbol] = _close(tape, bar)
+                closes[tape.symbol] = close_of(tape, bar)
                 rows.sigma[n], rows.ready[n] = tape.sigma[bar], bool(tape.ready[bar])
                 row = int(np.searchsorted(tape.rows, bar))
                 if row < len(tape.rows) and tape.rows[row] == bar:
                     rows.due[n], rows.market[n], rows.age[n] = True, tape.features[row, :MARKET_SIZE], ages[n][row]
             yield MarketClose(close_ms, False, self.symbols, {}, {FIT: rows}, close_ms), closes
-
-
-def _close(tape: Tape, bar: int) -> Close:
-    instrument, day, ratio = tape.instrument, int(tape.day[bar]), tape.instrument.quote_ratio
-    terms = Terms(
-        spread=int(tape.costs.spread[day]),
-        impact=float(tape.costs.impact[day]),
-        maker_ppm=instrument.fee_maker_ppm,
-        taker_ppm=instrument.fee_taker_ppm,
-        fee_in_quote=instrument.fee_in_quote,
-        step_units=instrument.step_units,
-        quote_num=ratio.numerator,
-        quote_den=ratio.denominator,
-        share_num=KERNEL.share_num,
-        share_den=KERNEL.share_den,
-        kappa=KERNEL.stop_slip_range_frac,
-    )
-    stake, least = instrument.stake_ticks_steps(KERNEL.stake_quote), instrument.min_notional_ticks_steps
-    values = [int(tape.bars[bar, column]) for column in (NUMBER, OPEN, HIGH, LOW, CLOSE, VOLUME)]
-    view = View(float(tape.sigma[bar]), int(tape.costs.qcap[day]), stake, least)
-    return Close(Bar(*values), terms, view)
 
 
 def _world() -> World:

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from huracan.errors import FencedError, VenueError
 from huracan.execution.ids import intent_id
 from huracan.execution.model import IntentKind, IntentStatus
-from huracan.risk.live import DenialCode, HaltPolicy
+from huracan.risk.live import DenialCode
 from huracan.signals.backend import Problem
 from huracan.signals.contract import ErrorCode, SignalsAnswer, SignalsRequest
 from huracan.trading import Action
@@ -23,8 +22,17 @@ from tests.signals.stand_ins import (
     HeldPolicies,
     RuleBook,
     World,
+    code,
+    database_down,
     denied,
+    execution_down,
+    execution_slow,
+    feed_down,
     market_close,
+    no_candle,
+    nothing_served,
+    stale,
+    tampered,
     version,
 )
 
@@ -40,12 +48,6 @@ def good(found: SignalsAnswer | Problem) -> SignalsAnswer:
     """Return the answer, which must be one."""
     assert isinstance(found, SignalsAnswer), found
     return found
-
-
-def code(found: object) -> ErrorCode:
-    """Return why there is no answer, which there must not be."""
-    assert isinstance(found, Problem), found
-    return found.code
 
 
 # ---- answers ------------------------------------------------------------------------------------------------------
@@ -221,44 +223,16 @@ def test_rows_of_another_fit_are_never_decided_on() -> None:
 # ---- refusals -----------------------------------------------------------------------------------------------------
 
 
-def _stale(world: World) -> None:
-    world.clock.at_ms += 241_000
-
-
-def _no_candle(world: World) -> None:
-    world.market.newest = None
-
-
-def _feed_down(world: World) -> None:
-    world.market.down = "the feed does not answer"
-
-
-def _nothing_served(world: World) -> None:
-    world.policies.book = RuleBook(served=())
-
-
-def _execution_down(world: World) -> None:
-    world.execution.down = ConnectionError("the execution process does not answer")
-
-
-def _execution_slow(world: World) -> None:
-    world.execution.pause_s = 3.0
-
-
-def _database_down(world: World) -> None:
-    world.ledger.down = True
-
-
 @pytest.mark.parametrize(
     ("broken", "expected"),
     [
-        (_stale, ErrorCode.STALE_DATA),
-        (_no_candle, ErrorCode.FEED_DOWN),
-        (_feed_down, ErrorCode.FEED_DOWN),
-        (_nothing_served, ErrorCode.NO_VERSION),
-        (_execution_down, ErrorCode.EXECUTION_DOWN),
-        (_execution_slow, ErrorCode.DECISION_LATE),
-        (_database_down, ErrorCode.DATABASE_DOWN),
+        (stale, ErrorCode.STALE_DATA),
+        (no_candle, ErrorCode.FEED_DOWN),
+        (feed_down, ErrorCode.FEED_DOWN),
+        (nothing_served, ErrorCode.NO_VERSION),
+        (execution_down, ErrorCode.EXECUTION_DOWN),
+        (execution_slow, ErrorCode.DECISION_LATE),
+        (database_down, ErrorCode.DATABASE_DOWN),
     ],
 )
 def test_what_is_away_has_a_code_and_leaves_nothing_behind(
@@ -277,6 +251,13 @@ def test_without_a_database_signals_are_still_decided() -> None:
     world = World()
     world.ledger.down = True
     assert len(good(ask(world, SignalsRequest())).signals) == 3
+
+
+def test_a_tampered_artefact_does_not_stop_what_was_served() -> None:
+    """Health says it; signals go on with the version that was loaded."""
+    world = World()
+    tampered(world)
+    assert {signal.version for signal in good(ask(world)).signals} == {"v1"}
 
 
 def test_data_is_stale_when_a_candle_is_overdue() -> None:
@@ -351,102 +332,6 @@ def test_two_at_once_with_one_key_have_one_answer() -> None:
     assert len(world.ledger.intents) == 3
 
 
-# ---- health and the kill switch -----------------------------------------------------------------------------------
-
-
-def test_health_is_ok_when_everything_works() -> None:
-    """And names what is served and the newest close."""
-    found = asyncio.run(World().service().health())
-    assert (found.status, found.code, found.versions, found.close_ms) == ("ok", None, ("v1",), CLOSE_MS)
-    assert all(part.ok for part in found.parts)
-
-
-def _tampered(world: World) -> None:
-    world.policies.problem = "v2: policy.safetensors was changed after export"
-
-
-@pytest.mark.parametrize(
-    ("broken", "part", "expected"),
-    [
-        (_stale, "data", ErrorCode.STALE_DATA),
-        (_no_candle, "feed", ErrorCode.FEED_DOWN),
-        (_feed_down, "feed", ErrorCode.FEED_DOWN),
-        (_nothing_served, "model", ErrorCode.NO_VERSION),
-        (_tampered, "model", ErrorCode.MODEL_STALE),
-        (_execution_down, "execution", ErrorCode.EXECUTION_DOWN),
-        (_execution_slow, "execution", ErrorCode.EXECUTION_DOWN),
-        (_database_down, "database", ErrorCode.DATABASE_DOWN),
-    ],
-)
-def test_health_names_what_does_not_work(broken: Callable[[World], None], part: str, expected: ErrorCode) -> None:
-    """Each part by itself, the first of them as the code of the whole."""
-    world = World()
-    broken(world)
-    found = asyncio.run(world.service().health())
-    assert (found.status, found.code) == ("failing", expected)
-    assert [(row.name, row.code) for row in found.parts if not row.ok] == [(part, expected)]
-
-
-def test_a_tampered_artefact_does_not_stop_what_was_served() -> None:
-    """Health says it; signals go on with the version that was loaded."""
-    world = World()
-    _tampered(world)
-    assert {signal.version for signal in good(ask(world)).signals} == {"v1"}
-
-
-def test_halt_names_its_author_and_takes_the_configured_policy() -> None:
-    """And one of its own when it has one."""
-    world = World()
-    service = world.service()
-    found: Any = asyncio.run(service.halt(None, "http:desk", "looks odd"))
-    assert (found.state, found.proven) == ("HALTED", True)
-    asyncio.run(service.halt(HaltPolicy.FLATTEN, "http:desk", "out"))
-    assert world.execution.halts == [
-        (HaltPolicy.CANCEL, "http:desk", "looks odd"),
-        (HaltPolicy.FLATTEN, "http:desk", "out"),
-    ]
-
-
-def test_a_halt_is_written_down_when_nobody_trades() -> None:
-    """A trader that starts again obeys it; the answer says what is not proven, and what to do."""
-    world = World()
-    _execution_down(world)
-    found = asyncio.run(world.service().halt(None, "http:desk", "looks odd"))
-    assert code(found) is ErrorCode.EXECUTION_DOWN
-    assert world.ledger.states == [("http:desk", "looks odd")]
-    world.ledger.down = True
-    last = asyncio.run(world.service().halt(None, "http:desk", "looks odd"))
-    assert isinstance(last, Problem)
-    assert last.message.startswith("NOT HALTED")
-
-
-def test_nobody_resumes_what_another_trades() -> None:
-    """A process that has lost the lease says so, and nothing was changed."""
-    world = World()
-    world.execution.down = FencedError("another has the lease")
-    assert code(asyncio.run(world.service().resume("http:desk", "x"))) is ErrorCode.EXECUTION_DOWN
-
-
-@pytest.mark.parametrize("error", [TimeoutError(), VenueError("the exchange does not answer")])
-def test_a_halt_without_proof_is_no_success(error: Exception) -> None:
-    """Halted, and orders may rest."""
-    world = World()
-    world.execution.down = error
-    assert code(asyncio.run(world.service().halt(None, "http:desk", "x"))) is ErrorCode.HALT_NOT_PROVEN
-
-
-def test_a_halt_that_nobody_answered_is_written_down() -> None:
-    """A trader that hangs may not have heard it: it obeys the database when it goes on, or the next one does."""
-    world = World()
-    world.execution.down = TimeoutError()
-    asyncio.run(world.service().halt(None, "http:desk", "x"))
-    assert world.ledger.states == [("http:desk", "x")]
-    world.ledger.down = True
-    found = asyncio.run(world.service().halt(None, "http:desk", "x"))
-    assert isinstance(found, Problem)
-    assert (found.code, found.message[:9]) == (ErrorCode.HALT_NOT_PROVEN, "NOT KNOWN")
-
-
 @pytest.mark.parametrize("name", ["status", "positions", "orders", "models"])
 def test_reads_say_that_the_database_is_away(name: str) -> None:
     """One code for all of them."""
@@ -498,5 +383,5 @@ def test_limits_are_those_given() -> None:
     """A longer patience is a longer patience."""
     world = World()
     world.limits = replace(world.limits, feed_age_max_s=1_000.0)
-    _stale(world)
+    stale(world)
     assert isinstance(ask(world), SignalsAnswer)

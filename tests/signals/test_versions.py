@@ -54,6 +54,22 @@ def test_named_versions_decide_instead_on_paper_and_never_live() -> None:
         select(registry, "live", ("v1",))
 
 
+def test_a_damaged_shadow_is_left_out_and_stops_nothing(tmp_path: Path) -> None:
+    """What decides goes on changing with the registry; the damaged one is looked at once."""
+    artefacts = [export(tmp_path / str(number), number) for number in (1, 2, 3)]
+    registry = [row(number, one, tmp_path / str(number)) for number, one in enumerate(artefacts, 1)]
+    registry[0] = replace(registry[0], stage="champion")
+    registry[1], registry[2] = replace(registry[1], stage="shadow"), replace(registry[2], stage="shadow")
+    (tmp_path / "2" / WEIGHTS_NAME).write_bytes(b"damaged")
+    versions = Versions(lambda: registry, "paper")
+    assert versions.refresh()
+    assert (versions.problem, list(versions.book.versions)) == ("", ["v1"])
+    assert [one.served.version for one in versions.shadows] == ["v3"]
+    registry[0], registry[2] = replace(registry[0], stage="retired"), replace(registry[2], stage="champion")
+    assert versions.refresh()
+    assert (list(versions.book.versions), versions.shadows) == (["v3"], ())
+
+
 def test_a_loaded_version_is_the_artefact_that_was_registered(tmp_path: Path) -> None:
     """Its fit and its rules travel with it; a folder and the file in it are the same artefact."""
     artefact = export(tmp_path / "a", 1)

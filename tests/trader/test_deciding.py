@@ -164,6 +164,25 @@ def test_an_answer_after_the_deadline_decides_nothing_and_leaves_the_account_alo
     virtually(steps)
 
 
+def test_the_deadline_runs_from_the_close_and_not_from_the_question() -> None:
+    """What a slow database or venue took before counts; whoever is asked too late is not asked at all."""
+
+    async def steps() -> None:
+        close, desks = place()
+        now_ms = WallClock().now_ms()
+        log, maker = Log(), Maker()
+        decider = await opened(maker, log, timeout_s=5.0)
+        assert await decider.decide(replace(close, heard_ms=now_ms - 6_000), desks) == ()  # type: ignore[arg-type]
+        assert (maker.asked, log.rows) == (0, [])
+        assert await decider.decide(replace(close, heard_ms=now_ms - 1_000), desks)  # type: ignore[arg-type]
+        slow = Maker(wait_s=2.0)
+        late = await opened(slow, Log(), timeout_s=5.0)
+        assert await late.decide(replace(close, heard_ms=WallClock().now_ms() - 4_000), desks) == ()  # type: ignore[arg-type]
+        assert slow.asked == 1
+
+    asyncio.run(steps())
+
+
 def test_where_time_stands_still_it_is_asked_until_there_is_an_answer_and_it_is_written() -> None:
     """A maker that is away, slow, and a database that is away only make the close longer."""
 

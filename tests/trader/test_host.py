@@ -100,6 +100,25 @@ def test_the_successor_of_a_process_that_died_waits_until_it_may(tmp_path: Path)
     really(steps)
 
 
+def test_a_stop_does_not_wait_for_a_start_that_waits_for_a_lease(tmp_path: Path) -> None:
+    """The start is given up at once, nothing is traded, and another may have the account."""
+
+    async def steps() -> None:
+        async with inside(tmp_path) as world:
+            lease = await world.store.acquire("another", 3_600.0)
+            assert isinstance(lease, Lease)
+            hosted = Hosted(world, again=True, lease_wait_s=3_600.0)
+            await asyncio.sleep(1.0)
+            assert hosted.host.doing().phase is Phase.STARTING
+            ended = await hosted.stop()
+            assert ended.phase is Phase.STOPPED
+            assert hosted.opened == 1
+            await world.store.release(lease)
+            assert isinstance(await world.store.acquire("a third", 60.0), Lease)
+
+    really(steps)
+
+
 def test_whoever_lost_the_lease_ends_its_process(tmp_path: Path) -> None:
     """Nothing more may be sent: the process goes, at once."""
 
