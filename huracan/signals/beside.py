@@ -118,11 +118,6 @@ class BesideAccount:
         """Return start balance and result, marked at the last closes, quote currency."""
         return self._book.value(self._seats())
 
-    @property
-    def open_positions(self) -> int:
-        """Return how many markets are held."""
-        return sum(one.position.held for one in self._markets.values())
-
     def on_close(self, close: MarketClose, closes: Mapping[str, Close]) -> BesideClose:
         """Take the account through one close: the bar's fills, the day, and what is decided now.
 
