@@ -157,7 +157,7 @@ def _exchange(dataset: Dataset, home: Path, window: Window) -> Iterator[tuple[st
     config.write_text(json.dumps(dataset.settings.public()), encoding="utf-8")
     words = ["paper-exchange", "--json", "--config", str(config), "--lockstep", "--port", "0", "--account", account]
     words += ["--start", format_ms(window.start_ms), "--weight-limit", _NO_LIMIT, "--order-limit", _NO_LIMIT]
-    words += [word for symbol in _spot(dataset) for word in ("--symbol", symbol)]
+    words += [word for symbol in dataset.summary.symbols for word in ("--symbol", symbol)]
     _end_orphan(home)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("HURACAN__")}
     log = home / "exchange.log"

@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -19,16 +19,16 @@ from ray.util.metrics import Counter, Gauge
 
 from huracan.clock import WallClock
 from huracan.config import home_folder
-from huracan.errors import ConfigError, HuracanError, InvariantError
+from huracan.errors import ConfigError, DataError, HuracanError, InvariantError, VenueError
 from huracan.features import FeatureFit
 from huracan.logs import configure_logging, get_logger
 from huracan.memory import Registry, lazy_engine
 from huracan.signals.feed import Feed as PlainFeed
 from huracan.signals.feed_status import FeedStatus
 from huracan.signals.model import MarketClose
-from huracan.signals.policies import PolicyBook
+from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.signals.versions import Versions
-from huracan.trader.feeding import followed_by, open_feed
+from huracan.trader.feeding import followable, followed_by, open_feed
 from serve.faults import own_words
 from serve.names import FEED, NAMESPACE
 from serve.surroundings import serving_settings
@@ -45,9 +45,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FeedAnswer:
-    """What the actor says of itself: why it does not follow the market, "" when it does; how the feed is."""
+    """What the actor says of itself.
+
+    Attributes:
+        problem: why it does not follow the market, "" when it does.
+        refused: why a version that the registry wants is not followed, by its name.
+        status: how the feed is; None: there is none at the moment.
+    """
 
     problem: str
+    refused: Mapping[str, str]
     status: FeedStatus | None
 
 
@@ -63,6 +70,8 @@ class Feed:
             engine = lazy_engine(url, self._settings.database.connect_timeout_s)
             self._versions = Versions(lambda: Registry(engine).models(), "paper", self._settings.serve.versions)
         self._feed: PlainFeed | None = None
+        self._seen: tuple[PolicyBook, tuple[LoadedVersion, ...]] | None = None
+        self._refused: dict[str, str] = {}
         self._problem, self._ending = "it has not started yet", False
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -88,7 +97,7 @@ class Feed:
     async def status(self) -> FeedAnswer:
         """Return how the feed is; it answers whatever the rest does."""
         feed = self._feed
-        return FeedAnswer(self._problem, None if feed is None else feed.status())
+        return FeedAnswer(self._problem, self._refused, None if feed is None else feed.status())
 
     async def reload_versions(self) -> bool:
         """Look at the registry now; returns whether other versions are served."""
@@ -138,10 +147,13 @@ class Feed:
                 self._feed = None
 
     async def _follow_once(self) -> None:
-        book, fits = self._wanted()
+        wanted = self._wanted()
+        book, refused = await followable(self._settings, WallClock(), wanted[0])
+        self._refuse(refused)
         rng = random.Random()  # noqa: S311 (spreads reconnections, guards nothing)
+        fits = self._beside(book, wanted[1])
         async with open_feed(self._settings, self._home, WallClock(), rng, book, fits) as feed:
-            self._feed, self._problem = feed, ""
+            self._feed, self._problem, self._seen = feed, "", wanted
             beside = [asyncio.ensure_future(loop) for loop in (self._registry(), _measure(feed))]
             try:
                 await feed.run(self._stop)
@@ -150,14 +162,14 @@ class Feed:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
 
-    def _wanted(self) -> tuple[PolicyBook, tuple[FeatureFit, ...]]:
-        """Return the versions that decide, and the fits of those that trade beside them in shadow."""
-        if self._versions is None:
-            return PolicyBook(), ()
-        book = self._versions.book
-        _, followed = followed_by(self._settings, book)
-        fits = [one.fit for one in self._versions.shadows if set(one.universe) <= set(followed)]
-        return book, tuple(fits)
+    def _wanted(self) -> tuple[PolicyBook, tuple[LoadedVersion, ...]]:
+        """Return the versions that are to decide, and those that trade beside them in shadow."""
+        return (PolicyBook(), ()) if self._versions is None else (self._versions.book, self._versions.shadows)
+
+    def _beside(self, book: PolicyBook, shadows: Sequence[LoadedVersion]) -> tuple[FeatureFit, ...]:
+        """Return the fits of versions in shadow whose markets are followed for the book's sake."""
+        known = set() if self._versions is None else set(followed_by(self._settings, book)[1])
+        return tuple(one.fit for one in shadows if set(one.universe) <= known)
 
     async def _registry(self) -> None:
         while True:
@@ -165,18 +177,36 @@ class Feed:
             await self._look()
 
     async def _look(self) -> bool:
-        """Look at the registry; versions of the same markets take over at the next close, others begin anew."""
-        if self._versions is None or not await asyncio.to_thread(self._versions.refresh):
+        """Look at the registry; versions of the same markets take over at the next close, others begin anew.
+
+        What cannot be followed changes nothing: positions are looked after with the versions there were.
+        """
+        if self._versions is None:
             return False
-        book, fits = self._wanted()
-        feed = self._feed
-        if feed is not None:
-            try:
-                await feed.serve((*book.fits, *fits))
-            except ConfigError as error:
-                get_logger().warning("feed.begins_anew", reason=str(error))
-                self._stop.set()
-        return True
+        await asyncio.to_thread(self._versions.refresh)
+        wanted, feed = self._wanted(), self._feed
+        book, shadows = wanted
+        if feed is None or (self._seen is not None and book is self._seen[0] and shadows is self._seen[1]):
+            return False
+        try:
+            _, refused = await followable(self._settings, WallClock(), book, feed.symbols)
+            self._refuse(refused)
+            if not refused:
+                await feed.serve((*book.fits, *self._beside(book, shadows)))
+        except ConfigError as error:
+            get_logger().warning("feed.begins_anew", reason=str(error))
+            self._stop.set()
+        except (DataError, VenueError) as error:  # tried again at the next look
+            get_logger().warning("feed.waits", reason=str(error))
+            return False
+        self._seen = wanted
+        return not self._refused
+
+    def _refuse(self, refused: dict[str, str]) -> None:
+        for version, reason in refused.items():
+            if self._refused.get(version) != reason:
+                get_logger().error("feed.refused", version=version, reason=reason)
+        self._refused = refused
 
 
 async def _measure(feed: PlainFeed) -> None:

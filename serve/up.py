@@ -281,10 +281,13 @@ def _feed(dashboard: str) -> Part:
     if not part.ok:
         return part
     try:
-        problem = ray.get(ray.get_actor(FEED, NAMESPACE).status.remote(), timeout=_ANSWER_S).problem
+        answer = ray.get(ray.get_actor(FEED, NAMESPACE).status.remote(), timeout=_ANSWER_S)
     except (ValueError, ray.exceptions.RayError) as error:
-        problem = f"it does not answer ({type(error).__name__})"
-    return Part(FEED, "FOLLOWS" if not problem else "WAITS", not problem, problem)
+        return Part(FEED, "WAITS", False, f"it does not answer ({type(error).__name__})")
+    if answer.problem:
+        return Part(FEED, "WAITS", False, answer.problem)
+    refused = "; ".join(f"{version} is not followed: {reason}" for version, reason in answer.refused.items())
+    return Part(FEED, "FOLLOWS", True, refused)
 
 
 def _trader(dashboard: str) -> Part:

@@ -10,7 +10,7 @@ from huracan.paper.account import open_account
 from huracan.paper.errors import bad_symbol
 from huracan.paper.faults import FaultKind, strike
 from huracan.paper.filters import Filters, make_filters
-from huracan.paper.market import PaperMarket
+from huracan.paper.market import PaperMarket, futures_symbol
 from huracan.paper.matching import make_terms
 from huracan.paper.settings import PaperAccount, PaperSettings
 from huracan.paper.state import AccountState, ClockState, ExchangeState, Limiter, MarketState, Phase
@@ -58,7 +58,11 @@ class Core:
         if not markets or not accounts:
             raise ConfigError("the paper exchange needs at least one market and one account")
         if len(self.markets) < len(markets):
-            raise ConfigError("two markets have one venue symbol (spot and perpetual of a coin?); leave one out")
+            raise ConfigError("two markets have one venue symbol; leave one out")
+        if not self.spot:
+            raise ConfigError(
+                "the paper exchange trades spot markets, and shows a perpetual's candles; list a spot market"
+            )
         if len(self.accounts) < len(accounts) or len(self.keys) < len(accounts):
             raise ConfigError("two accounts share a name or an API key; give each its own")
         if len({market.base_ms for market in markets}) > 1:
@@ -114,15 +118,31 @@ class Core:
         """Return the venue's wall clock, with its skew."""
         return self.clock.now_ms() + self.state.faults.clock_skew_ms
 
+    @property
+    def spot(self) -> tuple[str, ...]:
+        """Return the names of the markets that are traded."""
+        return tuple(name for name, market in self.markets.items() if not market.perpetual)
+
     def market(self, symbol: str) -> PaperMarket:
-        """Return a market.
+        """Return a market that is traded.
 
         Raises:
             Refusal: there is none of this name.
         """
-        if symbol not in self.markets:
+        if symbol not in self.markets or self.markets[symbol].perpetual:
             raise bad_symbol()
         return self.markets[symbol]
+
+    def perpetual(self, symbol: str) -> PaperMarket:
+        """Return a perpetual by the name that futures have at the venue, which is that of the spot market.
+
+        Raises:
+            Refusal: there is none of this name.
+        """
+        found = next((one for one in self.markets.values() if one.perpetual and futures_symbol(one) == symbol), None)
+        if found is None:
+            raise bad_symbol()
+        return found
 
     def account(self, name: str) -> AccountState:
         """Return an account's state."""

@@ -46,14 +46,11 @@ def load_markets(folder: Path, settings: Settings, symbols: Sequence[str] = ()) 
     markets: dict[str, PaperMarket] = {}
     for symbol in sorted(set(symbols or settings.data.symbols or found.symbols)):
         name = venue_symbol(symbol)
-        if name in markets:
-            raise DataError(
-                f"{folder}: {markets[name].symbol} and {symbol} are both {name} on this exchange; "
-                "name those to list with --symbol"
-            )
         candles = found.read(symbol)
         instrument = infer_instrument(candles, kernel)
         markets[name] = paper_market(candles, instrument, build_cost_table(candles, instrument, kernel))
+    if all(market.perpetual for market in markets.values()):
+        raise DataError(f"{folder}: {', '.join(markets)}: perpetuals are shown and not traded; list a spot market too")
     first_ms = min(market.open_ms(0) for market in markets.values())
     last_ms = max(market.open_ms(-1) for market in markets.values()) + kernel.base_ms
     return LoadedMarkets(tuple(markets.values()), kernel, first_ms, last_ms)

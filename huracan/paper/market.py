@@ -11,14 +11,23 @@ from huracan.trading import CostTable, Instrument
 from huracan.trading.instruments import parse_prices, parse_volumes
 from huracan.trading.venue_law import Bar
 
-__all__ = ["DAY_MS", "PaperMarket", "paper_market", "venue_symbol"]
+__all__ = ["DAY_MS", "PaperMarket", "futures_symbol", "paper_market", "venue_symbol"]
 
 DAY_MS = 86_400_000
 
 
 def venue_symbol(symbol: str) -> str:
-    """Return the exchange's name of a ccxt symbol: "BTC/USDT" and "BTC/USDT:USDT" are both "BTCUSDT"."""
-    return symbol.split(":")[0].replace("/", "")
+    """Return the exchange's own name of a ccxt symbol: "BTCUSDT" of "BTC/USDT", "BTCUSDT_PERP" of its perpetual.
+
+    Clients ask for a perpetual's candles as they do at Binance, by "BTCUSDT" under /fapi/v1; it is not traded here.
+    """
+    pair, colon, _ = symbol.partition(":")
+    return pair.replace("/", "") + ("_PERP" if colon else "")
+
+
+def futures_symbol(market: "PaperMarket") -> str:
+    """Return the name of a perpetual under /fapi/v1, "BTCUSDT"."""
+    return market.base + market.quote
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +68,11 @@ class PaperMarket:
     def venue_symbol(self) -> str:
         """Return the exchange's name of the market, "BTCUSDT"."""
         return venue_symbol(self.symbol)
+
+    @property
+    def perpetual(self) -> bool:
+        """Return whether it is a perpetual: its candles are shown, it is not traded."""
+        return ":" in self.symbol
 
     @property
     def base(self) -> str:

@@ -248,7 +248,7 @@ class PrivateRoutes:
         """GET account."""
         state = self._core.account(name)
         skip_zero = params.get("omitZeroBalances") == "true"
-        rates = self._rates(next(iter(self._core.markets)))
+        rates = self._rates(self._core.spot[0])
         return {
             "makerCommission": round(rates[0] * 10_000),
             "takerCommission": round(rates[1] * 10_000),
@@ -304,7 +304,7 @@ class PrivateRoutes:
         if symbol is not None:
             self._core.market(symbol)
         shown = []
-        for one in self._core.markets if symbol is None else [symbol]:
+        for one in self._core.spot if symbol is None else [symbol]:
             maker, taker = self._rates(one)
             shown.append({"symbol": one, "makerCommission": f"{maker:f}", "takerCommission": f"{taker:f}"})
         return shown

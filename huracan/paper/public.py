@@ -8,6 +8,7 @@ from huracan.paper.errors import Refusal, malformed
 from huracan.paper.feed import Feed
 from huracan.paper.history import PRINTS_PER_BAR, History, Kline, Print
 from huracan.paper.limits import WINDOWS
+from huracan.paper.market import futures_symbol
 from huracan.paper.params import Params
 from huracan.paper.payloads import money_text, price_text, quantity_text
 from huracan.paper.state import OrderType
@@ -56,12 +57,33 @@ class PublicRoutes:
         for window in WINDOWS:
             unit, number, most = orders[window]
             rates.append({"rateLimitType": "ORDERS", "interval": unit, "intervalNum": number, "limit": most})
+        return self._info(rates, [self._symbol(symbol) for symbol in self._symbols(params)])
+
+    def futures_info(self, params: Params) -> Any:
+        """Return the weight limit and the perpetuals whose candles are shown, of `/fapi/v1/exchangeInfo`."""
+        weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
+        shown = [
+            {
+                "symbol": futures_symbol(market),
+                "pair": futures_symbol(market),
+                "contractType": "PERPETUAL",
+                "status": "TRADING",
+                "baseAsset": market.base,
+                "quoteAsset": market.quote,
+                "marginAsset": market.quote,
+            }
+            for market in self._core.markets.values()
+            if market.perpetual
+        ]
+        return self._info([{**weight, "limit": self._core.settings.limits.weight_1m}], shown)
+
+    def _info(self, rates: list[dict[str, Any]], symbols: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             "timezone": "UTC",
             "serverTime": self._core.wall_ms,
             "rateLimits": rates,
             "exchangeFilters": [],
-            "symbols": [self._symbol(symbol) for symbol in self._symbols(params)],
+            "symbols": symbols,
         }
 
     def _symbol(self, symbol: str) -> dict[str, Any]:
@@ -100,7 +122,7 @@ class PublicRoutes:
             raise Refusal(-1128, "Combination of optional parameters invalid.")
         wanted = [one] if one is not None else many
         if wanted is None:
-            return list(self._core.markets)
+            return list(self._core.spot)
         for symbol in wanted:
             self._core.market(symbol)
         return wanted
@@ -195,7 +217,13 @@ class PublicRoutes:
 
     def klines(self, params: Params) -> Any:
         """Return candles: closed ones, and the forming one as far as it has printed."""
-        symbol = self._one(params)
+        return self._klines(self._one(params), params)
+
+    def futures_klines(self, params: Params) -> Any:
+        """Return candles of a perpetual, of `/fapi/v1/klines`."""
+        return self._klines(self._core.perpetual(params.text("symbol")).venue_symbol, params)
+
+    def _klines(self, symbol: str, params: Params) -> Any:
         length = self._history.interval_ms(params.text("interval"))
         start, end = params.integer("startTime"), params.integer("endTime")
         shown = self._history.klines(symbol, length, start, end, params.whole("limit", 500, 1000))

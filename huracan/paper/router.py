@@ -42,6 +42,12 @@ def _depth(params: Mapping[str, str]) -> int:
     return next((weight for most, weight in _DEPTH_WEIGHTS if limit <= most), 250)
 
 
+def _futures_klines(params: Mapping[str, str]) -> int:
+    text = params.get("limit", "500")
+    limit = int(text) if text.isdigit() else 500
+    return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1_000 else 10
+
+
 def _by_symbol(one: int, all_of_them: int) -> Callable[[Mapping[str, str]], int]:
     return lambda params: one if "symbol" in params else all_of_them
 
@@ -67,6 +73,12 @@ def make_routes(public: PublicRoutes, private: PrivateRoutes) -> dict[tuple[str,
         "ticker/price": (public.price, _by_symbol(2, 4)),
         "ticker/bookTicker": (public.book_ticker, _by_symbol(2, 4)),
     }
+    futures = {
+        "ping": (public.ping, one),
+        "time": (public.time, one),
+        "exchangeInfo": (public.futures_info, one),
+        "klines": (public.futures_klines, _futures_klines),
+    }
     reads = {
         "order": (private.get_order, _fixed(4)),
         "openOrders": (private.open_orders, _by_symbol(6, 80)),
@@ -91,6 +103,7 @@ def make_routes(public: PublicRoutes, private: PrivateRoutes) -> dict[tuple[str,
         "openOrders": private.cancel_all,
     }
     routes = {("GET", f"/api/v3/{name}"): Route(weigh, public=handler) for name, (handler, weigh) in data.items()}
+    routes |= {("GET", f"/fapi/v1/{name}"): Route(weigh, public=handler) for name, (handler, weigh) in futures.items()}
     for name, (read, weigh) in reads.items():
         routes["GET", f"/api/v3/{name}"] = Route(weigh, private=read)
     for name, place in places.items():

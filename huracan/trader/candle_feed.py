@@ -131,6 +131,8 @@ class CandleFeed:
         known = max(known, self._told.get(symbol, -1))
         if self.venue_ms is not None:
             known = max(known, self.venue_ms() - 1 - self.base_ms)
+        elif ":" in symbol:  # no stream tells of a perpetual; in a replay all markets have one clock
+            known = max(known, *self._told.values(), -1)
         return [row for row in rows if row.open_ms <= known]
 
     async def follow(self) -> AsyncIterator[Batch]:

@@ -32,7 +32,7 @@ from huracan.venue.budget import WeightBudget
 from huracan.venue.credentials import Credentials
 from huracan.venue.klines import KlineReader, KlineStream
 
-__all__ = ["PAPER_FOLDER", "RECORD_FOLDER", "followed_by", "open_feed", "record_folder"]
+__all__ = ["PAPER_FOLDER", "RECORD_FOLDER", "followable", "followed_by", "open_feed", "record_folder"]
 
 PAPER_FOLDER = "paper"
 """Where books of a paper exchange are recorded under HURACAN_HOME/feed: made of candles, they never lie beside any."""
@@ -68,6 +68,43 @@ def record_folder(settings: Settings, store: CandleFolder | None, timeframe: str
     return (settings.data.folder or home / "feed" / RECORD_FOLDER) / timeframe
 
 
+async def followable(
+    settings: Settings, clock: Clock, book: PolicyBook, followed: Sequence[str] = ()
+) -> tuple[PolicyBook, dict[str, str]]:
+    """Return the versions of a book that a feed can follow, and by name why it cannot follow the others.
+
+    A version may be of other candles, or of markets that the venue does not have.
+
+    Args:
+        settings: whole configuration.
+        clock: wall clock.
+        book: versions.
+        followed: markets that are followed already: nobody asks the venue for them.
+
+    Raises:
+        VenueError: the venue does not answer.
+    """
+    timeframe, execution = settings.data.timeframe or "1m", settings.execution
+    problems = {
+        one.served.version: f"it decides on {one.timeframe} candles, {timeframe} ones are followed"
+        for one in book.loaded
+        if one.timeframe != timeframe
+    }
+    rest = [one for one in book.loaded if one.served.version not in problems]
+    unsure = sorted({symbol for one in rest for symbol in one.universe} - set(followed))
+    if unsure:
+        reader = KlineReader(execution.url, clock, WeightBudget(_WEIGHT_PER_MINUTE), execution.timeout_ms)
+        try:
+            answers = await asyncio.gather(*(reader.has(symbol, timeframe) for symbol in unsure))
+        finally:
+            await reader.close()
+        lacking = {symbol for symbol, has in zip(unsure, answers, strict=True) if not has}
+        for one in rest:
+            if missing := sorted(lacking & set(one.universe)):
+                problems[one.served.version] = f"the venue has no candle of {', '.join(missing)}"
+    return PolicyBook(one for one in book.loaded if one.served.version not in problems), problems
+
+
 @asynccontextmanager
 async def open_feed(
     settings: Settings,
@@ -95,8 +132,6 @@ async def open_feed(
     kernel = resolve_settings(settings.trading, settings.data.timeframe or "1m")
     execution, timeframe = settings.execution, kernel.timeframe
     traded, followed = followed_by(settings, book)
-    if execution.url is None and (others := [symbol for symbol in followed if _NOT_SPOT in symbol]):
-        raise ConfigError(f"{', '.join(others)} is of another venue than spot; a version that needs it trades on paper")
     ws_url = _ws_url(execution)
     access = Access(execution.account, "live" if execution.url is None else "paper", execution.url, ws_url, _NO_KEYS)
     budget = WeightBudget(_WEIGHT_PER_MINUTE)
@@ -127,7 +162,7 @@ async def open_feed(
     def past(told: Mapping[str, Sequence[object]]) -> History:
         return History(timeframe, store, told, recorded)  # type: ignore[arg-type]
 
-    looks = settings.serve.record_books
+    looks, spot = settings.serve.record_books, tuple(symbol for symbol in followed if _NOT_SPOT not in symbol)
     try:
         feed = Feed(
             FeedSettings(
@@ -144,8 +179,8 @@ async def open_feed(
             {symbol: int(read_times(file)[-1]) for symbol, file in files.items()},
             clock,
             KlineStream(ws_url, followed, timeframe, rng),
-            BookStream(ws_url, followed, depth, clock, rng) if looks else None,
-            BookRecorder(record, timeframe, followed) if looks else None,
+            BookStream(ws_url, spot, depth, clock, rng) if looks else None,
+            BookRecorder(record, timeframe, spot) if looks else None,
         )
         await feed.start()
         yield feed

@@ -15,7 +15,7 @@ from huracan.execution.ports import Market
 from huracan.features import FeatureContext, FeatureFit, find_leader, windows_for
 from huracan.logs import get_logger
 from huracan.patterns import PatternMemory
-from huracan.signals.model import CloseSource, DecisionMaker, Decisions, ServedVersion
+from huracan.signals.model import CloseSource, DecisionMaker, Decisions, MarketClose, ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.trader.market_feed import MarketFeed
 from huracan.trading import Instrument, KernelSettings, resolve_settings
@@ -136,7 +136,8 @@ class Changes:
     """Follows the registry while the trader runs; another book takes over between two closes, as a whole.
 
     Rules of a version hold for what is entered under it: a market that holds or wants something keeps its own until it
-    is idle, while the new version decides already.
+    is idle, while the new version decides already. Where another process's feed is followed, a book takes over with the
+    first close that has the rows of its features, as it does at the endpoint; one whose features never come never does.
 
     Args:
         served: kept up with the registry.
@@ -179,11 +180,21 @@ class Changes:
             await asyncio.sleep(self._settings.serve.registry_interval_s)
             await asyncio.to_thread(self._served.refresh)
 
-    async def apply(self) -> None:
+    async def before_close(self, close: MarketClose) -> None:
+        """Let what the registry wants take over if another process's feed has its features at this close."""
+        if self._feed is None and all(fit.sha256 in close.fits for fit in self._served.book.fits):
+            await self._apply()
+
+    async def after_close(self) -> None:
         """Let what the registry wants take over; called when a close is carried out and before the next one is asked.
 
         A book that cannot be followed is refused, and the one before goes on.
         """
+        if self._feed is not None:
+            await self._apply()
+        self._change_rules()
+
+    async def _apply(self) -> None:
         book = self._served.book
         if book is not self._book and book is not self._refused:
             try:
@@ -191,7 +202,6 @@ class Changes:
             except (ConfigError, DataError) as error:
                 self._refused = book
                 get_logger().error("serve.refused", reason=str(error), served=sorted(self._book.versions))
-        self._change_rules()
 
     async def _take(self, book: PolicyBook) -> None:
         kernels_of(self._settings, self._kernel, book, tuple(self._engine.desks))

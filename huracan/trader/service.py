@@ -1,7 +1,7 @@
 """The trader: at each close it books, looks, decides and sends; between closes it obeys and watches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -69,7 +69,8 @@ class Trader:
         users: the account's stream; it only makes things faster.
         beside: what runs as long as the trader does: the stream of candles, a look at the registry.
         besides: versions that trade beside the account, in shadow.
-        after_close: called when a close is carried out, so that what changes changes between two closes.
+        before_close: called with a close before it is carried out; what changes, changes between two closes.
+        after_close: called when it is.
         lock_step: market time waits for us; None: it does not.
     """
 
@@ -95,6 +96,7 @@ class Trader:
         drain_s: float,
         users: UserStream,
         beside: Sequence[Beside] = (),
+        before_close: Callable[[MarketClose], Awaitable[None]] | None = None,
         after_close: Beside | None = None,
         besides: Besides | None = None,
         lock_step: LockStep | None = None,
@@ -105,7 +107,8 @@ class Trader:
         self._source, self._newest, self._data, self._decider = source, newest, data, decider
         self._performer, self._venue, self._writer = performer, venue, writer
         self._base_ms, self._drain_s, self._users = base_ms, drain_s, users
-        self._beside, self._after_close, self._lock_step = tuple(beside), after_close, lock_step
+        self._beside, self._lock_step = tuple(beside), lock_step
+        self._before_close, self._after_close = before_close, after_close
         self._besides = besides
         self._connections = 0
         self._decisions = 0
@@ -247,6 +250,8 @@ class Trader:
     async def _close(self, close: MarketClose, closes: Mapping[str, Close]) -> None:
         """Carry out one close: fills, account, limits, decisions, orders; the inbox waits meanwhile."""
         async with self._closing:
+            if self._before_close is not None:
+                await self._before_close(close)
             await self._obey_close(close, closes)
             if self._besides is not None:
                 await self._besides.on_close(close, closes)

@@ -258,14 +258,15 @@ async def _assemble(
     assert source is not None
     decider: Decider
     beside: tuple[Beside, ...] = () if feed is None else (feed.listen,)
-    after_close = None
+    before_close, after_close = None, None
     besides = None
     if setup.script is not None:
         decider = ScriptDecider(setup.script, kernel.base_ms)
     else:
         assert setup.versions is not None
         changes = Changes(setup.versions, settings, kernel, engine, feed)
-        beside, after_close = (*beside, changes.look), changes.apply
+        beside = (*beside, changes.look)
+        before_close, after_close = changes.before_close, changes.after_close
         decider = PolicyDecider(
             changes if remote is None else remote.maker,
             changes.who,
@@ -301,6 +302,7 @@ async def _assemble(
         drain_s=execution.drain_s,
         users=venue.user_stream(),
         beside=beside,
+        before_close=before_close,
         after_close=after_close,
         besides=besides,
         lock_step=lock_step,
@@ -326,8 +328,6 @@ async def _past(
     settings, access, clock = setup.settings, setup.access, setup.clock
     execution, book = settings.execution, setup.book if setup.remote is None else PolicyBook()
     followed = followed_of(settings, symbols, book)
-    if access.mode == "live" and (others := [symbol for symbol in followed if ":" in symbol]):
-        raise ConfigError(f"{', '.join(others)} is of another venue than spot; a version that needs it trades on paper")
     if lock_step is not None:
         await lock_step.look()
     candles = CandleFeed(

@@ -27,6 +27,8 @@ KLINES_PAGE = 1_000
 """Rows of one request, at most."""
 
 _WEIGHT = 2
+_FUTURES_WEIGHT = 5
+_FUTURES_LIMIT = 2_400
 _NO_SYMBOL_CODE = -1121
 _ATTEMPTS = 3
 _PAUSE_S = 0.3
@@ -37,6 +39,10 @@ _HEARTBEAT_S = 15.0
 
 
 T = TypeVar("T")
+
+
+class _NoMarketError(VenueError):
+    """The venue knows no such market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,18 @@ class Kline:
     taker_buy_volume: Decimal
 
 
+class _Host:
+    """One of the venue's hosts, which counts request weight for itself."""
+
+    def __init__(self, base_url: str | None, clock: Clock, budget: WeightBudget, timeout_ms: int) -> None:
+        self.client = AsyncBinance(client_config(base_url, timeout_ms=timeout_ms))
+        self.budget = budget
+        self.gate = AsyncGate(budget, clock)
+        self.client.on_reply = self.gate.note_reply
+
+
 class KlineReader:
-    """Reads candles without blocking the event loop.
+    """Reads candles without blocking the event loop, those of perpetuals at the host of futures.
 
     Args:
         base_url: of the server; None: Binance.
@@ -74,10 +90,9 @@ class KlineReader:
     """
 
     def __init__(self, base_url: str | None, clock: Clock, budget: WeightBudget, timeout_ms: int = 5_000) -> None:
-        self._client = AsyncBinance(client_config(base_url, timeout_ms=timeout_ms))
-        self._budget = budget
-        self._gate = AsyncGate(budget, clock)
-        self._client.on_reply = self._gate.note_reply
+        self._spot = _Host(base_url, clock, budget, timeout_ms)
+        self._futures = _Host(base_url, clock, WeightBudget(_FUTURES_LIMIT), timeout_ms)
+        self._futures_known = False
 
     async def klines(
         self, symbol: str, timeframe: str, start_ms: int | None = None, limit: int = KLINES_PAGE
@@ -89,12 +104,24 @@ class KlineReader:
         """
         params = {"symbol": market_id(symbol), "interval": timeframe, "limit": str(limit)}
         params |= {} if start_ms is None else {"startTime": str(start_ms)}
-        return await self._read(
-            f"klines {symbol}",
-            _WEIGHT,
-            lambda: self._client.publicGetKlines(params),
-            lambda body: _parse(body, start_ms),
-        )
+        what = f"klines {symbol}"
+        if ":" not in symbol:
+            ask, host, weight = self._spot.client.publicGetKlines, self._spot, _WEIGHT
+        else:
+            await self._learn_futures()
+            ask, host, weight = self._futures.client.fapiPublicGetKlines, self._futures, _FUTURES_WEIGHT
+        return await self._read(host, what, weight, lambda: ask(params), lambda body: _parse(body, start_ms))
+
+    async def has(self, symbol: str, timeframe: str) -> bool:
+        """Return whether the venue has the market and a closed candle of it.
+
+        Raises:
+            VenueError: no proper answer after three attempts.
+        """
+        try:
+            return len(await self.klines(symbol, timeframe, None, 2)) > 1
+        except _NoMarketError:
+            return False
 
     async def learn_limit(self) -> None:
         """Take over the weight per minute that the venue grants this address, whoever else uses it up.
@@ -102,18 +129,29 @@ class KlineReader:
         Raises:
             VenueError: no proper answer after three attempts.
         """
-        limit = await self._read(
-            "exchangeInfo", EXCHANGE_INFO.weight, lambda: self._client.publicGetExchangeInfo({}), weight_limit
-        )
+        ask = self._spot.client.publicGetExchangeInfo
+        limit = await self._read(self._spot, "exchangeInfo", EXCHANGE_INFO.weight, lambda: ask({}), weight_limit)
         if limit is not None:
-            self._budget.set_limit(limit)
+            self._spot.budget.set_limit(limit)
 
-    async def _read(self, what: str, weight: int, ask: Callable[[], Awaitable[Any]], parse: Callable[[Any], T]) -> T:
+    async def _learn_futures(self) -> None:
+        """Take over the weight that the host of futures grants; asked once, before the first candles."""
+        if self._futures_known:
+            return
+        ask = self._futures.client.fapiPublicGetExchangeInfo
+        limit = await self._read(self._futures, "futures exchangeInfo", 1, lambda: ask({}), weight_limit)
+        if limit is not None:
+            self._futures.budget.set_limit(limit)
+        self._futures_known = True
+
+    async def _read(
+        self, host: _Host, what: str, weight: int, ask: Callable[[], Awaitable[Any]], parse: Callable[[Any], T]
+    ) -> T:
         reason = "no answer"
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(_PAUSE_S * 2**attempt)
-            wait_ms = await self._gate.enter(weight, _PATIENCE_MS)
+            wait_ms = await host.gate.enter(weight, _PATIENCE_MS)
             if wait_ms:
                 raise VenueError(f"GET {what}: not sent, asked to wait {wait_ms / 1_000:.0f} s")
             try:
@@ -124,14 +162,14 @@ class KlineReader:
                     f"HTTP {facts.status}: {facts.message}" if facts.status else f"no reply ({type(error).__name__})"
                 )
                 if facts.code == _NO_SYMBOL_CODE:  # asking again makes no market of it
-                    raise VenueError(f"GET {what}: {reason}") from None
+                    raise _NoMarketError(f"GET {what}: {reason}") from None
             except MALFORMED as error:
                 reason = f"malformed reply ({error})"
         raise VenueError(f"GET {what}: {reason}, {_ATTEMPTS} attempts")
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await asyncio.gather(self._spot.client.close(), self._futures.client.close())
 
 
 def _parse(body: Any, start_ms: int | None) -> tuple[Kline, ...]:
@@ -152,7 +190,7 @@ def _row(row: Any) -> Kline:
 class KlineStream:
     """Tells which candles have closed, until it is closed itself; reconnects, waiting longer each time.
 
-    An accelerator: what it does not tell is found by asking.
+    An accelerator: what it does not tell, such as candles of perpetuals, is found by asking.
 
     Args:
         ws_url: of the server; None: Binance.
@@ -164,7 +202,7 @@ class KlineStream:
     def __init__(self, ws_url: str | None, symbols: Sequence[str], timeframe: str, rng: random.Random) -> None:
         urls: dict[str, Any] = ccxt.pro.binance(client_config(None, ws_url=ws_url)).urls["api"]["ws"]
         self._url = str(urls["spot"])
-        self._symbol_of = {market_id(symbol): symbol for symbol in symbols}
+        self._symbol_of = {market_id(symbol): symbol for symbol in symbols if ":" not in symbol}
         self._names = [f"{market.lower()}@kline_{timeframe}" for market in self._symbol_of]
         self._rng = rng
 

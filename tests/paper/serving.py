@@ -24,6 +24,7 @@ from huracan.paper.server import PaperServer, ServerSettings
 from huracan.trading import build_cost_table, infer_instrument, resolve_settings
 
 SYMBOLS = ("ADA/USDT", "BTC/USDT")
+PERPETUAL = "ADA/USDT:USDT"
 BARS = 3_000
 TOKEN = "token-of-the-administrator"
 
@@ -31,7 +32,7 @@ TOKEN = "token-of-the-administrator"
 @cache
 def candles(symbol: str) -> Candles:
     """Return two days of one-minute candles on which nothing is planted."""
-    return martingale(MarketShape(symbol, "1m"), BARS, seed=SYMBOLS.index(symbol))
+    return martingale(MarketShape(symbol, "1m"), BARS, seed=(*SYMBOLS, PERPETUAL).index(symbol))
 
 
 @cache
@@ -56,11 +57,12 @@ def exchange(
     lockstep: bool = False,
     names: tuple[str, ...] = ("main",),
     kind: type[PaperExchange] = PaperExchange,
+    symbols: tuple[str, ...] = SYMBOLS,
     **rules: object,
 ) -> PaperExchange:
     """Return an exchange that opens in the middle of the candles."""
     settings = PaperSettings(start_ms=start_ms(), lockstep=lockstep, **rules)
-    return kind(settings, [market(symbol) for symbol in SYMBOLS], [account(name) for name in names], 7, WallClock())
+    return kind(settings, [market(symbol) for symbol in symbols], [account(name) for name in names], 7, WallClock())
 
 
 def write_store(root: Path) -> Path:

@@ -325,12 +325,13 @@ def test_an_ack_is_refused_while_a_request_is_open() -> None:
     [
         ([], [ANNA]),
         ([market([FLAT] * 3)], []),
-        ([market([FLAT] * 3), market([FLAT] * 3, symbol="AAA/USDT:USDT")], [ANNA]),
+        ([market([FLAT] * 3), market([FLAT] * 3)], [ANNA]),
+        ([market([FLAT] * 3, symbol="AAA/USDT:USDT")], [ANNA]),
         ([market([FLAT] * 3)], [ANNA, ANNA]),
     ],
 )
 def test_impossible_exchanges_are_refused(markets: list[Any], accounts: list[Any]) -> None:
-    """No market, no account, two of one name."""
+    """No market, none that is traded, no account, two of one name."""
     with pytest.raises(ConfigError):
         World(markets, accounts)
 

@@ -42,13 +42,17 @@ def test_an_unknown_symbol_is_refused(tmp_path: Path) -> None:
         load_markets(write_store(tmp_path), Settings(), ["XRP/USDT"])
 
 
-def test_spot_and_perpetual_of_one_name_are_refused(tmp_path: Path) -> None:
-    """Both would be ADAUSDT; the user chooses."""
+def test_a_perpetual_stands_beside_the_spot_market_of_its_coin(tmp_path: Path) -> None:
+    """Its candles are shown; alone there would be nothing to trade."""
     folder = write_store(tmp_path)
     CandleStore(tmp_path).write(martingale(MarketShape("ADA/USDT:USDT", "1m"), 100, seed=3))
-    with pytest.raises(DataError, match="ADA/USDT and ADA/USDT:USDT are both ADAUSDT"):
-        load_markets(folder, Settings())
-    assert len(load_markets(folder, Settings(), ["ADA/USDT:USDT", "BTC/USDT"]).markets) == 2
+    found = load_markets(folder, Settings()).markets
+    assert [(one.venue_symbol, one.perpetual) for one in found if one.base == "ADA"] == [
+        ("ADAUSDT", False),
+        ("ADAUSDT_PERP", True),
+    ]
+    with pytest.raises(DataError, match="ADAUSDT_PERP: perpetuals are shown and not traded"):
+        load_markets(folder, Settings(), ["ADA/USDT:USDT"])
 
 
 def test_the_start_lies_within_the_candles(tmp_path: Path) -> None:

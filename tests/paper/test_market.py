@@ -15,7 +15,7 @@ from tests.paper.world import BASE_MS, FLAT, START_MS, market
 
 
 @pytest.mark.parametrize(
-    ("symbol", "name"), [("BTC/USDT", "BTCUSDT"), ("BTC/USDT:USDT", "BTCUSDT"), ("1INCH/USDC", "1INCHUSDC")]
+    ("symbol", "name"), [("BTC/USDT", "BTCUSDT"), ("BTC/USDT:USDT", "BTCUSDT_PERP"), ("1INCH/USDC", "1INCHUSDC")]
 )
 def test_venue_symbols(symbol: str, name: str) -> None:
     """Base and quote without anything between."""

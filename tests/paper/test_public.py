@@ -1,5 +1,6 @@
 """Market data routes."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -106,3 +107,19 @@ def test_trades_and_aggregates() -> None:
 def test_wallets_and_margin_pairs_are_empty() -> None:
     """What ccxt asks for on loading markets."""
     assert HERE.get("/sapi/v1/capital/config/getall") == []
+
+
+def test_a_perpetual_shows_its_candles_under_futures_and_is_no_spot_market() -> None:
+    """Both are AAAUSDT to a client, each at its own host's paths; nothing can be ordered of the perpetual."""
+    cheap = [(50, 60, 40, 55, 10)] * 6
+    world = World([market([FLAT] * 6), market(cheap, symbol="AAA/USDT:USDT")])
+    asked = {"symbol": "AAAUSDT", "interval": "1m", "limit": 1}
+    assert world.get("/fapi/v1/klines", **asked)[0][1] == "0.50000000"
+    assert world.get("/api/v3/klines", **asked)[0][1] == "100.00000000"
+    (shown,) = world.get("/fapi/v1/exchangeInfo")["symbols"]
+    assert (shown["symbol"], shown["contractType"], shown["marginAsset"]) == ("AAAUSDT", "PERPETUAL", "USDT")
+    assert [one["symbol"] for one in world.get("/api/v3/exchangeInfo")["symbols"]] == ["AAAUSDT"]
+    assert [one["symbol"] for one in world.get("/api/v3/ticker/price")] == ["AAAUSDT"]
+    for path, name in (("/api/v3/klines", "AAAUSDT_PERP"), ("/fapi/v1/klines", "BBBUSDT")):
+        reply = world.send("GET", path, signed=False, **(asked | {"symbol": name}))
+        assert json.loads(reply.body)["code"] == -1121

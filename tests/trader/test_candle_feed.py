@@ -218,3 +218,20 @@ def test_a_market_without_a_candle_is_refused() -> None:
             await feed_of(source).history(5)
 
     virtually(steps)
+
+
+def test_in_a_replay_a_perpetual_has_closed_when_the_stream_says_so_of_any_market() -> None:
+    """No stream tells of perpetuals: its close must not wait until its next candle prints."""
+
+    async def steps() -> None:
+        source = Source()
+        feed = CandleFeed(source, ("A/USDT", "B/USDT:USDT"), "1m", MINUTE, 45.0, 5.0, None)
+        await feed.history(5)
+        taking = asyncio.ensure_future(take(feed, 1))
+        await asyncio.sleep(60.0)
+        source.gaps = {("A/USDT", T0 + MINUTE), ("B/USDT:USDT", T0 + MINUTE)}  # nothing after the close yet
+        feed.tell("A/USDT", T0)
+        ((batch, at_s),) = await taking
+        assert (set(batch.candles), at_s) == ({"A/USDT", "B/USDT:USDT"}, 60.0)
+
+    virtually(steps)

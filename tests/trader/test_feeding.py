@@ -17,8 +17,11 @@ from huracan.signals.follower import BARE
 from huracan.signals.history import stored_candles
 from huracan.signals.model import MarketClose
 from huracan.signals.policies import PolicyBook
-from huracan.trader.feeding import followed_by, open_feed, record_folder
+from huracan.signals.versions import load_version
+from huracan.trader.feeding import followable, followed_by, open_feed, record_folder
 from tests.paper import serving as paper
+from tests.signals.following import fit
+from tests.signals.serving import export, row
 from tests.venue.scripted import run
 
 MINUTE = 60_000
@@ -102,14 +105,9 @@ def test_what_to_follow_must_be_known(tmp_path: Path) -> None:
     settings = settings_of("http://127.0.0.1:9", **{"data.leader_symbol": "BTC/USDT", "data.symbols": ["ADA/USDT"]})
     assert followed_by(settings, PolicyBook()) == (("ADA/USDT",), ("ADA/USDT", "BTC/USDT"))
 
-    real = load_settings(None, {"data.symbols": ["BTC/USDT:USDT"]}, {})
-
     async def steps() -> None:
         with pytest.raises(VenueError, match="exchangeInfo"):
             async with open_feed(settings, tmp_path, WallClock(), random.Random(1), PolicyBook()):
-                pass
-        with pytest.raises(ConfigError, match="another venue than spot"):
-            async with open_feed(real, tmp_path, WallClock(), random.Random(1), PolicyBook()):
                 pass
 
     run(steps)
@@ -126,3 +124,47 @@ def test_the_record_lies_where_training_will_look(tmp_path: Path) -> None:
     assert record_folder(given, None, "1m", tmp_path) == tmp_path / "new" / "1m"
     assert record_folder(Settings(), None, "1m", tmp_path) == tmp_path / "feed" / "candles" / "1m"
     assert record_folder(settings_of("http://x"), store, "1m", tmp_path) == tmp_path / "feed" / "paper" / "1m"
+
+
+def test_a_perpetual_is_followed_beside_spot_markets(tmp_path: Path) -> None:
+    """Every close has its candle, its own and not the spot market's of the same coin; nobody looks at its book."""
+    symbols = (*paper.SYMBOLS, paper.PERPETUAL)
+
+    async def steps() -> list[MarketClose]:
+        async with paper.serving(paper.exchange(symbols=symbols), speed=600.0) as server:
+            return await follow(settings_of(server.url, **{"data.symbols": list(symbols)}), tmp_path, 20)
+
+    found = run(steps)
+    candles = paper.candles(paper.PERPETUAL)
+    for close in found:
+        at = int(np.searchsorted(candles.timestamp, close.close_ms - MINUTE))
+        assert float(close.bars[paper.PERPETUAL].close) == pytest.approx(candles.close[at], rel=1e-12)
+    record = record_folder(settings_of("http://127.0.0.1:9"), None, "1m", tmp_path)
+    assert not books_folder(record, paper.PERPETUAL).exists()
+    assert books_folder(record, paper.SYMBOLS[0]).exists()
+
+
+def test_versions_of_markets_or_candles_that_the_venue_lacks_are_left_out(tmp_path: Path) -> None:
+    """The reason is told; what is followed already is not asked for, and a venue that is away is no answer."""
+    books = {
+        "good": load_version(row(1, export(tmp_path / "1", 1), tmp_path / "1", scope="ADA/USDT")),
+        "lacks": load_version(row(2, export(tmp_path / "2", 2), tmp_path / "2")),
+    }
+    both = PolicyBook(books.values())
+    lacking = set(fit().context.universe) - set(paper.SYMBOLS)
+    assert lacking == {"FET/USDT"}
+
+    async def steps() -> None:
+        async with paper.serving(paper.exchange()) as server:
+            kept, refused = await followable(settings_of(server.url), WallClock(), both)
+            assert not kept.loaded
+            assert refused == dict.fromkeys(("v1", "v2"), "the venue has no candle of FET/USDT")
+            kept, refused = await followable(settings_of(server.url), WallClock(), both, ("FET/USDT",))
+            assert (kept.loaded, refused) == (both.loaded, {})
+        hourly = settings_of(server.url, **{"data.timeframe": "1h"})
+        _, refused = await followable(hourly, WallClock(), both)
+        assert refused == dict.fromkeys(("v1", "v2"), "it decides on 1m candles, 1h ones are followed")
+        with pytest.raises(VenueError, match="attempts"):
+            await followable(settings_of(server.url), WallClock(), both)
+
+    run(steps)

@@ -15,6 +15,7 @@ from huracan.trader.served import Changes, followed_of, kernels_of, traded_of
 from huracan.trading import resolve_settings
 from tests.signals.following import fit
 from tests.signals.serving import export, row
+from tests.signals.stand_ins import market_close
 
 KERNEL = resolve_settings(TradingSettings(), "1m")
 QUICK = replace(KERNEL, decision_interval_bars=5, hold_bars=60)
@@ -115,16 +116,16 @@ def test_another_book_takes_over_as_a_whole_and_rules_wait_until_a_market_is_idl
     one, two, _ = versions
     registry, engine, feed = Registry(one), Engine("ADA/USDT", "BTC/USDT"), Feed()
     changes = Changes(registry, SETTINGS, KERNEL, engine, feed)  # type: ignore[arg-type]
-    asyncio.run(changes.apply())
+    asyncio.run(changes.after_close())
     assert (changes.who("BTC/USDT"), feed.followed) == (one.served, [])
     engine.desks["ADA/USDT"].planner.idle = False
     registry.book = PolicyBook([two])
     assert changes.who("BTC/USDT") == one.served
-    asyncio.run(changes.apply())
+    asyncio.run(changes.after_close())
     assert (changes.who("BTC/USDT"), feed.followed) == (two.served, [fit(2).sha256])
     assert [desk.planner.rules.hold for desk in engine.desks.values()] == [720, 60]
     engine.desks["ADA/USDT"].planner.idle = True
-    asyncio.run(changes.apply())
+    asyncio.run(changes.after_close())
     assert [desk.planner.rules.hold for desk in engine.desks.values()] == [60, 60]
 
 
@@ -136,11 +137,25 @@ def test_a_book_that_cannot_be_followed_is_refused_and_the_one_before_goes_on(
     registry, feed = Registry(one), Feed()
     changes = Changes(registry, SETTINGS, KERNEL, Engine("ADA/USDT"), feed)  # type: ignore[arg-type]
     feed.unable, registry.book = True, PolicyBook([two])
-    asyncio.run(changes.apply())
+    asyncio.run(changes.after_close())
     assert changes.who("ADA/USDT") == one.served
     feed.unable = False
-    asyncio.run(changes.apply())
+    asyncio.run(changes.after_close())
     assert changes.who("ADA/USDT") == one.served
     registry.book = PolicyBook([two, ada])
-    asyncio.run(changes.apply())
+    asyncio.run(changes.after_close())
     assert changes.who("ADA/USDT") == ada.served
+
+
+def test_where_another_feed_is_followed_a_book_waits_for_its_features(versions: tuple[LoadedVersion, ...]) -> None:
+    """It takes over with the first close that has them, and never when they never come; the one before goes on."""
+    one, two, _ = versions
+    registry = Registry(one)
+    changes = Changes(registry, SETTINGS, KERNEL, Engine("ADA/USDT"), None)  # type: ignore[arg-type]
+    registry.book = PolicyBook([two])
+    for _ in range(3):
+        asyncio.run(changes.before_close(market_close(fits=(fit().sha256,))))
+        asyncio.run(changes.after_close())
+        assert changes.who("ADA/USDT") == one.served
+    asyncio.run(changes.before_close(market_close(fits=(fit().sha256, fit(2).sha256))))
+    assert changes.who("ADA/USDT") == two.served

@@ -376,3 +376,35 @@ def test_at_the_paper_exchange_a_candle_that_was_called_closed_does_not_change_a
                 await reader.close()
 
     run(steps)
+
+
+def test_candles_of_a_perpetual_come_from_the_host_of_futures() -> None:
+    """It has the spot market's name there, and a limit of its own, which is asked for once; the spot limit is not."""
+    info = {"rateLimits": [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 2400}]}
+
+    async def steps() -> None:
+        budget = WeightBudget(1)
+        async with (
+            serving(reply(info), reply([row()]), reply([row(), row(T0 + MINUTE)])) as server,
+            reading(server, budget) as reader,
+        ):
+            assert [one.open_ms for one in await reader.klines("BTC/USDT:USDT", "1m")] == [T0]
+            assert await reader.has("BTC/USDT:USDT", "1m")
+        assert [one.path for one in server.seen] == ["/fapi/v1/exchangeInfo", "/fapi/v1/klines", "/fapi/v1/klines"]
+        assert server.seen[1].params["symbol"] == "BTCUSDT"
+
+    run(steps)
+
+
+def test_a_market_is_there_when_it_has_a_closed_candle() -> None:
+    """The venue's word that there is none is an answer; its silence is not."""
+
+    async def has(*answers: Answer) -> bool:
+        async with serving(*answers) as server, reading(server) as reader:
+            return await reader.has("ADA/USDT", "1m")
+
+    assert run(lambda: has(reply([row(), row(T0 + MINUTE)])))
+    assert not run(lambda: has(reply([row()])))
+    assert not run(lambda: has(error(400, -1121, "Invalid symbol.")))
+    with pytest.raises(VenueError, match="3 attempts"):
+        run(lambda: has(*[error(500, -1000, "down")] * 3))
