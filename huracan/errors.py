@@ -11,6 +11,7 @@ HuracanError                  1
 ├── TrainingError             1   training cannot go on (non-finite loss, no runner left)
 ├── ServeError                1   something that stays up does not come up, or does not answer
 ├── RefusedError              3   a gate or a risk rule said no
+│   └── EvidenceError         3   too little or damaged evidence for a statistic
 └── InvariantError            1   the code contradicts itself: a defect, never the user's fault
 
 A message is one line: what was found, where, and what to do. Refusals inside the trading loop are values
@@ -22,6 +23,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DatabaseError",
+    "EvidenceError",
     "FencedError",
     "HuracanError",
     "InvariantError",
@@ -81,6 +83,10 @@ class RefusedError(HuracanError):
     """A gate or a risk rule said no; the message names the rule and the figures."""
 
     exit_code = 3
+
+
+class EvidenceError(RefusedError):
+    """A statistic cannot be computed: the message says what is missing or damaged, and what to do."""
 
 
 class InvariantError(HuracanError):

@@ -18,6 +18,7 @@ FAMILY = {
     "TrainingError": (1, errors.HuracanError),
     "ServeError": (1, errors.HuracanError),
     "RefusedError": (3, errors.HuracanError),
+    "EvidenceError": (3, errors.RefusedError),
     "InvariantError": (1, errors.HuracanError),
 }
 
