@@ -43,10 +43,12 @@ from serve.execution import Orders
 from serve.trading import start_trading
 from serve.up import bring_up, cluster_address, take_down
 
-__all__ = ["BARS_MAX", "trade_unseen"]
+__all__ = ["BARS_MAX", "CANDLES_MAX", "trade_unseen"]
 
 BARS_MAX: Final = 1_200
-"""Closes that are traded: twenty hours of minutes, in which positions open and end."""
+"""Closes that are traded: twenty hours of minutes, in which positions open and end; fewer of many markets."""
+CANDLES_MAX: Final = 7_200
+"""Candles of all markets together, so that many of them take no longer."""
 ACCOUNT: Final = "demo"
 _FOLDER: Final = "demo"
 _CONFIG: Final = "exchange.json"
@@ -117,7 +119,8 @@ def trade_unseen(
 
 def _window(dataset: Dataset, fold: Fold) -> Window:
     base_ms = dataset.kernel.base_ms
-    start_ms = max(fold.test.start_ms, fold.test.end_ms - BARS_MAX * base_ms)
+    bars = min(BARS_MAX, CANDLES_MAX // len(dataset.summary.symbols))
+    start_ms = max(fold.test.start_ms, fold.test.end_ms - bars * base_ms)
     return Window(start_ms, fold.test.end_ms)
 
 

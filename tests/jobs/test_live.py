@@ -36,6 +36,14 @@ def test_the_end_of_the_newest_test_window_is_traded(dataset: Dataset) -> None:
     assert (fold.test.end_ms - live._window(dataset, long).start_ms) // HOUR_MS == live.BARS_MAX
 
 
+def test_many_markets_are_traded_over_fewer_closes(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The candles of all of them together are bounded."""
+    monkeypatch.setattr(live, "CANDLES_MAX", 300)
+    fold = folds_of(dataset)[-1]
+    long = replace(fold, test=Window(fold.test.end_ms - 5_000 * HOUR_MS, fold.test.end_ms))
+    assert (fold.test.end_ms - live._window(dataset, long).start_ms) // HOUR_MS == 100
+
+
 def test_an_exchange_that_a_killed_run_has_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
     """The process of the noted number ends when it is that exchange; another one under this number lives."""
     config = str(tmp_path / "exchange.json")
