@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import psutil
 
-from huracan.config import CREDENTIAL_VARIABLES, Settings
+from huracan.config import Settings
 from huracan.errors import ConfigError, ServeError
 from huracan.logs import get_logger
 from huracan.ray_env import prepare_ray_environment, write_ray_token
@@ -41,8 +41,8 @@ __all__ = [
     "tell_dashboard",
 ]
 
-_SECRET: Final = (*CREDENTIAL_VARIABLES, "HURACAN__DATABASE__URL")
-"""Every worker of the cluster, training included, would inherit them from the head."""
+_SETTING: Final = "HURACAN__"
+"""Settings, and keys of accounts: each part is given its own; jobs of the cluster would inherit them from the head."""
 _FOLDER_MAX: Final = 40  # Ray puts sockets under it, whose paths hold 107 bytes
 _START_S: Final = 120.0
 _STOP_S: Final = 30.0
@@ -150,7 +150,7 @@ def _words(settings: Settings, address: str, dashboard_port: int, folder: Path) 
 
 
 def _environment(environ: Mapping[str, str], home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in environ.items() if name not in _SECRET}
+    kept = {name: value for name, value in environ.items() if not name.startswith(_SETTING)}
     own = {"RAY_JOB_STOP_WAIT_TIME_S": _JOB_STOP_S, "RAY_USAGE_STATS_ENABLED": "0"}
     return {**own, **kept, **runtime_env(home)["env_vars"]}
 

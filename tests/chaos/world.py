@@ -95,7 +95,9 @@ class Chaos(processes.World):
         orders, trades = [], []
         for symbol in self.symbols:
             name = market_id(symbol)
-            orders += [parse_order(row, symbol) for row in self._signed(account, "allOrders", symbol=name)]
+            orders += [
+                parse_order(row, symbol) for row in self._signed(account, "allOrders", symbol=name, limit="1000")
+            ]
             trades += [parse_trade(row, symbol) for row in self._signed(account, "myTrades", symbol=name, limit="1000")]
         return Truth(tuple(orders), tuple(trades), parse_balances(self._signed(account, "account")))
 

@@ -49,8 +49,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A HURACAN_HOME with a secret in the environment that no worker may inherit."""
+    """A HURACAN_HOME with a secret and a setting in the environment that no worker may inherit."""
     monkeypatch.setenv("HURACAN_HOME", str(tmp_path))
+    monkeypatch.setenv("HURACAN__RISK__MAX_OPEN_TRADES", "1")
     monkeypatch.setenv("HURACAN__DATABASE__URL", "postgresql://huracan:a-secret@localhost/huracan")
     return tmp_path
 
@@ -65,7 +66,7 @@ def head(home: Path) -> Iterator[Head]:
 
 
 def test_a_head_is_private_and_ends_whole(head: Head, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every port is on loopback, the dashboard wants the token, no secret is inherited; it is found again and ends."""
+    """Ports are on loopback, the dashboard wants the token, no setting is inherited; it is found again and ends."""
     members = processes(head)
     names = {name for one in members for name in (one.name(), *one.cmdline())}
     assert any("gcs_server" in name for name in names)
@@ -75,6 +76,7 @@ def test_a_head_is_private_and_ends_whole(head: Head, home: Path, monkeypatch: p
     assert [row for row in sockets if not row[0].startswith(LOOPBACK)] == []
     told = b"".join(Path(f"/proc/{one.pid}/environ").read_bytes() for one in members)
     assert b"a-secret" not in told
+    assert b"HURACAN__" not in told
     assert find_head(home) == head
     assert head.runs
     assert ask_dashboard(head.dashboard, "/api/jobs/") == []

@@ -3,98 +3,24 @@
 import json
 import os
 import signal
-import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from huracan.memory import EmbeddedServer, connect
-from serve.cluster import Head, ask_dashboard, find_head, free_port, processes, stop_head
-from tests.chaos.world import SPEED, Chaos, exchange_words
-from tests.serve.served import WINDOWS, register
-from tests.trader.processes import PROGRAM, SYMBOLS, candles, until, write_candles
+from serve.cluster import ask_dashboard, processes
+from tests.serve.brought import ACCOUNT, UP_S, Up, replayed
+from tests.trader.processes import SYMBOLS, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(900)]
 
-ACCOUNT = "served"
 LOOPBACK = ("127.", "::1", "::ffff:127.")
-UP_S = 240.0
-
-
-@dataclass
-class Up(Chaos):
-    """A home on which `huracan serve up` was run and an account is traded."""
-
-    told: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Return the environment of its processes: no cluster but its own."""
-        kept = {name: value for name, value in super().environment.items() if not name.startswith("RAY")}
-        return kept | self.told
-
-    @property
-    def head(self) -> Head:
-        """Return the cluster."""
-        found = find_head(self.home)
-        assert found is not None
-        return found
-
-    def run(self, *words: str, told: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end, as long as a cluster takes on a small machine."""
-        return subprocess.run(
-            [PROGRAM, *words],
-            env=self.environment | environment,
-            input=told or "",
-            capture_output=True,
-            text=True,
-            timeout=UP_S,
-        )
-
-    def command(self, *words: str) -> Any:
-        """Run a command that must succeed, and return its JSON."""
-        done = self.run(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def http(self, token: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Ask the endpoint."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        url = f"http://127.0.0.1:{self.told['HURACAN__SERVE__PORT']}{path}"
-        request = urllib.request.Request(url, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310 - loopback
-                return reply.status, json.load(reply)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    def slots(self) -> dict[str, bytes]:
-        """Return the bytes of each market's slot as the database has them."""
-        engine = connect(self.database_url)
-        try:
-            with engine.connect() as connection:
-                rows = connection.execute(
-                    text("SELECT symbol, data FROM slots JOIN accounts USING (account_no) WHERE name = :name"),
-                    {"name": ACCOUNT},
-                )
-                return {row[0]: bytes(row[1]) for row in rows}
-        finally:
-            engine.dispose()
-
-    def pid(self) -> int:
-        """Return the process that has the account's lease."""
-        holder = self.status(ACCOUNT).holder
-        return int(holder.rpartition(":")[2]) if holder else 0
 
 
 @pytest.fixture(scope="module")
@@ -102,41 +28,9 @@ def up(database: Engine, database_server: EmbeddedServer, tmp_path_factory: pyte
     """An exchange behind a relay, a version, and everything up on it."""
     name = database.url.database
     assert name is not None
-    home, folder = tmp_path_factory.mktemp("home"), write_candles(tmp_path_factory.mktemp("candles"))
-    world = Up(home, database_server.url(name))
-    print(f"market seeds {tuple(range(len(SYMBOLS)))}, exchange seed 7, {SPEED}")
-    register(database, home / "models", {symbol: candles(symbol) for symbol in SYMBOLS})
-    with world.exchange(folder, *exchange_words((ACCOUNT,))) as process:
-        world.exchange_url, world.process = world.url, process
-        with world.relayed():
-            world.told = {
-                "HURACAN__RAY__NUM_CPUS": "2",
-                "HURACAN__RAY__OBJECT_STORE_MB": "80",
-                "HURACAN__SERVE__PORT": str(free_port()),
-                "HURACAN__SERVE__DASHBOARD_PORT": "0",
-                "HURACAN__FEATURES__WINDOWS": str(WINDOWS),
-                "HURACAN__DATA__FOLDER": str(folder),
-                "HURACAN__DATA__SYMBOLS": json.dumps(list(SYMBOLS)),
-                "HURACAN__EXECUTION__ACCOUNT": ACCOUNT,
-                "HURACAN__EXECUTION__URL": world.url,
-                "HURACAN__EXECUTION__LEASE_TTL_S": "5",
-                "HURACAN__EXECUTION__RECV_WINDOW_MS": "1000",
-                "HURACAN__EXECUTION__TIMEOUT_MS": "2000",
-            }
-            try:
-                brought = world.command("serve", "up")
-                assert brought["up"]
-                assert brought["started"]
-                started = world.command("trade", "start", "--paper")
-                assert started["symbols"] == list(SYMBOLS)
-                yield world
-            finally:
-                head = find_head(home)
-                try:
-                    world.run("serve", "down")
-                finally:
-                    if head is not None:
-                        stop_head(head, home)  # nothing of a test that failed may stay
+    home, candles = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("candles")
+    with replayed(home, database_server.url(name), candles) as world:
+        yield world
 
 
 def listening(found: list[psutil.Process]) -> dict[tuple[str, int], str]:
