@@ -28,7 +28,7 @@ from huracan.terminal import Terminal, run, standalone
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
 from jobs.usage import PeakMemory
 
-__all__ = ["main", "make_report", "program", "save_paper", "save_usage", "standing_of", "tried"]
+__all__ = ["main", "make_report", "opponent_notes", "program", "save_paper", "save_usage", "standing_of", "tried"]
 
 USAGE_NAME = "usage.json"
 PAPER_NAME = "paper.json"
@@ -79,6 +79,7 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
         notes=(
             *(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
             tried(engine, run_id, found.data_fingerprint),
+            *opponent_notes(shadow),
         ),
         paper=paper,
     )
@@ -103,6 +104,32 @@ def standing_of(versions: Sequence[Version], models: Sequence[Model]) -> tuple[S
         max((model.stage for model in found), key=STAGES.index, default="candidate") for found in by_scope.values()
     ]
     return min(stages, key=STAGES.index), all(any(model.proven for model in found) for found in by_scope.values())
+
+
+def opponent_notes(shadow: ShadowReport) -> tuple[str, ...]:
+    """Return in words what the supervised opponent learnt in each fold's training window, and along its CPCV paths."""
+    notes = []
+    for tree in shadow.trees:
+        if tree.auc is None or tree.break_even is None:
+            notes.append(f"lightgbm, fold {tree.fold}: flat, it could not be trained: {tree.reason}")
+            continue
+        enters = (
+            "no entry paid out of fold: flat"
+            if tree.threshold is None
+            else f"enters at a chance of a win above {tree.break_even + tree.threshold:.3f}"
+        )
+        notes.append(
+            f"lightgbm, fold {tree.fold}: {tree.labels:,} labels, {tree.wins / tree.labels:.1%} wins, held-out AUC "
+            f"{tree.auc:.3f}, break-even chance {tree.break_even:.3f}; {enters}"
+        )
+    paths = shadow.tree_paths
+    if paths is not None:
+        notes.append(
+            f"lightgbm, CPCV of the last training window: {paths.splits} splits, {len(paths.auc)} paths, AUC "
+            f"{min(paths.auc):.3f} to {max(paths.auc):.3f}, daily Sharpe ratio median {paths.sharpe_median:.2f} (5 % "
+            f"quantile {paths.sharpe_low:.2f}), {paths.losing_share:.0%} of the paths lose"
+        )
+    return tuple(notes)
 
 
 def tried(engine: Engine, run_id: int, fingerprint: str) -> str:

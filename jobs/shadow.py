@@ -17,7 +17,15 @@ import ray
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from huracan.baselines import BASELINES
+from huracan.baselines import (
+    BASELINES,
+    LIGHTGBM,
+    Schooling,
+    TreePolicy,
+    paths_of_school,
+    school,
+    train_opponent,
+)
 from huracan.config import Settings, home_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError, HuracanError, TrainingError, UsageError
@@ -66,6 +74,7 @@ from huracan.shadow import (
 )
 from huracan.terminal import Terminal, run, standalone
 from huracan.trading import KernelSettings, Limits, Tape
+from huracan.trees import PathReport
 from jobs.train import KIND as TRAIN
 from jobs.train import check_job, folds_of
 
@@ -110,10 +119,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Coins of one fold that share a policy: all of them, or one with per-coin policies."""
+    """Coins of one fold that share a policy: all of them, or one with per-coin policies; `schooling` is the fold's."""
 
     tapes: tuple[Tape, ...]
     policy: Ensemble
+    schooling: Schooling
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
@@ -129,6 +139,18 @@ def trade_randomly(judged: ShadowResult, tapes: Sequence[Tape], rules: Rules, co
     """Trade random policies at the pace of what was judged on the same block."""
     seed = RANDOM_SEED + 1_000_000 * rules.fold.index
     return random_block(judged.pace, tapes, rules.fold.test, rules.kernel, rules.limits, copies=copies, seed=seed)
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def train_tree(schooling: Schooling) -> TreePolicy:
+    """Train the supervised opponent of a fold on its training window."""
+    return train_opponent(schooling)
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def walk_paths(schooling: Schooling) -> PathReport | None:
+    """Say how much the opponent owes to one division of its training window: its CPCV paths."""
+    return paths_of_school(schooling)
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
@@ -161,11 +183,15 @@ class FoldTasks:
     blocks: dict[str, list[ray.ObjectRef]]
     chance: list[ray.ObjectRef]
     portfolio: ray.ObjectRef
+    opponent: ray.ObjectRef
+    paths: ray.ObjectRef | None
 
     @property
     def refs(self) -> list[ray.ObjectRef]:
         """Return all tasks."""
-        return [*(ref for refs in self.blocks.values() for ref in refs), *self.chance, self.portfolio]
+        traded = [ref for refs in self.blocks.values() for ref in refs]
+        paths = [] if self.paths is None else [self.paths]
+        return [*traded, *self.chance, self.portfolio, self.opponent, *paths]
 
     def outcome(self, seeds: Sequence[str]) -> FoldOutcome:
         """Return what was traded; every task is done."""
@@ -174,9 +200,11 @@ class FoldTasks:
             fold=self.fold,
             policy=joined[ENSEMBLE],
             seeds=tuple(joined[name] for name in seeds),
-            baselines=tuple(joined[baseline.name] for baseline in BASELINES),
+            baselines=tuple(joined[name] for name in (*(baseline.name for baseline in BASELINES), LIGHTGBM)),
             chance=RandomResult.joined(ray.get(self.chance)),
             portfolio=ray.get(self.portfolio),
+            opponent=ray.get(self.opponent),
+            paths=None if self.paths is None else ray.get(self.paths),
         )
 
 
@@ -208,7 +236,10 @@ def shadow(
     trained = [(version, load_artefact(version.artefact)) for version in versions]  # faults show before Ray starts
     with ray_session(dataset.settings.ray):
         place = Place(url, run_id, dataset.layout)
-        tasks = [_start(dataset, fold, _units(dataset, fold, trained), seeds, place) for fold in folds]
+        tasks = [
+            _start(dataset, fold, _units(dataset, fold, trained), seeds, place, paths=fold is folds[-1])
+            for fold in folds
+        ]
         _await([ref for fold in tasks for ref in fold.refs], progress)
         outcomes = [fold.outcome(seeds) for fold in tasks]
     report = assess(outcomes, dataset.kernel, dataset.settings.shadow, run_id=run_id, policy_name=ENSEMBLE)
@@ -221,7 +252,8 @@ def shadow(
 
 def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefact]]) -> list[Unit]:
     """Check the versions of a fold and cut the tapes, with the features of their fit, to the test window."""
-    units = []
+    units: list[Unit] = []
+    schooled: dict[str, Schooling] = {}
     for version, artefact in sorted((pair for pair in trained if pair[0].fold == fold.index), key=lambda p: p[0].scope):
         card = artefact.card
         if card.data_fingerprint != dataset.summary.fingerprint:
@@ -241,14 +273,24 @@ def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefa
                 f"{fold.index} ({fold.train.end_ms} ms): its test would be no test; use the folds it was trained with"
             )
         chosen = set(version.symbols) & set(fold.symbols)
-        tapes = dataset.fold_tapes(FeatureFit.from_json(json.dumps(card.fit)), artefact.memory)
+        fit = FeatureFit.from_json(json.dumps(card.fit))
+        tapes = dataset.fold_tapes(fit, artefact.memory)
+        if fit.sha256 not in schooled:
+            schooled[fit.sha256] = _school(dataset, fold, tapes, fit)
         base_ms = dataset.kernel.base_ms
         cut = tuple(cut_tape(tape, fold.test, base_ms) for tape in tapes if tape.symbol in chosen)
         if cut:
-            units.append(Unit(cut, artefact.ensemble))
+            units.append(Unit(cut, artefact.ensemble, schooled[fit.sha256]))
     if not units:
         raise DataError(f"fold {fold.index} has no trained version; resume the training of this run")
     return units
+
+
+def _school(dataset: Dataset, fold: Fold, tapes: Sequence[Tape], fit: FeatureFit) -> Schooling:
+    """Label the training window of a fold over all of its coins: what its opponent learns from."""
+    members = [tape for tape in tapes if tape.symbol in fold.symbols]
+    limits = Limits.of(dataset.settings.risk, dataset.settings.trading.account_to_quote_rate)
+    return school(members, dataset.kernel, fold.train.start_ms, fold.train.end_ms, limits, fit.sha256)
 
 
 def _check_rules(dataset: Dataset, version: Version, trained: Mapping[str, Any]) -> None:
@@ -271,17 +313,23 @@ def _check_rules(dataset: Dataset, version: Version, trained: Mapping[str, Any])
         )
 
 
-def _start(dataset: Dataset, fold: Fold, units: Sequence[Unit], seeds: Sequence[str], place: Place) -> FoldTasks:
-    """Send all tasks of a fold on their way."""
+def _start(
+    dataset: Dataset, fold: Fold, units: Sequence[Unit], seeds: Sequence[str], place: Place, *, paths: bool
+) -> FoldTasks:
+    """Send all tasks of a fold on their way; with `paths` the opponent's CPCV too."""
     settings = dataset.settings
     limits = Limits.of(settings.risk, settings.trading.account_to_quote_rate)
     rules = ray.put(Rules(fold, dataset.kernel, limits, place))
     bare = ray.put(Rules(fold, replace(dataset.kernel, stops_enabled=False), limits, place))
-    names = [ENSEMBLE, *seeds, *(baseline.name for baseline in BASELINES)]
+    names = [ENSEMBLE, *seeds, *(baseline.name for baseline in BASELINES), LIGHTGBM]
     blocks: dict[str, list[ray.ObjectRef]] = {name: [] for name in names}
     chance: list[ray.ObjectRef] = []
     size = settings.shadow.coins_per_block
+    opponents: dict[str, ray.ObjectRef] = {}
     for unit in units:
+        fit = unit.schooling.fit
+        if fit not in opponents:
+            opponents[fit] = train_tree.remote(unit.schooling)
         judged = {ENSEMBLE: ray.put(unit.policy)}
         judged |= {name: ray.put(Ensemble([net])) for name, net in zip(seeds, unit.policy.nets, strict=True)}
         for first in range(0, len(unit.tapes), size):
@@ -291,12 +339,15 @@ def _start(dataset: Dataset, fold: Fold, units: Sequence[Unit], seeds: Sequence[
             for baseline in BASELINES:
                 own = rules if baseline.stops else bare
                 blocks[baseline.name].append(trade_block.remote(baseline.name, baseline.policy, tapes, own))
+            blocks[LIGHTGBM].append(trade_block.remote(LIGHTGBM, opponents[fit], tapes, rules))
             copies = settings.shadow.random_policies
             chance.append(trade_randomly.remote(blocks[ENSEMBLE][-1], tapes, rules, copies))
     everything = ray.put(tuple(tape for unit in units for tape in unit.tapes))
     policies = [unit.policy for unit in units]
     portfolio = trade_portfolio.remote(policies, everything, rules, settings)
-    return FoldTasks(fold, blocks, chance, portfolio)
+    first_school = units[0].schooling
+    walked = walk_paths.remote(first_school) if paths else None
+    return FoldTasks(fold, blocks, chance, portfolio, opponents[first_school.fit], walked)
 
 
 def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:

@@ -2,10 +2,12 @@
 
 from huracan.baselines.matched import AGE_BINS, Pace, RandomPolicy
 from huracan.baselines.rules import BASELINES, Baseline, BuyAndHold, Flat, MeanReversion, Momentum
+from huracan.baselines.tree import LIGHTGBM, Schooling, TreePolicy, paths_of_school, school, train_opponent
 
 __all__ = [
     "AGE_BINS",
     "BASELINES",
+    "LIGHTGBM",
     "Baseline",
     "BuyAndHold",
     "Flat",
@@ -13,4 +15,9 @@ __all__ = [
     "Momentum",
     "Pace",
     "RandomPolicy",
+    "Schooling",
+    "TreePolicy",
+    "paths_of_school",
+    "school",
+    "train_opponent",
 ]

@@ -16,7 +16,7 @@ from huracan.policy import Policy
 from huracan.trading import Action
 from huracan.trading.actions import is_legal
 
-__all__ = ["BASELINES", "Baseline", "BuyAndHold", "Flat", "MeanReversion", "Momentum"]
+__all__ = ["BASELINES", "Baseline", "BuyAndHold", "Flat", "MeanReversion", "Momentum", "choose_action"]
 
 States = npt.NDArray[np.float32]
 Actions = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ class Flat:
 
     def act(self, states: States) -> Actions:
         """Return DO_NOTHING, or EXIT where a position is held; states are float32[N, 80]."""
-        return _choose(states, _constant(len(states), 0), _constant(len(states), 1))
+        return choose_action(states, _constant(len(states), 0), _constant(len(states), 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class BuyAndHold:
 
     def act(self, states: States) -> Actions:
         """Return ENTER_LONG_NORMAL when flat, HOLD otherwise; states are float32[N, 80]."""
-        return _choose(states, _constant(len(states), 1), _constant(len(states), 0))
+        return choose_action(states, _constant(len(states), 1), _constant(len(states), 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Momentum:
         """Return the rule's actions; states are float32[N, 80]."""
         signal = states[:, S_RET_1440]
         enter = (signal > self.enter_sigmas) & (states[:, S_EMA_SLOW] > 0.0)
-        return _choose(states, enter, signal < self.exit_sigmas)
+        return choose_action(states, enter, signal < self.exit_sigmas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class MeanReversion:
     def act(self, states: States) -> Actions:
         """Return the rule's actions; states are float32[N, 80]."""
         signal = states[:, S_RET_240]
-        return _choose(states, signal < self.enter_sigmas, signal > self.exit_sigmas)
+        return choose_action(states, signal < self.enter_sigmas, signal > self.exit_sigmas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,8 @@ BASELINES = (
     Baseline("momentum", Momentum(), stops=True),
     Baseline("mean_reversion", MeanReversion(), stops=True),
 )
-"""Side by side with every judged policy; the random policies need its pace and are made for it."""
+"""Side by side with every judged policy; the random policies need its pace and are made for it, the tree model
+(`huracan.baselines.tree`) needs the fold's training window."""
 
 
 def _constant(rows: int, value: int) -> npt.NDArray[np.bool_]:
@@ -112,8 +113,14 @@ def _constant(rows: int, value: int) -> npt.NDArray[np.bool_]:
 
 
 @njit(cache=True)
-def _choose(states: States, enter: npt.NDArray[np.bool_], leave: npt.NDArray[np.bool_]) -> Actions:
-    """Return the legal action of a long-only rule per row: what it wants where that is allowed, else to wait."""
+def choose_action(states: States, enter: npt.NDArray[np.bool_], leave: npt.NDArray[np.bool_]) -> Actions:
+    """Return the legal action of a long-only rule per row: what it wants where that is allowed, else to wait.
+
+    Args:
+        states: float32[N, 80].
+        enter: bool[N], buy one stake.
+        leave: bool[N], sell what is held.
+    """
     actions = np.empty(len(states), np.int64)
     for row in range(len(states)):
         if is_legal(states, row, _HOLD):

@@ -18,7 +18,7 @@ from huracan.shadow.splits import (
     walk_forward_splits,
 )
 from huracan.shadow.stretches import Stretch, cut_tape, stretches
-from huracan.shadow.summary import PolicySummary, ShadowReport, to_json
+from huracan.shadow.summary import PolicySummary, ShadowReport, TreeSummary, to_json
 from huracan.shadow.trades import TradeTable
 from huracan.shadow.verdict import Finding, Verdict
 
@@ -45,6 +45,7 @@ __all__ = [
     "Stretch",
     "TradeMetrics",
     "TradeTable",
+    "TreeSummary",
     "Verdict",
     "Window",
     "assess",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from huracan.baselines import Pace
+from huracan.baselines import Pace, TreePolicy
 from huracan.config import ShadowSettings
 from huracan.errors import InvariantError
 from huracan.shadow.bootstrap import Resampler, daily_sharpe, equity_band, max_drawdown, permutation_p_value
@@ -27,10 +27,12 @@ from huracan.shadow.summary import (
     PortfolioSummary,
     ShadowReport,
     TradeSample,
+    TreeSummary,
 )
 from huracan.shadow.trades import TradeTable
 from huracan.shadow.verdict import Rival, judge
 from huracan.trading import Action, ExitReason, KernelSettings
+from huracan.trees import PathReport
 
 __all__ = ["BOOTSTRAP_SEED", "FoldOutcome", "assess"]
 
@@ -50,6 +52,8 @@ class FoldOutcome:
         baselines: named; the same in every fold.
         chance: random policies.
         portfolio: one account; None when not run.
+        opponent: the tree model among the baselines; None when it did not trade.
+        paths: CPCV of its training window; None when not run.
     """
 
     fold: Fold
@@ -58,6 +62,8 @@ class FoldOutcome:
     baselines: tuple[ShadowResult, ...]
     chance: RandomResult
     portfolio: PortfolioResult | None
+    opponent: TreePolicy | None = None
+    paths: PathReport | None = None
 
 
 def assess(
@@ -118,6 +124,10 @@ def assess(
         coins=_coins(whole, settings),
         portfolio=_portfolio(outcomes, kernel, resampler),
         sample=_sample(outcomes[-1]),
+        trees=tuple(
+            _tree(outcome.fold.index, outcome.opponent) for outcome in outcomes if outcome.opponent is not None
+        ),
+        tree_paths=outcomes[-1].paths,
     )
 
 
@@ -262,6 +272,15 @@ def _portfolio(
         denials=tuple(DenialCount(code, codes.count(code)) for code in sorted(set(codes))),
         breach_ms=tuple(at for portfolio in found for at in portfolio.breach_ms),
     )
+
+
+def _tree(fold: int, opponent: TreePolicy) -> TreeSummary:
+    model = opponent.model
+    if model is None:
+        return TreeSummary(fold, 0, 0, None, None, None, None, opponent.reason)
+    facts = model.facts
+    threshold = None if opponent.never_enters else model.threshold
+    return TreeSummary(fold, facts.labels, facts.wins, facts.auc, facts.brier, model.break_even, threshold, "")
 
 
 def _sample(outcome: FoldOutcome) -> tuple[TradeSample, ...]:

@@ -14,6 +14,7 @@ from huracan.shadow.bootstrap import Interval
 from huracan.shadow.metrics import DailyMetrics, TradeMetrics
 from huracan.shadow.splits import Dropout, Window
 from huracan.shadow.verdict import Verdict
+from huracan.trees import PathReport
 
 __all__ = [
     "ActionCount",
@@ -28,6 +29,7 @@ __all__ = [
     "PortfolioSummary",
     "ShadowReport",
     "TradeSample",
+    "TreeSummary",
     "to_json",
 ]
 
@@ -205,6 +207,31 @@ class TradeSample:
 
 
 @dataclass(frozen=True, slots=True)
+class TreeSummary:
+    """The supervised opponent of one fold, as its training window saw it.
+
+    Attributes:
+        fold: index.
+        labels: entries it was trained on; 0 when there is no model.
+        wins: among them.
+        auc: of held-out scores; None without a model, as the figures below.
+        brier: of held-out probabilities.
+        break_even: p*, the chance at which mean win and mean loss balance.
+        threshold: p - p* above which it enters; None: no entry paid out of fold, it stays flat.
+        reason: why there is no model, else "".
+    """
+
+    fold: int
+    labels: int
+    wins: int
+    auc: float | None
+    brier: float | None
+    break_even: float | None
+    threshold: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShadowReport:
     """Everything shadow trading says about a version.
 
@@ -219,12 +246,14 @@ class ShadowReport:
         equity: of the judged policy.
         policy: the seed ensemble.
         seeds: each seed alone, in order.
-        baselines: flat, buy_and_hold, momentum, mean_reversion.
+        baselines: flat, buy_and_hold, momentum, mean_reversion, lightgbm.
         chance: random policies.
         folds: in time order.
         coins: by symbol.
         portfolio: None when it was not run.
         sample: the first trades of each coin in the last fold, complete up to the last one shown.
+        trees: how the supervised opponent was trained, by fold.
+        tree_paths: its CPCV paths through the last fold's training window; None when that is too small.
     """
 
     run_id: int | None
@@ -243,6 +272,8 @@ class ShadowReport:
     coins: tuple[CoinSummary, ...]
     portfolio: PortfolioSummary | None
     sample: tuple[TradeSample, ...]
+    trees: tuple[TreeSummary, ...] = ()
+    tree_paths: PathReport | None = None
 
 
 def to_json(value: object) -> Any:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
@@ -188,6 +187,8 @@ def train_forest(market: NDArray[np.float32], won: NDArray[np.bool_], weight: Fl
     Raises:
         DataError: wins or losses are too few, or a feature is not finite.
     """
+    import lightgbm  # half a second that only those pay who train: live trading evaluates arrays
+
     check_market(market)
     _check_classes(won)
     leaf = max(20, won.size // 100)

@@ -1,6 +1,7 @@
 """Reading back what a report is made of; the whole way is in test_demo."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,20 +14,40 @@ from huracan.config import Settings
 from huracan.errors import DataError
 from huracan.learn.campaign import Version
 from huracan.memory import Model, Stage, Trial, open_run, record_trial
-from huracan.shadow import ShadowReport, assess, to_json
-from jobs.report import USAGE_NAME, _read, save_usage, standing_of, tried
+from huracan.shadow import ShadowReport, TreeSummary, assess, to_json
+from huracan.trees import PathReport
+from jobs.report import USAGE_NAME, _read, opponent_notes, save_usage, standing_of, tried
 from jobs.usage import PeakMemory
 from tests.shadow.test_assess import KERNEL, SETTINGS, outcome
 
+TREES = (
+    TreeSummary(0, 1_000, 400, 0.61, 0.23, 0.52, 0.05, ""),
+    TreeSummary(1, 1_000, 400, 0.5, 0.24, 0.52, None, ""),
+    TreeSummary(2, 0, 0, None, None, None, None, "too short"),
+)
+PATHS = PathReport(6, 2, 15, (0.5, 0.6), (-1.0, 2.0), (3, 4), (-0.1, 0.2))
 TRAINED = ((0, "A", "1" * 64), (1, "A", "2" * 64), (0, "B", "3" * 64))
 
 
 def test_a_shadow_report_is_read_back_whole(tmp_path: Path) -> None:
     """What shadow trading writes as JSON comes back as the same tree."""
     report = assess([outcome(Momentum(), 0)], KERNEL, SETTINGS, run_id=7)
+    report = replace(report, trees=TREES, tree_paths=PATHS)
     path = tmp_path / "shadow.json"
     path.write_text(json.dumps(to_json(report)))
     assert _read(path, ShadowReport, "run it again") == report
+
+
+def test_the_report_says_what_the_supervised_opponent_learnt() -> None:
+    """A fold that trades, one that found nothing, one that could not be trained, and the paths."""
+    report = replace(assess([outcome(Momentum(), 0)], KERNEL, SETTINGS), trees=TREES, tree_paths=PATHS)
+    trades, flat, untrained, paths = opponent_notes(report)
+    assert "1,000 labels, 40.0% wins, held-out AUC 0.610, break-even chance 0.520; enters" in trades
+    assert "above 0.570" in trades
+    assert "no entry paid out of fold: flat" in flat
+    assert "could not be trained: too short" in untrained
+    assert "15 splits, 2 paths, AUC 0.500 to 0.600" in paths
+    assert "50% of the paths lose" in paths
 
 
 def model(version: Version, stage: Stage, proven: bool = False) -> Model:
