@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ def paper_exchange(
         raise ConfigError("no folder of candles; give --data, or set data.folder")
     loaded = load_markets(Path(folder), settings, symbols)
     start_ms = default_start_ms(loaded, None if start is None else parse_ms(start))
-    limits = _limits(weight_limit, order_limit)
+    limits = _limits(weight_limit, order_limit, 1.0 if lockstep else settings.paper.speed)
     rules = _rules(settings, loaded, start_ms, lockstep, limits, faults_path)
     amounts = _balances(balances, settings, loaded)
     keys_path = keys_path or home_folder() / "paper" / "keys.json"
@@ -119,13 +120,14 @@ def paper_exchange(
     click.echo(f"paper exchange closed, {ending}", err=True)
 
 
-def _limits(weight_limit: int | None, order_limit: int | None) -> "RateLimits":
+def _limits(weight_limit: int | None, order_limit: int | None, speed: float) -> "RateLimits":
+    """Return the limits; the exchange's own grow with the pace, at which a client does as much in less time."""
     from huracan.paper import RateLimits
 
-    usual = RateLimits()
-    orders = usual.orders_10s if order_limit is None else order_limit
+    usual, times = RateLimits(), max(1, math.ceil(speed))
+    orders = times * usual.orders_10s if order_limit is None else order_limit
     return RateLimits(
-        weight_1m=usual.weight_1m if weight_limit is None else weight_limit,
+        weight_1m=times * usual.weight_1m if weight_limit is None else weight_limit,
         orders_10s=orders,
         orders_1d=orders * (usual.orders_1d // usual.orders_10s),
     )

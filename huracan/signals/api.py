@@ -86,7 +86,7 @@ def create_app(backend: Backend, tokens: TokenBook, settings: ServeSettings) -> 
         tokens: who may ask.
         settings: limits of requests.
     """
-    app = FastAPI(title=_TITLE, version="1", description=_ABOUT, docs_url=None, redoc_url=None)
+    app = FastAPI(title=_TITLE, version="1", description=_ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False)
     tally = Tally()
     reply = _Reply(settings.retry_after_s)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from huracan.clock import Clock
 from huracan.errors import InvariantError
+from huracan.logs import get_logger
 from huracan.venue.classify import LIMIT_STATUSES
 from huracan.venue.client import header
 
@@ -14,6 +15,7 @@ __all__ = ["AsyncGate", "WeightBudget"]
 _WINDOW_MS = 60_000
 _ROUNDS_MAX = 10_000
 _RETRY_AFTER_DEFAULT_S = 60.0
+_SAID_MS = 1_000
 
 
 class WeightBudget:
@@ -93,7 +95,7 @@ class AsyncGate:
 
     def __init__(self, budget: WeightBudget, clock: Clock) -> None:
         self._budget, self._clock = budget, clock
-        self._urgent = 0
+        self._urgent, self._said_until_ms = 0, 0
         self._no_urgent = asyncio.Event()
         self._no_urgent.set()
 
@@ -135,5 +137,8 @@ class AsyncGate:
             wait_ms = self._budget.reserve(weight, now_ms, urgent)
             if wait_ms == 0 or now_ms + wait_ms > give_up_ms:
                 return wait_ms
+            if wait_ms > _SAID_MS and now_ms + wait_ms != self._said_until_ms:  # once for all who wait for it
+                self._said_until_ms = now_ms + wait_ms
+                get_logger().warning("venue.weight_spent", wait_s=wait_ms / 1_000, limit=self._budget.limit)
             await asyncio.sleep(wait_ms / 1_000)
         raise InvariantError("the clock stands still while the event loop sleeps; give both the same time")

@@ -142,6 +142,14 @@ def test_limits_and_faults_are_given_at_the_start(tmp_path: Path, folder: Path) 
             exchange.create_order("BTC/USDT", "limit", "buy", "1", "50")
 
 
+def test_limits_grow_with_the_pace(tmp_path: Path, folder: Path) -> None:
+    """A client at sixty times the market's pace does in a minute what it otherwise does in an hour."""
+    with started(tmp_path, "--data", str(folder), "--speed", "60x") as (_, facts):
+        limits = client(facts).public_get_exchangeinfo()["rateLimits"]
+    told = {(one["rateLimitType"], one["interval"]): one["limit"] for one in limits}
+    assert (told["REQUEST_WEIGHT", "MINUTE"], told["ORDERS", "SECOND"]) == (360_000, 6_000)
+
+
 def test_candles_are_downloaded_from_it(tmp_path: Path, folder: Path) -> None:
     """`data download` over HTTP gives the candles back, bit for bit, up to the market's time and none beyond."""
     with started(tmp_path, "--data", str(folder), "--lockstep", "--start", START) as (_, facts):
