@@ -65,12 +65,16 @@ class Answers:
         self._newest, self._closing, self._base_ms = newest, closing, base_ms
 
     async def states(self) -> AccountStates:
-        """Return the states at the newest close, as they were decided on; of the other markets as they are now."""
+        """Return the states at the newest close, as they were decided on; of the other markets as they are now.
+
+        Before the first decision they are those that it would be made on.
+        """
         async with self._closing:
             close, decider = self._newest(), self._decider
             if decider is None:
                 return AccountStates(self._account, close.close_ms, (), np.zeros((0, STATE_SIZE), np.float32), ())
-            seats, last, book = decider.seats(self._engine.desks), decider.last, decider.book
+            seats, last = decider.seats(self._engine.desks), decider.last
+            book = decider.outlook(seats)
             rows: dict[str, NDArray[np.float32]] = {}
             warm = decider.warm(close, seats)
             if book is not None and warm:

@@ -142,6 +142,13 @@ class PolicyDecider:
             self._last = found
             self._book = StateBook.from_bytes(found.book, self._limits)
 
+    def outlook(self, seats: Mapping[str, Seat]) -> StateBook | None:
+        """Return the account of states to look at: before the first decision the one that it would begin with.
+
+        None as long as the account's balance is not known.
+        """
+        return self._begin(seats) if self._book is None else self._book
+
     def seats(self, desks: Mapping[str, Desk]) -> dict[str, Seat]:
         """Return the account's markets as states are written from them."""
         found = {}

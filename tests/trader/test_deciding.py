@@ -132,6 +132,28 @@ def test_what_is_returned_is_written_down_with_its_states() -> None:
     virtually(steps)
 
 
+def test_the_outlook_before_the_first_decision_is_what_it_will_be_made_on() -> None:
+    """Whoever looks changes nothing and is told nothing as long as the balance is not known."""
+
+    async def steps() -> None:
+        close, desks = place()
+        decider = await opened(Maker(), Log())
+        seats = decider.seats(desks)  # type: ignore[arg-type]
+        outlook = decider.outlook(seats)
+        assert outlook is not None
+        warm = decider.warm(close, seats)
+        seen = outlook.look(close, seats, warm)
+        assert decider.book is None
+        await decider.decide(close, desks)  # type: ignore[arg-type]
+        assert decider.last is not None
+        rows = [warm.index(symbol) for symbol in decider.last.symbols]
+        assert np.array_equal(seen[rows], decider.last.states)
+        assert decider.outlook(seats) is decider.book
+        assert (await opened(Maker(), Log(), cash=None)).outlook(seats) is None
+
+    virtually(steps)
+
+
 def test_asked_again_for_a_close_that_was_decided_it_says_the_same() -> None:
     """A process that starts after the one that decided has died asks nobody, and goes on with the same account."""
 
