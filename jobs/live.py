@@ -268,7 +268,7 @@ def _promised(
         artefact = load_artefact(version.artefact)
         fit = FeatureFit.from_json(json.dumps(artefact.card.fit))
         chosen = set(version.symbols) & set(_spot(dataset))
-        for tape in dataset.fold_tapes(fit, artefact.memory):
+        for tape in dataset.fold_tapes(fit, artefact.memory, artefact.tree):
             if tape.symbol in chosen:
                 tapes.append(cut_tape(tape, window, dataset.kernel.base_ms))
                 policies.append(artefact.ensemble)

@@ -274,7 +274,7 @@ def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefa
             )
         chosen = set(version.symbols) & set(fold.symbols)
         fit = FeatureFit.from_json(json.dumps(card.fit))
-        tapes = dataset.fold_tapes(fit, artefact.memory)
+        tapes = dataset.fold_tapes(fit, artefact.memory, artefact.tree)
         if fit.sha256 not in schooled:
             schooled[fit.sha256] = _school(dataset, fold, tapes, fit)
         base_ms = dataset.kernel.base_ms

@@ -55,6 +55,7 @@ class FeatureSettings(Section):
     windows: Path | None = Field(None, description="YAML file of window tables; None: the shipped one.")
     fit_sample_max: PositiveInt = Field(200_000, description="Rows at most used to fit scalers, evenly spaced.")
     memory: bool = Field(False, description="Training remembers the closed trades of earlier runs (entries 52 to 60).")
+    tree: bool = Field(False, description="Training trains a tree model, and is shown its opinion (entry 61).")
 
 
 class TradingSettings(Section):

@@ -1,7 +1,7 @@
 """From a folder of candles to the tapes that training and shadow trading read, with what was refused and why."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -13,11 +13,12 @@ from huracan.clock import Clock, WallClock
 from huracan.config import Settings, TradingSettings
 from huracan.errors import DataError, InvariantError
 from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw, windows_for
-from huracan.features.layout import MEMORY_SLICE
+from huracan.features.layout import MEMORY_SLICE, S_LGBM_EDGE
 from huracan.market import Candles, CandleSet, Verdict, load_candles, open_folder
 from huracan.patterns import Outcomes, PatternMemory, WindowRows, state_layout
 from huracan.trading import (
     KernelSettings,
+    Limits,
     RuleSpace,
     Tape,
     build_cost_table,
@@ -28,6 +29,7 @@ from huracan.trading import (
     with_rules,
 )
 from huracan.trading.tape import check_stop
+from huracan.trees import LABELS_MAX, Edges, TreeFit, fit_tree, label_entries
 
 __all__ = ["Dataset", "DatasetSummary", "Refusal", "check_source"]
 
@@ -214,12 +216,38 @@ class Dataset:
             grounds.append(WindowRows(tape.symbol, apply_fit(fit, raw)[inside], close_ms[inside]))
         return PatternMemory.fit(self.past.until(fit.end_ms), grounds, fit.scaler, self.kernel.hold_bars)
 
-    def fold_tapes(self, fit: FeatureFit, memory: PatternMemory | None = None) -> list[Tape]:
-        """Return the tapes with the features of one fit; without a memory its block (52-61) is zero.
+    def tree(self, fit: FeatureFit, symbols: Collection[str], seed: int) -> TreeFit | None:
+        """Return the tree model of a training window, trained on the results of entries in it; None when not wanted.
+
+        Args:
+            fit: of the window; no label reaches past its end.
+            symbols: coins to learn from.
+            seed: of LightGBM.
+
+        Raises:
+            DataError: the window cannot be learnt from: too few labels, one outcome, or rules without exits.
+        """
+        if not self.settings.features.tree:
+            return None
+        tapes = [tape for tape in self.fold_tapes(fit) if tape.symbol in symbols]
+        limits = Limits.of(self.settings.risk, self.settings.trading.account_to_quote_rate)
+        labels = label_entries(tapes, self.kernel, fit.start_ms, fit.end_ms, limits, rows_max=LABELS_MAX)
+        return fit_tree(
+            labels,
+            fit=fit.sha256,
+            hold_bars=self.kernel.hold_bars,
+            start_ms=fit.start_ms,
+            end_ms=fit.end_ms,
+            seed=seed,
+        )
+
+    def fold_tapes(self, fit: FeatureFit, memory: PatternMemory | None = None, tree: Edges | None = None) -> list[Tape]:
+        """Return the tapes with the features of one fit; without memory and tree their block (52-61) is zero.
 
         Args:
             fit: of the fold's training window.
             memory: of the same window (`memory`), or as it came with a version; asked as of every decision's close.
+            tree: of the same window (`tree`), out of fold inside it; or as it came with a version. Cold rows stay 0.
         """
         tapes = []
         for tape in self.bare:
@@ -228,6 +256,9 @@ class Dataset:
             features[:, :MARKET_SIZE] = apply_fit(fit, raw)
             if memory is not None:
                 features[:, MEMORY_SLICE] = memory.history(features[:, :MARKET_SIZE], raw.row_close_ms, tape.symbol)
+            if tree is not None:
+                warm = np.flatnonzero(raw.ready[raw.rows])
+                features[warm, S_LGBM_EDGE] = tree.history(features[warm, :MARKET_SIZE], raw.row_close_ms[warm])
             tapes.append(tape.with_features(features))
         return tapes
 

@@ -255,7 +255,7 @@ def _place(fold: int, scope: str) -> Path:
 def _recording(recipe: WindowRecipe, ppo: PpoSettings, fold: int, scope: str, seed: int, folder: Path) -> Recording:
     place = _place(fold, scope) / f"seed-{seed}"
     card = recipe.card(f"{folder.name}/{place}", ppo)
-    return Recording(recipe.spec(ppo, seed, ppo.env_steps), card, folder / place, recipe.memory)
+    return Recording(recipe.spec(ppo, seed, ppo.env_steps), card, folder / place, recipe.memory, recipe.tree)
 
 
 def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Recording], folder: Path) -> Version:
@@ -264,7 +264,7 @@ def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Record
     place = _place(fold, scope) / _ENSEMBLE_NAME
     parts = [load_artefact(result.artefact) for result in results]
     nets, card = combine_artefacts(parts, f"{folder.name}/{place}")
-    artefact = export_artefact(folder / place, nets, card, recipe.memory)
+    artefact = export_artefact(folder / place, nets, card, recipe.memory, recipe.tree)
     return Version(fold, scope, recipe.symbols, folder / place, artefact.sha256, results)
 
 

@@ -21,6 +21,7 @@ from huracan.patterns import PatternMemory
 from huracan.policy import NetworkSpec, Normaliser, PolicyCard, catalogue_identity, library_versions
 from huracan.policy.card import ACTION_NAMES
 from huracan.trading import KernelSettings, Limits, Tape, resolve_settings
+from huracan.trees import TreeModel
 
 __all__ = [
     "MEMORY_INPUT",
@@ -87,17 +88,20 @@ class MarketStore:
             trading: the rules; None: the dataset's. The decisions they make due are what is fitted.
 
         Raises:
-            DataError: the window holds too few warm rows.
+            DataError: the window holds too few warm rows, or too few results to learn a tree model from.
         """
         dataset = self._dataset if trading is None else self._dataset.under(trading)
         fit = dataset.fit(start_ms, end_ms, seed)
         memory = dataset.memory(fit)
-        tapes = dataset.fold_tapes(fit, memory)
+        tree = dataset.tree(fit, set(symbols), seed)
+        tapes = dataset.fold_tapes(fit, memory, tree)
         features = [tape.features for tape in tapes]
         chosen = tuple(index for index, tape in enumerate(tapes) if tape.symbol in set(symbols))
         markets = Markets(self._bare, ray.put(features), dataset.kernel.decision_interval_bars, chosen)
         inputs = fit.inputs if memory is None else (*fit.inputs, MEMORY_INPUT)
-        return WindowRecipe(dataset, fit, memory, normaliser_of(fit, inputs), markets, start_ms, end_ms)
+        inputs = inputs if tree is None else (*inputs, TREE_INPUT)
+        model = None if tree is None else tree.model
+        return WindowRecipe(dataset, fit, memory, model, normaliser_of(fit, inputs), markets, start_ms, end_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +120,7 @@ class Ground:
         data_fingerprint: of the candles.
         fit_sha256: of the features' constants.
         memory_sha256: of the closed trades that the states remember, None without.
+        tree_sha256: of the tree model behind entry 61, None without.
     """
 
     markets: Markets
@@ -129,6 +134,7 @@ class Ground:
     data_fingerprint: str
     fit_sha256: str
     memory_sha256: str | None
+    tree_sha256: str | None
 
     def under(self, kernel: KernelSettings) -> "Ground":
         """Return the ground under other rules whose decisions fall due at the same bars.
@@ -164,6 +170,8 @@ class Ground:
         ]
         if self.memory_sha256 is not None:
             identity.append(self.memory_sha256)
+        if self.tree_sha256 is not None:
+            identity.append(f"tree {self.tree_sha256}")
         source = EnvSource(vector_entry_point, context, self.env.num_envs, json.dumps(identity))
         return AlgorithmSpec(source, self.network, self.normaliser, ppo, seed, env_steps)
 
@@ -208,6 +216,7 @@ class WindowRecipe:
         dataset: the judged candles under the rules to train by.
         fit: features fitted on the window alone.
         memory: closed trades as the window knew them, None when its states remember none.
+        tree: the window's tree model, None when entry 61 of its states is 0; in its own rows it speaks out of fold.
         normaliser: input scaling of the network.
         markets: tapes with the fit's features.
         start_ms: first bar, ms UTC.
@@ -217,6 +226,7 @@ class WindowRecipe:
     dataset: Dataset
     fit: FeatureFit
     memory: PatternMemory | None
+    tree: TreeModel | None
     normaliser: Normaliser
     markets: Markets
     start_ms: int
@@ -248,6 +258,7 @@ class WindowRecipe:
             self.dataset.summary.fingerprint,
             self.fit.sha256,
             None if self.memory is None else self.memory.sha256,
+            None if self.tree is None else self.tree.sha256,
         )
 
     def spec(self, ppo: PpoSettings, seed: int, env_steps: int) -> AlgorithmSpec:
@@ -270,6 +281,7 @@ class WindowRecipe:
             available=tuple(map(bool, self.normaliser.available)),
             fit=json.loads(self.fit.to_json()),
             memory=None if self.memory is None else self.memory.sha256,
+            tree=None if self.tree is None else self.tree.sha256,
             universe=self.symbols,
             leader=self.dataset.summary.leader,
             timeframe=self.dataset.summary.timeframe,

@@ -21,6 +21,7 @@ from huracan.patterns import PatternMemory
 from huracan.policy import PolicyNet
 from huracan.policy.artefact import export_artefact
 from huracan.policy.card import PolicyCard
+from huracan.trees import TreeModel
 
 __all__ = [
     "CurvePoint",
@@ -227,6 +228,7 @@ class Recording:
         card: the artefact's card; seed, steps and hyper-parameters are taken from `spec`.
         folder: gets the checkpoint while training, then `policy/` and `result.json`.
         memory: closed trades that the states remember, exported with the policy.
+        tree: the tree model behind entry 61, likewise.
 
     Attributes:
         result: the finished training, None until then.
@@ -238,7 +240,12 @@ class Recording:
     """
 
     def __init__(
-        self, spec: AlgorithmSpec, card: PolicyCard, folder: Path, memory: PatternMemory | None = None
+        self,
+        spec: AlgorithmSpec,
+        card: PolicyCard,
+        folder: Path,
+        memory: PatternMemory | None = None,
+        tree: TreeModel | None = None,
     ) -> None:
         self.spec = spec
         self.checkpoint = folder / CHECKPOINT_NAME
@@ -246,7 +253,7 @@ class Recording:
         self.curve: list[CurvePoint] = list(self.result.curve) if self.result else []
         self._folder = folder
         self._card = card
-        self._memory = memory
+        self._memory, self._tree = memory, tree
         if self.result is None and self.checkpoint.exists():
             self.curve = _curve(load_checkpoint(self.checkpoint, spec_sha256(spec))[1])
 
@@ -268,7 +275,7 @@ class Recording:
         spec, last = self.spec, self.curve[-1]
         update = {"seeds": (spec.seed,), "env_steps": last.env_steps, "ppo": spec.ppo.model_dump(mode="json")}
         folder = self._folder / POLICY_NAME
-        artefact = export_artefact(folder, [net], self._card.model_copy(update=update), self._memory)
+        artefact = export_artefact(folder, [net], self._card.model_copy(update=update), self._memory, self._tree)
         self.result = TrainResult(spec.seed, last.env_steps, last.wall_s, tuple(self.curve), folder, artefact.sha256)
         document = dataclasses.asdict(self.result) | {
             "artefact": POLICY_NAME,

@@ -1,6 +1,7 @@
 """Export and checked load of a policy: `policy.safetensors` (weights, golden forward) and `policy.json` (the card).
 
-A policy whose states remember closed trades brings them with it, in `memory.safetensors`.
+A policy whose states remember closed trades brings them with it, in `memory.safetensors`; one whose entry 61 is a tree
+model's brings `tree.txt` and `tree.json`.
 
 Never a pickle. Both files are hashed, and loading repeats a stored forward pass, so that a policy that loads is the
 policy that was exported.
@@ -29,10 +30,13 @@ from huracan.policy.card import FORMAT_VERSION, PolicyCard, body_sha256, parse_c
 from huracan.policy.ensemble import Ensemble
 from huracan.policy.forward import decide
 from huracan.policy.network import PolicyNet
+from huracan.trees import Remembers, TreeModel, block_of
 
 __all__ = [
     "JSON_NAME",
     "MEMORY_NAME",
+    "TREE_NAME",
+    "TREE_TEXT_NAME",
     "WEIGHTS_NAME",
     "Artefact",
     "combine_artefacts",
@@ -43,6 +47,8 @@ __all__ = [
 JSON_NAME: Final = "policy.json"
 WEIGHTS_NAME: Final = "policy.safetensors"
 MEMORY_NAME: Final = "memory.safetensors"
+TREE_NAME: Final = "tree.json"
+TREE_TEXT_NAME: Final = "tree.txt"
 _FORMAT: Final = "huracan-policy"
 _GOLDEN_ROWS: Final = 16
 _GOLDEN_SEED: Final = 20250611
@@ -58,18 +64,29 @@ class Artefact:
     Attributes:
         card: recipe and provenance.
         ensemble: one network per seed of the card, in that order.
-        sha256: identifies card, weights and memory together; the version's id.
+        sha256: identifies card, weights, memory and tree together; the version's id.
         memory: closed trades that fill entries 52 to 60 of its states, None when they are 0.
+        tree: model that fills entry 61, None when it is 0.
     """
 
     card: PolicyCard
     ensemble: Ensemble
     sha256: str
     memory: PatternMemory | None = None
+    tree: TreeModel | None = None
+
+    @property
+    def block(self) -> Remembers | None:
+        """Return what fills entries 52 to 61 of its states; None: they are 0."""
+        return block_of(self.memory, self.tree)
 
 
 def export_artefact(
-    folder: Path, nets: Sequence[PolicyNet], card: PolicyCard, memory: PatternMemory | None = None
+    folder: Path,
+    nets: Sequence[PolicyNet],
+    card: PolicyCard,
+    memory: PatternMemory | None = None,
+    tree: TreeModel | None = None,
 ) -> Artefact:
     """Write a policy into `folder` and load it back with every check; replaces what was there.
 
@@ -80,6 +97,7 @@ def export_artefact(
         nets: one network per seed of the card, with the card's shape and normaliser.
         card: everything else.
         memory: closed trades whose hash the card holds.
+        tree: model whose hash the card holds.
 
     Raises:
         ArtefactError: the disk refuses, or the weights would not pass the checks of `load_artefact`.
@@ -89,6 +107,8 @@ def export_artefact(
         raise InvariantError(f"{len(nets)} networks for {len(card.seeds)} seeds")
     if (None if memory is None else memory.sha256) != card.memory:
         raise InvariantError(f"card {card.name} holds the memory {card.memory}, which is not the one given")
+    if (None if tree is None else tree.sha256) != card.tree:
+        raise InvariantError(f"card {card.name} holds the tree model {card.tree}, which is not the one given")
     tensors = _golden_tensors(nets)
     for seed, net in zip(card.seeds, nets, strict=True):
         if net.spec != card.network:
@@ -110,6 +130,10 @@ def export_artefact(
         _write(staging / JSON_NAME, (json.dumps(document, indent=1) + "\n").encode())
         if memory is not None:
             _write(staging / MEMORY_NAME, memory.to_bytes())
+        if tree is not None:
+            text, document_of_tree = tree.to_files()
+            _write(staging / TREE_TEXT_NAME, text)
+            _write(staging / TREE_NAME, document_of_tree)
         load_artefact(staging)
         if folder.exists():
             shutil.rmtree(folder)
@@ -128,7 +152,7 @@ def load_artefact(folder: Path) -> Artefact:
         ArtefactError: one line naming the file, what was found and what to do: a missing or truncated file, a flipped
             byte, an unknown format version, a missing or mistyped key, another action set or feature formula, tensors
             of other names, shapes or types, weights that are not finite, a golden forward that does not repeat, a
-            memory that is missing, changed, or of another feature layout.
+            memory that is missing, changed, or of another feature layout, a tree model likewise.
     """
     body, body_hash = _read_body(folder / JSON_NAME)
     card = parse_card(str(folder / JSON_NAME), body["card"])
@@ -137,7 +161,8 @@ def load_artefact(folder: Path) -> Artefact:
     _check_names(folder / WEIGHTS_NAME, card, nets[0], tensors)
     _check_golden(folder / WEIGHTS_NAME, nets, tensors)
     memory = None if card.memory is None else _read_memory(folder / MEMORY_NAME, card)
-    return Artefact(card, Ensemble(nets), body_hash, memory)
+    tree = None if card.tree is None else _read_tree(folder, card)
+    return Artefact(card, Ensemble(nets), body_hash, memory, tree)
 
 
 def combine_artefacts(artefacts: Sequence[Artefact], name: str) -> tuple[tuple[PolicyNet, ...], PolicyCard]:
@@ -216,6 +241,17 @@ def _read_memory(path: Path, card: PolicyCard) -> PatternMemory:
     windows = FeatureFit.from_json(json.dumps(card.fit)).context.windows
     try:
         return PatternMemory.from_bytes(data, state_layout(windows))
+    except ArtefactError as error:
+        raise ArtefactError(f"{path}: {error}") from None
+
+
+def _read_tree(folder: Path, card: PolicyCard) -> TreeModel:
+    path = folder / TREE_NAME
+    document, text = _read_bytes(path), _read_bytes(folder / TREE_TEXT_NAME)
+    if hashlib.sha256(document).hexdigest() != card.tree:
+        raise ArtefactError(f"{path} was changed after export (its hash is not the card's); copy it again")
+    try:
+        return TreeModel.from_files(text, document, FeatureFit.from_json(json.dumps(card.fit)).sha256)
     except ArtefactError as error:
         raise ArtefactError(f"{path}: {error}") from None
 

@@ -64,6 +64,7 @@ class PolicyCard(_Model):
         available: per entry, whether training had it; serving forces the others to 0.
         fit: the training window's feature fit as `huracan.features.FeatureFit` writes it.
         memory: SHA-256 of the closed trades that its states remember (`memory.safetensors`), None without.
+        tree: SHA-256 of `tree.json`, the tree model behind entry 61 (its text is `tree.txt`), None without.
         universe: symbols trained on, sorted.
         leader: the leader symbol, if there was one.
         timeframe: base timeframe.
@@ -99,6 +100,7 @@ class PolicyCard(_Model):
     env_steps: Annotated[int, Field(ge=0)]
     libraries: dict[str, str]
     memory: Sha256 | None = None
+    tree: Sha256 | None = None
 
     @property
     def network(self) -> NetworkSpec:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from huracan.config import TradingSettings
 from huracan.errors import InvariantError
 from huracan.features import FeatureFit
-from huracan.patterns import PatternMemory
 from huracan.policy import NUM_ACTIONS
 from huracan.shadow.collect import Confident
 from huracan.signals.model import Decisions, ServedVersion
 from huracan.trading import Action, with_rules
 from huracan.trading.rule_space import RULES_SEARCHED
+from huracan.trees import Remembers
 
 __all__ = ["EVERY_COIN", "LoadedVersion", "PolicyBook", "searched_rules"]
 
@@ -34,7 +34,7 @@ class LoadedVersion:
         universe: markets it was trained on, sorted.
         timeframe: base timeframe.
         rules: what a search chose of `trading`, by name: its states mean something under these rules alone.
-        memory: the closed trades that it was trained to remember; None: it remembers none.
+        memory: what fills entries 52 to 61 of its states (closed trades, tree model); None: they are 0.
     """
 
     served: ServedVersion
@@ -43,7 +43,7 @@ class LoadedVersion:
     universe: tuple[str, ...]
     timeframe: str
     rules: Mapping[str, float | int]
-    memory: PatternMemory | None = None
+    memory: Remembers | None = None
 
     def trading(self, configured: TradingSettings) -> TradingSettings:
         """Return the configured section with the rules that the version was trained under."""

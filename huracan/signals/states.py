@@ -13,12 +13,12 @@ from huracan.execution.commands import Close
 from huracan.execution.positions import Position
 from huracan.features import MARKET_SIZE, STATE_SIZE
 from huracan.features.layout import MEMORY_SLICE, S_DATA_AGE, S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT
-from huracan.patterns import PatternMemory
 from huracan.signals.model import MarketClose
 from huracan.trading import Limits
 from huracan.trading.account import ACCOUNT_SIZE, Exposure, begin_account, health, write_account
 from huracan.trading.accounting import equity, observe, sellable
 from huracan.trading.settings import Rules
+from huracan.trees import Remembers
 
 __all__ = ["Seat", "StateBook"]
 
@@ -37,7 +37,7 @@ class Seat:
         rules: it is traded by.
         tick_step: value of one tick x step, quote currency.
         fit: name of the rows of a close that its version decides on; None: nobody decides on it.
-        memory: the closed trades that its version remembers; None: it remembers none.
+        memory: what fills entries 52 to 61 for its version; None: nothing does, they are 0.
     """
 
     position: Position
@@ -45,7 +45,7 @@ class Seat:
     rules: Rules
     tick_step: float
     fit: str | None
-    memory: PatternMemory | None = None
+    memory: Remembers | None = None
 
 
 class StateBook:
@@ -78,7 +78,7 @@ class StateBook:
             symbols: markets to be decided on; each has a bar at this close, and a fit whose machines are warm.
 
         Returns:
-            float32[N, 80], one row a symbol; entries 52 to 61 are zero for a version without a memory.
+            float32[N, 80], one row a symbol; entries 52 to 61 are zero for a version that nothing fills them for.
         """
         self._account, states = self._written(close, seats, symbols)
         self._begun = True

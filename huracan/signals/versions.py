@@ -101,7 +101,7 @@ def load_version(model: Model) -> LoadedVersion:
         rules = searched_rules(card.trading)
     except InvariantError as error:
         raise ArtefactError(f"{folder}: {error}; export the policy again") from None
-    return LoadedVersion(served, artefact.ensemble, fit, card.universe, card.timeframe, rules, artefact.memory)
+    return LoadedVersion(served, artefact.ensemble, fit, card.universe, card.timeframe, rules, artefact.block)
 
 
 class Versions:

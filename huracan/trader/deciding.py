@@ -12,13 +12,13 @@ from huracan.clock import Clock
 from huracan.errors import DatabaseError, InvariantError
 from huracan.execution.desk import Desk
 from huracan.logs import get_logger
-from huracan.patterns import PatternMemory
 from huracan.shadow.trades import regime_of
 from huracan.signals.model import DecisionMaker, MarketClose, ServedVersion
 from huracan.signals.states import Seat, StateBook
 from huracan.trader.decided import Decided, DecisionLog
 from huracan.trader.script import Script
 from huracan.trading import Action, Instrument, Limits
+from huracan.trees import Remembers
 
 __all__ = ["Decider", "PolicyDecider", "ScriptDecider", "Who", "Wish"]
 
@@ -27,7 +27,7 @@ _NO_OPS = (int(Action.DO_NOTHING), int(Action.HOLD))
 
 Who = Callable[[str], ServedVersion | None]
 """Returns the version that decides on a market."""
-Memory = Callable[[str], PatternMemory | None]
+Memory = Callable[[str], Remembers | None]
 """Returns what that version remembers."""
 
 

@@ -14,11 +14,11 @@ from huracan.execution.engine import Engine
 from huracan.execution.ports import Market
 from huracan.features import FeatureContext, FeatureFit, find_leader, windows_for
 from huracan.logs import get_logger
-from huracan.patterns import PatternMemory
 from huracan.signals.model import CloseSource, DecisionMaker, Decisions, MarketClose, ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.trader.market_feed import MarketFeed
 from huracan.trading import Instrument, KernelSettings, resolve_settings
+from huracan.trees import Remembers
 
 __all__ = [
     "Changes",
@@ -165,7 +165,7 @@ class Changes:
         """Return the version that decides on a market."""
         return self._book.version_of(symbol)
 
-    def memory(self, symbol: str) -> PatternMemory | None:
+    def memory(self, symbol: str) -> Remembers | None:
         """Return what the version that decides on a market remembers."""
         found = self._book.loaded_of(symbol)
         return None if found is None else found.memory

@@ -8,6 +8,7 @@
 Labels look forward: nothing below this room can import it, the features least of all.
 """
 
+from huracan.trees.block import Edges, MemoryBlock, Remembers, block_of
 from huracan.trees.calibration import Platt, Reliability, auc, brier, fit_platt, reliability
 from huracan.trees.chain import Chain, chain_of, choose_threshold, daily_net
 from huracan.trees.fit import LABELS_MAX, HeldOut, TreeFit, fit_tree, held_out, spans_of, train_forest
@@ -20,18 +21,22 @@ from huracan.trees.splits import Spans, Split, check_split, combinatorial_splits
 __all__ = [
     "LABELS_MAX",
     "Chain",
+    "Edges",
     "Forest",
     "HeldOut",
     "Labels",
+    "MemoryBlock",
     "PathReport",
     "Platt",
     "Reliability",
+    "Remembers",
     "Spans",
     "Split",
     "TreeFacts",
     "TreeFit",
     "TreeModel",
     "auc",
+    "block_of",
     "brier",
     "chain_of",
     "check_split",

@@ -117,6 +117,10 @@ class TreeModel:
         """
         return self.edge_of(self.probability(market))
 
+    def history(self, market: States, close_ms: NDArray[np.int64]) -> States:
+        """Return `edge`: behind its training window the model says the same whatever the time."""
+        return self.edge(market)
+
     def edge_of(self, probability: Floats) -> States:
         """Return float32[n], p - p* of probabilities."""
         return (probability - self.break_even).astype(np.float32)

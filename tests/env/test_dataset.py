@@ -29,6 +29,7 @@ from huracan.market import (
     SyntheticSpec,
     books_folder,
     day_file,
+    load_candles,
     martingale,
     read_candles,
     symbol_to_stem,
@@ -112,6 +113,61 @@ def test_tapes_remember_what_was_known_at_each_close(dataset: Dataset) -> None:
         assert not tape.features[known < 5, S_KNN_N_EFF].any()
         assert (tape.features[known > 50, S_KNN_N_EFF] > 0).all()
         assert not tape.features[:, S_LGBM_EDGE].any()
+
+
+def test_tapes_have_the_opinion_of_a_tree_that_did_not_see_them(dataset: Dataset) -> None:
+    """Inside the window entry 61 is out of fold, behind it the final model's; cold rows and other entries stay."""
+    start = dataset.summary.start_ms
+    fit = dataset.fit(start, start + 14 * DAY_MS, seed=1)
+    assert dataset.tree(fit, dataset.summary.symbols, 1) is None, "off by default"
+    wanting = _with_tree(dataset)
+    trained = wanting.tree(fit, dataset.summary.symbols, 1)
+    assert trained is not None
+    assert trained.labels.end_ms.max() <= fit.end_ms
+    told, served, without = (dataset.fold_tapes(fit, None, tree) for tree in (trained, trained.model, None))
+    inside = 0
+    for ours, theirs, bare in zip(told, served, without, strict=True):
+        close_ms = (ours.bars[ours.rows, 0] + 1) * dataset.kernel.base_ms
+        warm, late = ours.ready[ours.rows], close_ms > fit.end_ms
+        np.testing.assert_array_equal(theirs.features[warm, S_LGBM_EDGE], trained.model.edge(bare.features[warm]))
+        np.testing.assert_array_equal(ours.features[late], theirs.features[late])
+        assert not ours.features[~warm, S_LGBM_EDGE].any()
+        inside += np.count_nonzero(ours.features[~late, S_LGBM_EDGE] != theirs.features[~late, S_LGBM_EDGE])
+        for features in (ours.features, theirs.features):
+            np.testing.assert_array_equal(features[:, :S_LGBM_EDGE], bare.features[:, :S_LGBM_EDGE])
+    assert inside > 100
+
+
+def test_a_tree_knows_nothing_of_what_lies_behind_its_window(dataset: Dataset) -> None:
+    """Five more days of candles change no byte of the model, and no entry of a state before them."""
+    start, cut = dataset.summary.start_ms, dataset.summary.start_ms + 15 * DAY_MS
+    fit = dataset.fit(start, start + 14 * DAY_MS, seed=1)
+    found = load_candles(Path(dataset.summary.source), dataset.settings.data, dataset.settings.quality, NOW_MS)
+    candles = {symbol: one.between(0, cut) for symbol, one in found.candles.items()}
+    short = _with_tree(Dataset.build(replace(found, candles=candles), dataset.settings, "cut"))
+    whole = _with_tree(dataset)
+    ours, theirs = (one.tree(fit, one.summary.symbols, 1) for one in (short, whole))
+    assert ours is not None
+    assert theirs is not None
+    assert ours.model.to_files() == theirs.model.to_files()
+    for before, after in zip(short.fold_tapes(fit, None, ours), whole.fold_tapes(fit, None, theirs), strict=True):
+        assert 0 < len(before.rows) < len(after.rows)
+        np.testing.assert_array_equal(before.features, after.features[: len(before.rows)])
+
+
+def test_a_window_that_no_tree_can_be_learnt_from_is_refused(dataset: Dataset) -> None:
+    """Training asks for the tree model, so it is told why there is none."""
+    start = dataset.summary.start_ms
+    fit = dataset.fit(start, start + 14 * DAY_MS, seed=1)
+    no_exits = _with_tree(dataset).under(dataset.trading)
+    bare = replace(no_exits, kernel=replace(no_exits.kernel, stops_enabled=False))
+    with pytest.raises(DataError, match="stops_enabled"):
+        bare.tree(fit, dataset.summary.symbols, 1)
+
+
+def _with_tree(dataset: Dataset) -> Dataset:
+    features = dataset.settings.features.model_copy(update={"tree": True})
+    return replace(dataset, settings=dataset.settings.model_copy(update={"features": features}))
 
 
 def test_a_dataset_that_may_remember_nothing_gives_the_same_tapes(dataset: Dataset) -> None:

@@ -25,7 +25,7 @@ from huracan.config import (
 )
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError
-from huracan.features.layout import MEMORY_SLICE
+from huracan.features.layout import MEMORY_SLICE, S_LGBM_EDGE
 from huracan.learn.campaign import ALL_COINS, Version
 from huracan.learn.cluster import ray_session
 from huracan.learn.recipe import MarketStore, WindowRecipe
@@ -87,7 +87,7 @@ def untrained(fold: Fold, recipe: WindowRecipe, folder: Path) -> Version:
     for net in nets:
         net.policy_head.weight.data *= 100.0
     card = recipe.card(f"test/fold-{fold.index}", PpoSettings()).model_copy(update={"seeds": (1, 2)})
-    artefact = export_artefact(folder, nets, card, recipe.memory)
+    artefact = export_artefact(folder, nets, card, recipe.memory, recipe.tree)
     seeds = tuple(TrainResult(seed, 0, 0.0, (), folder, artefact.sha256) for seed in (1, 2))
     return Version(fold.index, ALL_COINS, fold.symbols, folder, artefact.sha256, seeds)
 
@@ -129,6 +129,26 @@ def test_tasks_give_what_one_process_gives_and_rows_do_not_multiply(
         "ensemble", "seed-1", "seed-2", "flat", "buy_and_hold", "momentum", "mean_reversion",
         "lightgbm",
     }  # fmt: skip
+
+
+@pytest.mark.postgres
+def test_shadow_asks_the_tree_model_that_came_with_the_version(
+    dataset: Dataset, tmp_path: Path, database: Engine
+) -> None:
+    """Entry 61 of every state in the test window is the word of the training window's final model on that state."""
+    features = SETTINGS.features.model_copy(update={"tree": True})
+    wanting = replace(dataset, settings=SETTINGS.model_copy(update={"features": features}))
+    run_id = open_run(database, "shadow", wanting.settings, dataset.summary.fingerprint, "test")
+    fold = folds_of(dataset)[0]
+    recipe = MarketStore(wanting).window(fold.train.start_ms, fold.train.end_ms, fold.symbols, 7)
+    assert recipe.tree is not None
+    assert recipe.tree.facts.train_end_ms == fold.train.end_ms
+    version = untrained(fold, recipe, tmp_path / "ensemble")
+    url = SecretStr(database.url.render_as_string(hide_password=False))
+    shadow(wanting, [fold], [version], url=url, run_id=run_id)
+    trades = read_trades(database, run_id, policy="ensemble", account="coin")
+    assert len(trades) > 10
+    assert np.array_equal(trades.entry_state[:, S_LGBM_EDGE], recipe.tree.edge(trades.entry_state))
 
 
 @pytest.mark.postgres

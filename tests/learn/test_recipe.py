@@ -14,7 +14,7 @@ from huracan.learn.search import Candidate
 from huracan.learn.train import spec_sha256
 from huracan.patterns import Outcomes
 from huracan.policy import PolicyNet, export_artefact, load_artefact
-from huracan.policy.artefact import MEMORY_NAME
+from huracan.policy.artefact import MEMORY_NAME, TREE_NAME, TREE_TEXT_NAME
 from huracan.policy.card import parse_card
 from huracan.trading import legal_actions, resolve_settings, with_rules
 from tests.learn.worlds import DAY_MS, small_dataset
@@ -141,6 +141,47 @@ def test_a_memory_is_an_input_of_the_training_and_travels_with_it(
     path.unlink()
     with pytest.raises(ArtefactError, match="cannot be read"):
         load_artefact(tmp_path / "policy")
+
+
+def test_a_tree_model_is_an_input_of_the_training_and_travels_with_it(
+    dataset: Dataset, recipe: WindowRecipe, tmp_path: Path
+) -> None:
+    """Entry 61 is let through, another tree is another training, and the exported policy brings text and JSON along."""
+    start, ppo = dataset.summary.start_ms, dataset.settings.ppo
+    features = dataset.settings.features.model_copy(update={"tree": True})
+    wanting = replace(dataset, settings=dataset.settings.model_copy(update={"features": features}))
+    found = [MarketStore(wanting).window(start, start + 14 * DAY_MS, recipe.symbols, seed) for seed in (1, 2)]
+    ours = found[0]
+    assert ours.tree is not None
+    assert ours.tree.facts.fit == ours.fit.sha256
+    assert ours.normaliser.available[MEMORY_SLICE].tolist() == [False] * 9 + [True]
+    assert ours.markets()[0].features[:, S_LGBM_EDGE].any()
+    assert not recipe.markets()[0].features[:, S_LGBM_EDGE].any()
+    assert len({spec_sha256(one.spec(ppo, 1, 1000)) for one in (*found, recipe)}) == 3
+    card = ours.card("run", ppo).model_copy(update={"seeds": (1,)})
+    net = PolicyNet(card.network, ours.normaliser, seed=1)
+    artefact = export_artefact(tmp_path / "policy", [net], card, ours.memory, ours.tree)
+    assert artefact.tree is not None
+    assert artefact.tree.sha256 == ours.tree.sha256 == card.tree
+    assert artefact.block is not None
+    states = ours.markets()[0].features[-5:]
+    assert artefact.block.entries(states[0], 0, "X")[-1] == ours.tree.edge(states)[0]
+    with pytest.raises(InvariantError, match=r"tree model .* which is not the one given"):
+        export_artefact(tmp_path / "other", [net], card)
+    folder = tmp_path / "policy"
+    for name, complaint in ((TREE_NAME, "not the card's"), (TREE_TEXT_NAME, "text_sha256 differs")):
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[:-1] + b" ")
+        with pytest.raises(ArtefactError, match=complaint):
+            load_artefact(folder)
+        (folder / name).unlink()
+        with pytest.raises(ArtefactError, match="cannot be read"):
+            load_artefact(folder)
+        (folder / name).write_bytes(data)
+    load_artefact(folder)
+    foreign = replace(ours.tree, facts=replace(ours.tree.facts, fit="ab" * 32))
+    with pytest.raises(ArtefactError, match="another feature fit"):
+        export_artefact(folder, [net], card.model_copy(update={"tree": foreign.sha256}), None, foreign)
 
 
 def arena_of(dataset: Dataset) -> tuple[RuleArena, Candidate]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from huracan.config import RiskSettings, TradingSettings
 from huracan.errors import InvariantError
 from huracan.execution.commands import Close
-from huracan.features.layout import MARKET_SIZE, MEMORY_SLICE
+from huracan.features.layout import MARKET_SIZE, MEMORY_SLICE, S_LGBM_EDGE
 from huracan.memory import TradeRows, join_trades
 from huracan.policy import Decision
 from huracan.risk import DenialCode
@@ -22,9 +22,12 @@ from huracan.signals.policies import LoadedVersion
 from huracan.trading import Tape, legal_actions, resolve_settings
 from huracan.trading.deck import build_deck
 from huracan.trading.tape import NUMBER
+from huracan.trees import MemoryBlock
 from tests.patterns.worlds import fitted, random_outcomes
 from tests.shadow.worlds import wild_world, window_of
 from tests.signals.test_states import close_of
+from tests.trees.worlds import fitted as fitted_tree
+from tests.trees.worlds import made_labels
 
 TRADING = TradingSettings(decision_interval_bars=5, hold_bars=60)
 KERNEL = resolve_settings(TRADING, "1m")
@@ -198,6 +201,23 @@ def test_a_version_that_remembers_has_its_memory_in_every_state() -> None:
     account = BesideAccount(replace(version_of(), memory=memory), instruments, TRADING, LOOSE, "paper")
     found = _trades(_run(account))
     assert found.entry_state[:, MEMORY_SLICE].any(axis=0).sum() >= 8
+    _same(found, trade_rows(wanted.result, "portfolio"))
+
+
+def test_a_version_with_a_tree_model_has_its_opinion_in_every_state() -> None:
+    """Shadow's precomputed entry 61, beside a memory, and the live look-up of each close are the same bits."""
+    block = MemoryBlock(fitted(random_outcomes(1_500, 7)), fitted_tree(made_labels(2_000, 1, 1.0)).model)
+    tapes = []
+    for tape in WORLD.tapes:
+        features = tape.features.copy()
+        close_ms = (tape.bars[tape.rows, NUMBER] + 1) * KERNEL.base_ms
+        features[:, MEMORY_SLICE] = block.history(features[:, :MARKET_SIZE], close_ms, tape.symbol)
+        tapes.append(tape.with_features(features))
+    wanted = shadow_portfolio(Restless(), tapes, WINDOW, KERNEL, LOOSE, name="restless", fold=0)
+    instruments = {tape.symbol: tape.instrument for tape in WORLD.tapes}
+    account = BesideAccount(replace(version_of(), memory=block), instruments, TRADING, LOOSE, "paper")
+    found = _trades(_run(account))
+    assert np.unique(found.entry_state[:, S_LGBM_EDGE]).size > 20
     _same(found, trade_rows(wanted.result, "portfolio"))
 
 
