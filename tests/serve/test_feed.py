@@ -19,6 +19,7 @@ from huracan.config import RaySettings, Settings
 from huracan.errors import DataError
 from huracan.features import FeatureFit, compute_raw
 from huracan.learn.cluster import ray_session
+from huracan.market import MarketShape, martingale
 from huracan.memory import Registry, open_run
 from huracan.signals.feed import SNAPSHOT_NAME
 from huracan.signals.model import MarketClose
@@ -26,7 +27,7 @@ from serve.feed import Feed, FeedAnswer, FeedSource
 from serve.names import NAMESPACE
 from tests.features.markets import SMALL, K
 from tests.signals.serving import export
-from tests.trader.processes import SYMBOLS, World, until, write_candles
+from tests.trader.processes import BARS, SYMBOLS, World, until, write_candles
 from tests.trader.processes import candles as market_candles
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(280)]
@@ -87,7 +88,7 @@ async def consume(name: str, after_ms: int, count: int, seen: list[int]) -> list
 
 
 def test_killed_in_the_middle_every_consumer_sees_each_close_once(cluster: None, world: World, tmp_path: Path) -> None:
-    """Two consumers of one actor, which is killed twice while the exchange goes on at four bars a second."""
+    """Two consumers of one actor, which is killed twice while the exchange goes on at two bars a second."""
     world.home.mkdir()
     folder = write_candles(tmp_path / "data")
 
@@ -100,7 +101,7 @@ def test_killed_in_the_middle_every_consumer_sees_each_close_once(cluster: None,
             ray.kill(actor, no_restart=False)
         return list(await asyncio.gather(*readers))
 
-    with world.exchange(folder, "--speed", "240"), feed_of(world, "feed-a") as actor:
+    with world.exchange(folder, "--speed", "120"), feed_of(world, "feed-a") as actor:
         until("the feed follows the market", lambda: status_of(actor).status, 120.0)
         pid = ray.get(actor.newest.remote()).close_ms
         found = asyncio.run(steps(actor, pid))
@@ -173,7 +174,8 @@ def test_what_is_wrong_is_told_and_tried_again(cluster: None, world: World, tmp_
 
 def fit_of(symbols: tuple[str, ...]) -> FeatureFit:
     """Return a fit of some of the exchange's markets."""
-    candles = {symbol: market_candles(symbol) for symbol in symbols}
+    known = {symbol: market_candles(symbol) for symbol in SYMBOLS}
+    candles = {symbol: known.get(symbol) or martingale(MarketShape(symbol, "1m"), BARS, seed=9) for symbol in symbols}
     raw = compute_raw(candles, SMALL, K, "BTC/USDT")
     first = int(next(iter(candles.values())).timestamp[0])
     return FeatureFit.fit(raw, first, first + 3_000 * MINUTE, seed=1)
@@ -181,12 +183,15 @@ def fit_of(symbols: tuple[str, ...]) -> FeatureFit:
 
 @pytest.mark.postgres
 def test_it_follows_the_registry(cluster: None, world: World, tmp_path: Path, database: Engine) -> None:
-    """Nothing is served: it waits and says so. A version of one market, then one of two: each close comes once."""
+    """Nothing is served: it waits and says so. A version of one market, then one of two: each close comes once.
+
+    A third needs a market that the venue lacks: the second is followed all the same, and the reason is told.
+    """
     world.home.mkdir()
     folder = write_candles(tmp_path / "data")
     registry = Registry(database)
     run_id = open_run(database, "train", Settings(), "ab" * 32, __version__)
-    fits = [fit_of(("BTC/USDT",)), fit_of(SYMBOLS)]
+    fits = [fit_of(("BTC/USDT",)), fit_of(SYMBOLS), fit_of((*SYMBOLS, "ZZZ/USDT"))]
 
     def register(number: int) -> None:
         place = tmp_path / f"v{number}"
@@ -217,3 +222,9 @@ def test_it_follows_the_registry(cluster: None, world: World, tmp_path: Path, da
         assert closes[-1].symbols == SYMBOLS
         assert tuple(closes[-1].fits) == (fits[1].sha256,)
         assert not ray.get(actor.reload_versions.remote()), "nothing is new"
+        register(2)
+        assert not ray.get(actor.reload_versions.remote()), "it cannot be followed"
+        later = ray.get(actor.closes.remote(closes[-1].close_ms))
+        assert tuple(later[-1].fits) == (fits[1].sha256,)
+        answer = status_of(actor)
+        assert (answer.problem, answer.refused) == ("", {"v2": "the venue has no candle of ZZZ/USDT"})
