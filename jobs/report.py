@@ -13,6 +13,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Engine
 
+from huracan.analysis import Analysis
 from huracan.config import Settings, home_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError
@@ -23,8 +24,9 @@ from huracan.memory import Model, Registry, Stage, count_trials, read_run, read_
 from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.report.model import PaperTrading
-from huracan.shadow import ShadowReport
+from huracan.shadow import MetaSummary, ShadowReport
 from huracan.terminal import Terminal, run, standalone
+from jobs.explain import ANALYSIS_NAME
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
 from jobs.usage import PeakMemory
 
@@ -67,6 +69,8 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
     peak = _read(usage, PeakMemory, "remove it") if usage.exists() else None
     traded = folder / PAPER_NAME
     paper = _read(traded, PaperTrading, "remove it") if traded.exists() else None
+    explained = folder / ANALYSIS_NAME
+    analysis = _read(explained, Analysis, "run `huracan analyse` again") if explained.exists() else None
     stage, proven = standing_of(campaign.versions, Registry(engine).models())
     facts = RunFacts(
         run_id=run_id,
@@ -82,6 +86,7 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
             *opponent_notes(shadow),
         ),
         paper=paper,
+        analysis=analysis,
     )
     return build_report(facts, settings, dataset, campaign, shadow)
 
@@ -129,7 +134,23 @@ def opponent_notes(shadow: ShadowReport) -> tuple[str, ...]:
             f"{min(paths.auc):.3f} to {max(paths.auc):.3f}, daily Sharpe ratio median {paths.sharpe_median:.2f} (5 % "
             f"quantile {paths.sharpe_low:.2f}), {paths.losing_share:.0%} of the paths lose"
         )
+    if shadow.meta is not None:
+        notes.append(_meta_note(shadow.meta))
     return tuple(notes)
+
+
+def _meta_note(meta: MetaSummary) -> str:
+    """Return in words what leaving out entries by the meta model would have changed."""
+    gain, before, after = meta.day_difference, meta.precision_without, meta.precision_with
+    if gain is None:
+        return f"meta-labelling: it never had enough to learn from ({meta.folds[-1].reason})"
+    shares = "" if before is None or after is None else f", winners {before:.1%} -> {after:.1%}"
+    verdict = "it would have earned its place" if meta.earns else "not shown to earn its place"
+    return (
+        f"meta-labelling, on {meta.days} days after what it learnt from: trades {meta.trades_without:,} -> "
+        f"{meta.trades_with:,}{shares}, net {meta.net_without:+,.2f} -> {meta.net_with:+,.2f}, a day "
+        f"{gain.estimate:+,.2f} [{gain.low:+,.2f}, {gain.high:+,.2f}]: {verdict}; nothing that is served uses it"
+    )
 
 
 def tried(engine: Engine, run_id: int, fingerprint: str) -> str:

@@ -20,10 +20,15 @@ from sqlalchemy import Engine
 from huracan.baselines import (
     BASELINES,
     LIGHTGBM,
+    META,
+    Entries,
+    MetaModel,
+    MetaPolicy,
     Schooling,
     TreePolicy,
     paths_of_school,
     school,
+    train_meta,
     train_opponent,
 )
 from huracan.config import Settings, home_folder
@@ -56,12 +61,14 @@ from huracan.shadow import (
     ByCoin,
     Fold,
     FoldOutcome,
+    MetaOutcome,
     PortfolioResult,
     RandomResult,
     ShadowReport,
     ShadowResult,
     assess,
     cut_tape,
+    entries_of,
     join_blocks,
     performance_rows,
     random_block,
@@ -75,6 +82,7 @@ from huracan.shadow import (
 from huracan.terminal import Terminal, run, standalone
 from huracan.trading import KernelSettings, Limits, Tape
 from huracan.trees import PathReport
+from jobs.explain import analyse_shadow, save_analysis
 from jobs.train import KIND as TRAIN
 from jobs.train import check_job, folds_of
 
@@ -154,6 +162,22 @@ def walk_paths(schooling: Schooling) -> PathReport | None:
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def learn_meta(rules: Rules, *before: ShadowResult) -> MetaModel:
+    """Learn from the judged policy's trades in the folds before, as far as they were closed when the test begins."""
+    entries = Entries.joined([Entries.none(), *(entries_of(result, rules.kernel.base_ms) for result in before)])
+    return train_meta(entries.until(rules.fold.test.start_ms))
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def trade_filtered(policy: Ensemble, meta: MetaModel, tapes: Sequence[Tape], rules: Rules) -> ShadowResult | None:
+    """Trade the judged policy without the entries that the meta model leaves out; None where it leaves none out."""
+    if meta.forest is None:
+        return None
+    filtered = MetaPolicy(policy, meta)
+    return shadow_block(filtered, tapes, rules.fold.test, rules.kernel, rules.limits, name=META, fold=rules.fold.index)
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
 def trade_portfolio(
     policies: Sequence[Ensemble], tapes: Sequence[Tape], rules: Rules, settings: Settings
 ) -> PortfolioResult:
@@ -185,17 +209,20 @@ class FoldTasks:
     portfolio: ray.ObjectRef
     opponent: ray.ObjectRef
     paths: ray.ObjectRef | None
+    meta: ray.ObjectRef
+    filtered: list[ray.ObjectRef]
 
     @property
     def refs(self) -> list[ray.ObjectRef]:
         """Return all tasks."""
         traded = [ref for refs in self.blocks.values() for ref in refs]
         paths = [] if self.paths is None else [self.paths]
-        return [*traded, *self.chance, self.portfolio, self.opponent, *paths]
+        return [*traded, *self.chance, self.portfolio, self.opponent, *paths, self.meta, *self.filtered]
 
     def outcome(self, seeds: Sequence[str]) -> FoldOutcome:
         """Return what was traded; every task is done."""
         joined = {name: join_blocks(ray.get(refs)) for name, refs in self.blocks.items()}
+        filtered = [result for result in ray.get(self.filtered) if result is not None]
         return FoldOutcome(
             fold=self.fold,
             policy=joined[ENSEMBLE],
@@ -205,6 +232,7 @@ class FoldTasks:
             portfolio=ray.get(self.portfolio),
             opponent=ray.get(self.opponent),
             paths=None if self.paths is None else ray.get(self.paths),
+            meta=MetaOutcome(ray.get(self.meta), join_blocks(filtered) if filtered else None),
         )
 
 
@@ -236,10 +264,9 @@ def shadow(
     trained = [(version, load_artefact(version.artefact)) for version in versions]  # faults show before Ray starts
     with ray_session(dataset.settings.ray):
         place = Place(url, run_id, dataset.layout)
-        tasks = [
-            _start(dataset, fold, _units(dataset, fold, trained), seeds, place, paths=fold is folds[-1])
-            for fold in folds
-        ]
+        tasks: list[FoldTasks] = []
+        for fold in folds:
+            tasks.append(_start(dataset, fold, _units(dataset, fold, trained), seeds, place, tasks, fold is folds[-1]))
         _await([ref for fold in tasks for ref in fold.refs], progress)
         outcomes = [fold.outcome(seeds) for fold in tasks]
     report = assess(outcomes, dataset.kernel, dataset.settings.shadow, run_id=run_id, policy_name=ENSEMBLE)
@@ -314,9 +341,15 @@ def _check_rules(dataset: Dataset, version: Version, trained: Mapping[str, Any])
 
 
 def _start(
-    dataset: Dataset, fold: Fold, units: Sequence[Unit], seeds: Sequence[str], place: Place, *, paths: bool
+    dataset: Dataset,
+    fold: Fold,
+    units: Sequence[Unit],
+    seeds: Sequence[str],
+    place: Place,
+    before: Sequence[FoldTasks],
+    last: bool,
 ) -> FoldTasks:
-    """Send all tasks of a fold on their way; with `paths` the opponent's CPCV too."""
+    """Send all tasks of a fold on their way, behind those of the folds before; of the last one the CPCV paths too."""
     settings = dataset.settings
     limits = Limits.of(settings.risk, settings.trading.account_to_quote_rate)
     rules = ray.put(Rules(fold, dataset.kernel, limits, place))
@@ -326,6 +359,8 @@ def _start(
     chance: list[ray.ObjectRef] = []
     size = settings.shadow.coins_per_block
     opponents: dict[str, ray.ObjectRef] = {}
+    filtered: list[ray.ObjectRef] = []
+    meta = learn_meta.remote(rules, *(ref for earlier in before for ref in earlier.blocks[ENSEMBLE]))
     for unit in units:
         fit = unit.schooling.fit
         if fit not in opponents:
@@ -340,14 +375,15 @@ def _start(
                 own = rules if baseline.stops else bare
                 blocks[baseline.name].append(trade_block.remote(baseline.name, baseline.policy, tapes, own))
             blocks[LIGHTGBM].append(trade_block.remote(LIGHTGBM, opponents[fit], tapes, rules))
+            filtered.append(trade_filtered.remote(judged[ENSEMBLE], meta, tapes, rules))
             copies = settings.shadow.random_policies
             chance.append(trade_randomly.remote(blocks[ENSEMBLE][-1], tapes, rules, copies))
     everything = ray.put(tuple(tape for unit in units for tape in unit.tapes))
     policies = [unit.policy for unit in units]
     portfolio = trade_portfolio.remote(policies, everything, rules, settings)
     first_school = units[0].schooling
-    walked = walk_paths.remote(first_school) if paths else None
-    return FoldTasks(fold, blocks, chance, portfolio, opponents[first_school.fit], walked)
+    walked = walk_paths.remote(first_school) if last else None
+    return FoldTasks(fold, blocks, chance, portfolio, opponents[first_school.fit], walked, meta, filtered)
 
 
 def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:
@@ -391,6 +427,9 @@ def program(terminal: Terminal, run_id: int | None, data: Path | None) -> None:
         judged = dataset.under(campaign.trading)
         report = shadow(judged, folds_of(dataset), campaign.versions, url=url, run_id=found.run_id, progress=_say)
     write_atomically(folder / REPORT_NAME, json.dumps(to_json(report), allow_nan=False).encode())
+    with claim_run(engine, found.run_id), bind_run(found.run_id), phase(engine, found.run_id, "analysis"):
+        done = analyse_shadow(judged, campaign.versions, engine, found.run_id)
+    save_analysis(folder, None if done is None else done.analysis)
     terminal.show(report, lambda: _table(terminal, report))
 
 

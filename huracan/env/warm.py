@@ -19,6 +19,7 @@ from huracan.features import MARKET_SIZE, Bar, FeatureStream
 from huracan.market import CandleSet, MarketShape, martingale
 from huracan.patterns import Outcomes
 from huracan.trading import Lanes
+from huracan.trees import Forest
 
 __all__ = ["first_missing", "warm"]
 
@@ -52,6 +53,11 @@ def warm() -> float:
     while not recording.terminated[0]:
         recording.step(np.full(1, 2))
     recording.trades()
+    no = np.zeros(0, np.int64)
+    single = np.array([0, 1], np.int64)
+    Forest(MARKET_SIZE, single - single, single, no, np.zeros(0), no, no, np.zeros(1), "").score(
+        np.zeros((1, MARKET_SIZE), np.float32)
+    )
     stream = FeatureStream(fit)
     stream.push({symbols[0]: Bar(1.0, 1.0, 1.0, 1.0, 1.0)}, window.end_ms)
     return time.perf_counter() - begun

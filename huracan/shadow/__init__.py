@@ -3,6 +3,7 @@
 from huracan.shadow.assess import FoldOutcome, assess
 from huracan.shadow.bootstrap import Interval, Resampler
 from huracan.shadow.by_coin import ByCoin
+from huracan.shadow.meta import MetaOutcome, entries_of
 from huracan.shadow.metrics import DailyMetrics, TradeMetrics
 from huracan.shadow.portfolio import Denial, PortfolioResult, shadow_portfolio
 from huracan.shadow.rows import COIN_ACCOUNT, ENSEMBLE, PORTFOLIO_ACCOUNT, performance_rows, trade_blocks, trade_rows
@@ -18,7 +19,7 @@ from huracan.shadow.splits import (
     walk_forward_splits,
 )
 from huracan.shadow.stretches import Stretch, cut_tape, stretches
-from huracan.shadow.summary import PolicySummary, ShadowReport, TreeSummary, to_json
+from huracan.shadow.summary import MetaFold, MetaSummary, PolicySummary, ShadowReport, TreeSummary, to_json
 from huracan.shadow.trades import TradeTable
 from huracan.shadow.verdict import Finding, Verdict
 
@@ -36,6 +37,9 @@ __all__ = [
     "FoldOutcome",
     "History",
     "Interval",
+    "MetaFold",
+    "MetaOutcome",
+    "MetaSummary",
     "PolicySummary",
     "PortfolioResult",
     "RandomResult",
@@ -50,6 +54,7 @@ __all__ = [
     "Window",
     "assess",
     "cut_tape",
+    "entries_of",
     "join_blocks",
     "performance_rows",
     "random_block",

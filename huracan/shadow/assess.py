@@ -10,6 +10,7 @@ from huracan.baselines import Pace, TreePolicy
 from huracan.config import ShadowSettings
 from huracan.errors import InvariantError
 from huracan.shadow.bootstrap import Resampler, daily_sharpe, equity_band, max_drawdown, permutation_p_value
+from huracan.shadow.meta import MetaOutcome, summarise_meta
 from huracan.shadow.metrics import daily_metrics, trade_metrics
 from huracan.shadow.portfolio import PortfolioResult
 from huracan.shadow.run import RandomResult, ShadowResult
@@ -22,6 +23,7 @@ from huracan.shadow.summary import (
     DenialCount,
     EquityBand,
     FoldSummary,
+    MetaSummary,
     NamedNet,
     PolicySummary,
     PortfolioSummary,
@@ -54,6 +56,7 @@ class FoldOutcome:
         portfolio: one account; None when not run.
         opponent: the tree model among the baselines; None when it did not trade.
         paths: CPCV of its training window; None when not run.
+        meta: the policy filtered by what the folds before taught; None when not run.
     """
 
     fold: Fold
@@ -64,6 +67,7 @@ class FoldOutcome:
     portfolio: PortfolioResult | None
     opponent: TreePolicy | None = None
     paths: PathReport | None = None
+    meta: MetaOutcome | None = None
 
 
 def assess(
@@ -128,6 +132,7 @@ def assess(
             _tree(outcome.fold.index, outcome.opponent) for outcome in outcomes if outcome.opponent is not None
         ),
         tree_paths=outcomes[-1].paths,
+        meta=_meta(outcomes, settings),
     )
 
 
@@ -272,6 +277,13 @@ def _portfolio(
         denials=tuple(DenialCount(code, codes.count(code)) for code in sorted(set(codes))),
         breach_ms=tuple(at for portfolio in found for at in portfolio.breach_ms),
     )
+
+
+def _meta(outcomes: Sequence[FoldOutcome], settings: ShadowSettings) -> MetaSummary | None:
+    found = [outcome.meta for outcome in outcomes if outcome.meta is not None]
+    if len(found) < len(outcomes):
+        return None
+    return summarise_meta([outcome.policy for outcome in outcomes], found, settings, BOOTSTRAP_SEED)
 
 
 def _tree(fold: int, opponent: TreePolicy) -> TreeSummary:

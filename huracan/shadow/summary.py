@@ -24,6 +24,8 @@ __all__ = [
     "DenialCount",
     "EquityBand",
     "FoldSummary",
+    "MetaFold",
+    "MetaSummary",
     "NamedNet",
     "PolicySummary",
     "PortfolioSummary",
@@ -232,6 +234,58 @@ class TreeSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class MetaFold:
+    """What the meta model of one fold learnt from the judged policy's trades in the folds before.
+
+    Attributes:
+        fold: index.
+        learnt: closed trades it was trained on; `wins` among them.
+        wins: with a positive net result.
+        auc: of held-out scores; None when it learnt nothing and leaves no entry out; `brier` likewise.
+        brier: of held-out chances.
+        reason: why it learnt nothing, else "".
+    """
+
+    fold: int
+    learnt: int
+    wins: int
+    auc: float | None
+    brier: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetaSummary:
+    """What leaving out entries by the meta model would have changed, in the folds in which it had learnt something.
+
+    `trades` leave out `end_of_data`; precision is the share of them with a positive net result, None without any.
+
+    Attributes:
+        folds: every fold.
+        days: UTC days of the folds in which it left out entries or could have.
+        trades_without: of the policy alone on these days; likewise `trades_with` the meta model.
+        trades_with: filtered.
+        precision_without: of the policy alone.
+        precision_with: filtered.
+        net_without: of all closed trades and open positions, the policy alone.
+        net_with: filtered.
+        day_difference: interval of the mean daily gain by filtering; None without such a day.
+        earns: whether the whole interval lies above zero.
+    """
+
+    folds: tuple[MetaFold, ...]
+    days: int
+    trades_without: int
+    trades_with: int
+    precision_without: float | None
+    precision_with: float | None
+    net_without: float
+    net_with: float
+    day_difference: Interval | None
+    earns: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ShadowReport:
     """Everything shadow trading says about a version.
 
@@ -254,6 +308,7 @@ class ShadowReport:
         sample: the first trades of each coin in the last fold, complete up to the last one shown.
         trees: how the supervised opponent was trained, by fold.
         tree_paths: its CPCV paths through the last fold's training window; None when that is too small.
+        meta: what meta-labelling would change; None when it was not run.
     """
 
     run_id: int | None
@@ -274,6 +329,7 @@ class ShadowReport:
     sample: tuple[TradeSample, ...]
     trees: tuple[TreeSummary, ...] = ()
     tree_paths: PathReport | None = None
+    meta: MetaSummary | None = None
 
 
 def to_json(value: object) -> Any:

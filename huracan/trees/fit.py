@@ -29,6 +29,7 @@ __all__ = [
     "TreeFit",
     "check_trainable",
     "fit_tree",
+    "grow",
     "held_out",
     "spans_of",
     "train_forest",
@@ -42,10 +43,10 @@ CLASS_MIN: Final = 20
 FOLDS: Final = 5
 EMBARGO_FRAC: Final = 0.01
 TREES: Final = 120
+LEAVES: Final = 15
 PARAMETERS: Final[Mapping[str, Any]] = {
     "objective": "binary",
     "learning_rate": 0.03,
-    "num_leaves": 15,
     "feature_fraction": 0.5,
     "lambda_l2": 1.0,
     "max_bin": 63,
@@ -176,7 +177,7 @@ def held_out(labels: Labels, weight: Floats, splits: Sequence[Split], seed: int)
 
 
 def train_forest(market: NDArray[np.float32], won: NDArray[np.bool_], weight: Floats, seed: int) -> Forest:
-    """Train one forest, the same on every run.
+    """Train one forest on market entries, the same on every run.
 
     Args:
         market: float32[n, 52].
@@ -187,14 +188,31 @@ def train_forest(market: NDArray[np.float32], won: NDArray[np.bool_], weight: Fl
     Raises:
         DataError: wins or losses are too few, or a feature is not finite.
     """
+    check_market(market)
+    return grow(market, won, weight, seed)
+
+
+def grow(
+    rows: NDArray[np.float32],
+    won: NDArray[np.bool_],
+    weight: Floats,
+    seed: int,
+    *,
+    trees: int = TREES,
+    leaves: int = LEAVES,
+) -> Forest:
+    """Train one forest on rows of any kind; float32[n, c], finite.
+
+    Raises:
+        DataError: wins or losses are too few.
+    """
     import lightgbm  # half a second that only those pay who train: live trading evaluates arrays
 
-    check_market(market)
     _check_classes(won)
     leaf = max(20, won.size // 100)
-    parameters = {**PARAMETERS, "seed": seed, "min_data_in_leaf": leaf}
-    data = lightgbm.Dataset(market, won.astype(np.float64), weight=weight, params=parameters)
-    return Forest.of_text(lightgbm.train(parameters, data, TREES).model_to_string())
+    parameters = {**PARAMETERS, "num_leaves": leaves, "seed": seed, "min_data_in_leaf": leaf}
+    data = lightgbm.Dataset(rows, won.astype(np.float64), weight=weight, params=parameters)
+    return Forest.of_text(lightgbm.train(parameters, data, trees).model_to_string())
 
 
 def spans_of(labels: Labels) -> Spans:

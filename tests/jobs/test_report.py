@@ -14,7 +14,7 @@ from huracan.config import Settings
 from huracan.errors import DataError
 from huracan.learn.campaign import Version
 from huracan.memory import Model, Stage, Trial, open_run, record_trial
-from huracan.shadow import ShadowReport, TreeSummary, assess, to_json
+from huracan.shadow import Interval, MetaFold, MetaSummary, ShadowReport, TreeSummary, assess, to_json
 from huracan.trees import PathReport
 from jobs.report import USAGE_NAME, _read, opponent_notes, save_usage, standing_of, tried
 from jobs.usage import PeakMemory
@@ -26,13 +26,25 @@ TREES = (
     TreeSummary(2, 0, 0, None, None, None, None, "too short"),
 )
 PATHS = PathReport(6, 2, 15, (0.5, 0.6), (-1.0, 2.0), (3, 4), (-0.1, 0.2))
+METALABELLED = MetaSummary(
+    folds=(MetaFold(0, 3, 1, None, None, "too few"),),
+    days=30,
+    trades_without=500,
+    trades_with=300,
+    precision_without=0.4,
+    precision_with=0.5,
+    net_without=-100.0,
+    net_with=20.0,
+    day_difference=Interval(4.0, 1.0, 7.0, 0.95),
+    earns=True,
+)
 TRAINED = ((0, "A", "1" * 64), (1, "A", "2" * 64), (0, "B", "3" * 64))
 
 
 def test_a_shadow_report_is_read_back_whole(tmp_path: Path) -> None:
     """What shadow trading writes as JSON comes back as the same tree."""
     report = assess([outcome(Momentum(), 0)], KERNEL, SETTINGS, run_id=7)
-    report = replace(report, trees=TREES, tree_paths=PATHS)
+    report = replace(report, trees=TREES, tree_paths=PATHS, meta=METALABELLED)
     path = tmp_path / "shadow.json"
     path.write_text(json.dumps(to_json(report)))
     assert _read(path, ShadowReport, "run it again") == report
@@ -48,6 +60,19 @@ def test_the_report_says_what_the_supervised_opponent_learnt() -> None:
     assert "could not be trained: too short" in untrained
     assert "15 splits, 2 paths, AUC 0.500 to 0.600" in paths
     assert "50% of the paths lose" in paths
+
+
+def test_the_report_says_what_meta_labelling_would_change() -> None:
+    """A model that earns, one that does not, and a run too short to learn from."""
+    report = assess([outcome(Momentum(), 0)], KERNEL, SETTINGS)
+    (earning,) = opponent_notes(replace(report, meta=METALABELLED))
+    assert "on 30 days" in earning
+    assert "trades 500 -> 300, winners 40.0% -> 50.0%, net -100.00 -> +20.00, a day +4.00 [+1.00, +7.00]" in earning
+    assert "it would have earned its place; nothing that is served uses it" in earning
+    (losing,) = opponent_notes(replace(report, meta=replace(METALABELLED, earns=False)))
+    assert "not shown to earn its place" in losing
+    (short,) = opponent_notes(replace(report, meta=replace(METALABELLED, day_difference=None)))
+    assert "never had enough to learn from (too few)" in short
 
 
 def model(version: Version, stage: Stage, proven: bool = False) -> Model:

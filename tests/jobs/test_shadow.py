@@ -111,13 +111,16 @@ def test_tasks_give_what_one_process_gives_and_rows_do_not_multiply(
     here = shadow_block(artefact.ensemble, tapes, folds[0].test, dataset.kernel, limits, name="ensemble", fold=0)
     assert len(here.trades) > 10
     assert report.policy.daily[0] == here.daily[0]
-    per_block = 1 + 2 + len(BASELINES) + 2  # ensemble, seeds, rules, trees, chance
-    tasks = 2 * (2 * per_block + 2) + 1  # with portfolio and training of the trees; CPCV of the last fold
+    per_block = 1 + 2 + len(BASELINES) + 3  # ensemble, seeds, rules, trees, chance, filtered
+    tasks = 2 * (2 * per_block + 3) + 1  # with portfolio, training of trees and meta model; CPCV of the last fold
     assert (seen[0], seen[-1]) == ((0, tasks), (tasks, tasks))
     assert [tree.fold for tree in report.trees] == [0, 1]
     assert all(tree.labels > 200 and tree.auc is not None for tree in report.trees)
     assert report.tree_paths is not None
     assert len(report.tree_paths.auc) == 5
+    assert report.meta is not None
+    assert report.meta.folds[0].learnt == 0
+    assert report.meta.folds[1].learnt > 10
     stored = read_trades(database, run_id, policy="ensemble", account="coin", fold=0)
     assert np.array_equal(np.sort(stored.net), np.sort(here.trades.net))
     rows = len(read_trades(database, run_id))
