@@ -27,6 +27,7 @@ class Similar:
         wins: those with a net result above 0.
         mean: their mean result.
         low, high: two-sided 90 % bounds of the mean, with their variance shrunk towards that of all trades.
+        base: mean result of all trades known then.
     """
 
     count: int
@@ -34,6 +35,17 @@ class Similar:
     mean: float
     low: float
     high: float
+    base: float
+
+    @property
+    def losing(self) -> bool:
+        """Return whether they lose, and more than trades at large, by their upper bound."""
+        return self.high < min(0.0, self.base)
+
+    @property
+    def winning(self) -> bool:
+        """Return whether they win, and more than trades at large, by their lower bound."""
+        return self.low > max(0.0, self.base)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,15 +159,15 @@ class Finding:
     strength: float
     figures: tuple[Figure, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return {"is": name, "strength": s, "of": {figure: [value, threshold] or value}}, four digits each."""
+    def to_json(self) -> list[Any]:
+        """Return [name, strength, {figure: [value, threshold] or value}], three digits each."""
         values = {
             figure.name: _short(figure.value)
             if figure.threshold is None
             else [_short(figure.value), _short(figure.threshold)]
             for figure in self.figures
         }
-        return {"is": self.name, "strength": _short(self.strength), "of": values}
+        return [self.name, _short(self.strength), values]
 
 
 def says(found: bool, warned: bool | None, strength: float, *figures: Figure) -> Tested:
@@ -170,7 +182,8 @@ def ranked(said: Mapping[str, Tested | None]) -> tuple[Finding, ...]:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.4g}")
+    short = float(f"{value:.3g}")
+    return int(short) if short.is_integer() else short
 
 
 def touch_probability(distance: float, sigma: float, bars: float) -> float:

@@ -166,13 +166,13 @@ def late_entry(case: Case) -> Tested | None:
 
 
 def similar_losing(case: Case) -> Tested | None:
-    """The past trades most like it were losing when it was entered: the upper bound of their mean lies below zero."""
+    """The past trades most like it lost when it was entered, and more than trades at large, by their upper bound."""
     if case.similar is None or case.similar.count < SIMILAR_MIN:
         return None
-    warned = case.similar.high < 0.0
+    warned = case.similar.losing
     lost = 1.0 - (case.similar.wins + 1.0) / (case.similar.count + 2.0)
     return says(
-        warned and case.net < 0, warned, lost, Figure("mean_r_high", case.similar.high, 0.0),
+        warned and case.net < 0, warned, lost, Figure("mean_r_high", case.similar.high, min(0.0, case.similar.base)),
         Figure("mean_r", case.similar.mean), Figure("trades", float(case.similar.count), float(SIMILAR_MIN)),
         Figure("wins", float(case.similar.wins)),
     )  # fmt: skip

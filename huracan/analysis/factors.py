@@ -83,13 +83,13 @@ def stop_placed(case: Case) -> Tested | None:
 
 
 def similar_winning(case: Case) -> Tested | None:
-    """The past trades most like it were winning when it was entered: the lower bound of their mean is above zero."""
+    """The past trades most like it won when it was entered, and more than trades at large, by their lower bound."""
     if case.similar is None or case.similar.count < SIMILAR_MIN:
         return None
-    warned = case.similar.low > 0.0
+    warned = case.similar.winning
     rate = (case.similar.wins + 1.0) / (case.similar.count + 2.0)
     return says(
-        case.net > 0 and warned, warned, rate, Figure("mean_r_low", case.similar.low, 0.0),
+        case.net > 0 and warned, warned, rate, Figure("mean_r_low", case.similar.low, max(0.0, case.similar.base)),
         Figure("mean_r", case.similar.mean), Figure("trades", float(case.similar.count), float(SIMILAR_MIN)),
     )  # fmt: skip
 
@@ -108,13 +108,13 @@ def shock_in_favour(case: Case) -> Tested | None:
 
 
 def against_experience(case: Case) -> Tested | None:
-    """The past trades most like it were losing when it was entered, and yet it won: luck, until more do."""
+    """The past trades most like it lost more than others when it was entered, and yet it won: luck, until more do."""
     if case.similar is None or case.similar.count < SIMILAR_MIN:
         return None
-    warned = case.similar.high < 0.0
+    warned = case.similar.losing
     lost = 1.0 - (case.similar.wins + 1.0) / (case.similar.count + 2.0)
     return says(
-        case.net > 0 and warned, warned, lost, Figure("mean_r_high", case.similar.high, 0.0),
+        case.net > 0 and warned, warned, lost, Figure("mean_r_high", case.similar.high, min(0.0, case.similar.base)),
         Figure("trades", float(case.similar.count), float(SIMILAR_MIN)),
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 TRADES_MIN: Final = 100
 FOLDS: Final = 5
 ROUNDS: Final = 60
-TOP: Final = 5
+TOP: Final = 3
 """Contributions kept of each trade, largest first."""
 RESULT_CLIP_R: Final = 5.0
 

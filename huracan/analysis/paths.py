@@ -115,7 +115,7 @@ def horizons(hold_bars: int) -> tuple[int, ...]:
 
     Minute bars with the usual hold give 1, 4, 12 and 24 hours; daily ones 1, 3, 10 and 20 days.
     """
-    return tuple(sorted({max(1, round(hold_bars * part)) for part in _OF_THE_HOLD}))
+    return tuple(max(1, round(hold_bars * part)) for part in _OF_THE_HOLD)
 
 
 def _column(bars: NDArray[Any], column: int) -> Ints:

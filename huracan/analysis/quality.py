@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from huracan.analysis.paths import MarketPath
 
-__all__ = ["Quality", "quality_of", "range_place"]
+__all__ = ["Quality", "excursions", "excursions_agree", "quality_of", "range_place"]
 
 WINDOW_OF_THE_HOLD = 8
 """Entry and exit are judged against the prices of an eighth of the longest hold on either side."""
+_ROUNDING_TICKS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,19 @@ def excursions(path: MarketPath, first: int, last: int, entry: float, leave: flo
 
     A taking order fills at two neighbouring ticks around its average.
     """
-    high = max(math.ceil(entry), math.ceil(leave))
-    low = min(math.floor(entry), math.floor(leave))
+    high = math.ceil(max(entry, leave) - _ROUNDING_TICKS)
+    low = math.floor(min(entry, leave) + _ROUNDING_TICKS)
     if last > first:
         high = max(high, int(path.high[first:last].max()))
         low = min(low, int(path.low[first:last].min()))
     return high, low
+
+
+def excursions_agree(path: MarketPath, last: int, found: tuple[int, int], stored: tuple[int, int]) -> bool:
+    """Return whether the extremes (high, low) of the candles are those that the ledger kept.
+
+    A position that was sold in parts may have met a price that its average hides: the open of its last bar.
+    """
+    opened, spread = int(path.open[last]), int(path.spread[last])
+    high = found[0] <= stored[0] <= max(found[0], opened)
+    return high and min(found[1], opened - spread) <= stored[1] <= found[1]

@@ -69,8 +69,9 @@ def similar_of(
         if not len(near):
             continue
         before = int(np.searchsorted(outcomes.known_ms, now, side="right"))
-        overall = max(0.0, totals[before - 1, 1] / before - (totals[before - 1, 0] / before) ** 2)
+        base = float(totals[before - 1, 0] / before)
+        overall = max(0.0, totals[before - 1, 1] / before - base**2)
         variance = (len(near) * float(near.var()) + PRIOR_TRADES * overall) / (len(near) + PRIOR_TRADES)
         mean, half = float(near.mean()), Z_LOWER * float(np.sqrt(variance / len(near)))
-        found[row] = Similar(len(near), int((near > 0).sum()), mean, mean - half, mean + half)
+        found[row] = Similar(len(near), int((near > 0).sum()), mean, mean - half, mean + half, base)
     return found

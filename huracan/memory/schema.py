@@ -46,7 +46,7 @@ TRADE_TABLES = (
     "request_keys",
     "beside_accounts",
 )
-TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events", *TRADE_TABLES)
+TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events", "rule_proposals", *TRADE_TABLES)
 
 
 def head() -> str:

@@ -64,8 +64,5 @@ def test_findings_are_ranked_and_what_was_not_found_is_left_out() -> None:
     assert [(found.name, found.strength) for found in ranked(said)] == [("d", 1.0), ("a", 0.5)]
     assert said["c"] is not None
     assert said["c"].strength == 0.0
-    assert Finding("a", 1 / 3, (Figure("x", 2 / 3, 0.5), Figure("y", 1e-9))).to_json() == {
-        "is": "a",
-        "strength": 0.3333,
-        "of": {"x": [0.6667, 0.5], "y": 1e-9},
-    }
+    found = Finding("a", 1 / 3, (Figure("x", 2 / 3, 0.5), Figure("y", 1e-9), Figure("z", 12.0, 7.0)))
+    assert found.to_json() == ["a", 0.333, {"x": [0.667, 0.5], "y": 1e-9, "z": [12, 7]}]

@@ -9,8 +9,8 @@ from huracan.analysis.cases import Case, Similar, ranked
 from huracan.analysis.causes import CAUSES, Cause, ask_causes
 from tests.analysis.worlds import case, flat_path, ramp, with_closes
 
-LOSING = Similar(count=20, wins=3, mean=-0.4, low=-0.6, high=-0.2)
-FAIR = Similar(count=20, wins=9, mean=-0.05, low=-0.3, high=0.2)
+LOSING = Similar(count=20, wins=3, mean=-0.4, low=-0.6, high=-0.2, base=-0.1)
+FAIR = Similar(count=20, wins=9, mean=-0.05, low=-0.3, high=0.2, base=-0.1)
 
 
 def _regime(at: int, closes: np.ndarray) -> Case:
@@ -65,6 +65,7 @@ CONTROLS = [
     (Cause.LATE_ENTRY, "no run before", case(with_closes(flat_path(), SLIDE), leave=9_900.0)),
     (Cause.LATE_ENTRY, "the run went on", case(with_closes(flat_path(), AFTER_RUN), leave=9_900.0)),
     (Cause.SIMILAR_LOSING, "a fair neighbourhood", case(with_closes(flat_path(), SLIDE), leave=9_900.0, similar=FAIR)),
+    (Cause.SIMILAR_LOSING, "no worse than trades at large", case(with_closes(flat_path(), SLIDE), leave=9_900.0, similar=replace(LOSING, base=-0.3))),  # noqa: E501
     (Cause.SIMILAR_LOSING, "it won", case(flat_path(), leave=10_100.0, similar=LOSING)),
 ]  # fmt: skip
 
@@ -129,6 +130,6 @@ def test_a_rule_without_its_data_says_nothing() -> None:
 def test_evidence_is_json_with_values_and_thresholds() -> None:
     """What is stored names the figure, what it was, and what it was held against."""
     said = ranked(ask_causes(PLANTED[Cause.COST]))[0].to_json()
-    assert said["is"] == "cost"
-    assert said["of"]["share"] == [1.0, 0.5]
-    assert said["of"]["gross_bps"] == pytest.approx(9.0, abs=0.1)
+    assert said[:2] == ["cost", 1]
+    assert said[2]["share"] == [1, 0.5]
+    assert said[2]["gross_bps"] == pytest.approx(9.0, abs=0.1)

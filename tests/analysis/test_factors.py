@@ -9,8 +9,8 @@ from huracan.analysis.cases import Case, Similar, ranked
 from huracan.analysis.factors import FACTORS, LUCK, Factor, ask_factors
 from tests.analysis.worlds import case, flat_path, ramp, with_closes
 
-WINNING = Similar(count=20, wins=15, mean=0.4, low=0.2, high=0.6)
-LOSING = Similar(count=20, wins=3, mean=-0.4, low=-0.6, high=-0.2)
+WINNING = Similar(count=20, wins=15, mean=0.4, low=0.2, high=0.6, base=-0.1)
+LOSING = Similar(count=20, wins=3, mean=-0.4, low=-0.6, high=-0.2, base=-0.1)
 RISE = ramp((200, 10_000), (260, 10_170))
 JUMP = ramp((230, 10_000), (231, 10_120))
 DIP = ramp((185, 10_080), (200, 10_000), (260, 10_100))

@@ -28,7 +28,7 @@ def test_a_price_stands_for_a_moment_only_near_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hold", "found"), [(720, (60, 240, 720, 1_440)), (24, (2, 8, 24, 48)), (10, (1, 3, 10, 20)), (1, (1, 2))]
+    ("hold", "found"), [(720, (60, 240, 720, 1_440)), (24, (2, 8, 24, 48)), (10, (1, 3, 10, 20)), (1, (1, 1, 1, 2))]
 )
 def test_horizons_follow_the_timeframe(hold: int, found: tuple[int, ...]) -> None:
     """Minute bars: 1, 4, 12 and 24 hours; daily ones: 1, 3, 10 and 20 days."""

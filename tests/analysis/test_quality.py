@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from huracan.analysis.paths import path_of
-from huracan.analysis.quality import excursions, quality_of, range_place
+from huracan.analysis.quality import excursions, excursions_agree, quality_of, range_place
 from tests.analysis.worlds import flat_path, shadow_world, with_closes
 
 HOLD = 80  # so that the window is 10 bars on either side
@@ -63,3 +63,13 @@ def test_excursions_of_the_candles_are_the_stored_ones() -> None:
         wrong += excursions(path, first, last, entry, leave) != (trades.high_ticks[row], trades.low_ticks[row])
     assert len(trades) > 500
     assert wrong == 0
+
+
+def test_a_part_sold_at_an_open_may_have_met_a_price_that_the_average_hides() -> None:
+    """The open of the last bar is allowed beyond the candles held, a tick beyond it is not."""
+    path = replace(flat_path(), open=np.full(400, 10_050))
+    assert excursions_agree(path, 250, (10_010, 9_990), (10_010, 9_990))
+    assert excursions_agree(path, 250, (10_010, 9_990), (10_050, 9_990))
+    assert not excursions_agree(path, 250, (10_010, 9_990), (10_051, 9_990))
+    assert not excursions_agree(path, 250, (10_010, 9_990), (10_009, 9_990))
+    assert not excursions_agree(path, 250, (10_010, 9_990), (10_010, 9_989))

@@ -57,9 +57,11 @@ def test_two_neighbourhoods_are_told_apart(embedding: Embedding) -> None:
     assert losing is not None
     assert winning is not None
     assert (losing.count, losing.wins) == (32, 0)
-    assert losing.high < 0.0
+    assert losing.losing
+    assert not losing.winning
+    assert losing.base == pytest.approx(0.0, abs=0.1)
     assert losing.mean == pytest.approx(-0.5, abs=0.1)
-    assert winning.low > 0.0
+    assert winning.winning
     assert winning.low < winning.mean < winning.high
 
 

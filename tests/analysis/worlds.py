@@ -32,14 +32,20 @@ class Turns:
 
 
 def shadow_world(
-    *, coins: int = 2, days: int = 6, seed: int = 1, kernel: KernelSettings | None = None, leave: float = 0.05
+    *,
+    coins: int = 2,
+    days: int = 6,
+    seed: int = 1,
+    kernel: KernelSettings | None = None,
+    leave: float = 0.05,
+    sigma_bps: float = 10.0,
 ) -> tuple[TradeRows, list[Tape], KernelSettings, Window]:
     """Return the trades of a random policy on martingales, with the tapes they were made on, which go on behind."""
     kernel = kernel or rules()
     tapes = []
     for coin in range(coins):
         shape = MarketShape(symbol=f"M{coin}/USDT")
-        tapes.append(tape_of(martingale(shape, (days + 3) * 1_440, (seed, coin)), kernel, seed=coin))
+        tapes.append(tape_of(martingale(shape, (days + 3) * 1_440, (seed, coin), sigma_bps), kernel, seed=coin))
     window = window_of(tapes, 1, days)
     result = shadow_block(Turns(seed, leave), tapes, window, kernel, LIMITS, name="ensemble", fold=0)
     return trade_rows(result, "coin", 7), tapes, kernel, window

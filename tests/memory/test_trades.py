@@ -159,43 +159,6 @@ def test_texts_of_any_script_and_length_survive(database: Engine, run_id: int) -
     assert same(read_trades(database, run_id, symbol="币安\t'\"\\N/USDT"), trades)
 
 
-def test_a_thousand_trades_with_their_analyses_take_at_most_1200_kb(database: Engine, run_id: int) -> None:
-    """The six memory tables together, indexes included, stay within the design's 1.2 MB per 1,000 shadow trades."""
-    from huracan.memory.schema import SIX_TABLES
-
-    sizes = text(
-        "SELECT sum(pg_total_relation_size(CAST(name AS regclass))) FROM unnest(CAST(:names AS text[])) AS name"
-    )
-    names = {"names": list(SIX_TABLES)}
-    count = 4_000
-    with database.connect() as connection:
-        before = connection.execute(sizes, names).scalar_one()
-    for seed in range(8):
-        write_trades(database, run_id, sample_trades(count // 8, seed, f"COIN{seed}/USDT:USDT"))
-    with database.begin() as connection:
-        for statement in _ANALYSES:
-            connection.execute(text(statement), {"run_id": run_id})
-    with database.connect() as connection:
-        grown = connection.execute(sizes, names).scalar_one() - before
-    assert 600 * count < grown < 1_200 * count
-
-
-_ANALYSES = (
-    """INSERT INTO post_exit_tracking SELECT trade_id, exit_time, 1, 2, 3, 4, 5, 6, 7, 8
-    FROM trade_memory WHERE run_id = :run_id""",
-    """INSERT INTO win_analysis SELECT trade_id, NULL, 20, 12, 0.1, 0.5, 0.5, 0.5, 0.5, '{1,2,3,4,5}',
-    '{.1,.2,.3,.4,.5}' FROM trade_memory WHERE run_id = :run_id AND net > 0""",
-    """INSERT INTO loss_analysis SELECT trade_id, NULL, 20, 12, 0.1, 0.5, 0.5, false, false, false, false, false,
-    'stop_too_tight', '{1,2,3,4,5}', '{.1,.2,.3,.4,.5}' FROM trade_memory WHERE run_id = :run_id AND net <= 0""",
-    """INSERT INTO pattern_library (run_id, as_of, occurrences, wins, regime, symbol, name, centroid)
-    SELECT :run_id, now(), 20, 10, 1, 'BTC/USDT', 'pattern-' || n, array_fill(0.5, ARRAY[32])::vector
-    FROM generate_series(1, 200) AS n""",
-    """INSERT INTO model_performance (run_id, policy, account, symbol, fold, mode, net, fees, days, trades, wins)
-    SELECT :run_id, 'policy-' || n, 'coin', 'BTC/USDT', n, 'shadow', 1, 1, 30, 10, 5
-    FROM generate_series(1, 80) AS n""",
-)
-
-
 def test_a_block_that_has_become_empty_loses_what_was_stored(database: Engine, run_id: int) -> None:
     """Trades, then none: the block's rows go, those of other blocks stay; a second time nothing changes."""
     kept, gone = sample_trades(20, 11), sample_trades(20, 12, "GONE/USDT")
