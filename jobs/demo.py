@@ -38,6 +38,7 @@ from huracan.report import ReportData, write_report
 from huracan.report.model import Estimate, PaperTrading
 from huracan.shadow import to_json
 from huracan.terminal import Terminal, run, standalone
+from jobs.explain import analyse_shadow, save_analysis
 from jobs.live import trade_unseen
 from jobs.report import make_report, save_paper, save_usage
 from jobs.shadow import REPORT_NAME, shadow
@@ -79,6 +80,8 @@ def demo(settings: Settings, out: Path) -> ReportData:
                     with phase(engine, run_id, "shadow"):
                         ruled = dataset.under(campaign.trading)
                         judged = shadow(ruled, folds, campaign.versions, url=url, run_id=run_id)
+                with phase(engine, run_id, "analysis"):
+                    done = analyse_shadow(ruled, campaign.versions, engine, run_id)
                 with phase(engine, run_id, "paper trading"):
                     paper = trade_unseen(ruled, folds[-1], campaign, engine, lambda words: click.echo(words, err=True))
             except (KeyboardInterrupt, SystemExit):
@@ -90,6 +93,7 @@ def demo(settings: Settings, out: Path) -> ReportData:
     folder = home_folder() / "runs" / str(run_id)
     write_atomically(folder / REPORT_NAME, json.dumps(to_json(judged), allow_nan=False).encode())
     save_paper(folder, paper)
+    save_analysis(folder, None if done is None else done.analysis)
     save_usage(folder, memory.peak)
     finish_run(engine, run_id, "done")
     report = make_report(settings, dataset, engine, run_id)
@@ -152,6 +156,8 @@ def _paper(paper: PaperTrading) -> str:
         f"served {versions}; on paper, in lock-step over {paper.closes} unseen closes of {len(paper.symbols)} coins: "
         f"{paper.trades} trades, net {paper.net:+,.2f}, {paper.open_trades} held, {paper.denials} denied; "
     )
+    if paper.halted:
+        text += f"trading had stopped at the end ({paper.halted}); "
     if not paper.agrees:
         return "\n  ".join((text + "PARITY WITH SHADOW DOES NOT HOLD", *paper.parity_lines))
     if not paper.parity_trades + paper.parity_denials:

@@ -104,6 +104,7 @@ def trade_unseen(
         closes=(window.end_ms - window.start_ms) // dataset.kernel.base_ms,
         decisions=_decided(engine, account),
         denials=len(refused),
+        halted="" if status.state == "ACTIVE" else f"{status.state} by {status.state_author}: {status.state_reason}",
         trades=len(paper),
         open_trades=len(status.positions),
         net=float(paper.net.sum()),

@@ -102,7 +102,7 @@ class RiskSettings(Section):
     breaker_unknown_outcomes: PositiveInt = Field(3, description="Unknown outcomes in a row that trip.")
     breaker_rejects: PositiveInt = Field(5, description="Rejects in a row that trip.")
     breaker_slippage_bps: Annotated[float, Field(gt=0)] = Field(
-        100.0, description="Slippage of one fill that trips, basis points against the price expected."
+        100.0, description="Slippage beyond the cost model that trips, basis points of one fill or trade."
     )
     breaker_feed_age_s: Annotated[float, Field(gt=0)] = Field(600.0, description="Age of the market data that trips.")
     breaker_clock_skew_ms: PositiveInt = Field(5_000, description="Difference of the venue's clock that trips, ms.")

@@ -197,6 +197,7 @@ class PaperTrading:
         closes: that were carried out.
         decisions: states that were decided on.
         denials: entries that risk refused.
+        halted: why trading had stopped at the end, "" when it had not.
         trades: closed; `open_trades` are still held at the end.
         net, fees: of the closed trades, quote currency.
         parity_trades, parity_denials: found on both sides, in portfolio shadow of the same candles and on paper.
@@ -213,6 +214,7 @@ class PaperTrading:
     closes: int
     decisions: int
     denials: int
+    halted: str
     trades: int
     open_trades: int
     net: float

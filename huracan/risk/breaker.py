@@ -122,7 +122,7 @@ class BreakerState:
 _TRIGGERS: dict[BreakerTrigger, tuple[TradingState, str, str]] = {
     "unknown_outcomes": (TradingState.HALTED, "unknown outcomes in a row", "risk.breaker_unknown_outcomes"),
     "rejects": (TradingState.HALTED, "rejects in a row, or one bad key", "risk.breaker_rejects"),
-    "slippage": (TradingState.HALTED, "slippage of one fill", "risk.breaker_slippage_bps"),
+    "slippage": (TradingState.HALTED, "slippage beyond the cost model", "risk.breaker_slippage_bps"),
     "stale_data": (TradingState.HALTED, "age of the newest market data", "risk.breaker_feed_age_s"),
     "clock_skew": (TradingState.HALTED, "difference of the clocks", "risk.breaker_clock_skew_ms"),
     "throttled": (TradingState.REDUCING, "answers 429 in a row, or one ban (418)", "risk.breaker_throttles"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -32,8 +32,9 @@ from huracan.risk.live import (
 )
 from huracan.trader.performer import BY_ITSELF, EnginePerformer
 from huracan.trading import ExitReason
+from huracan.venue.klines import Kline
 
-__all__ = ["FIRST_STATE", "Guard", "pair_lock", "state_row", "traded"]
+__all__ = ["FIRST_STATE", "Guard", "beyond_model_bps", "pair_lock", "state_row", "traded"]
 
 FIRST_STATE = StateRow(TradingState.ACTIVE, None, "huracan", "first start", 0)
 _PAUSE_FIRST_S = 1.0
@@ -51,6 +52,7 @@ class Guard:
         clock: wall clock.
         market: market clock.
         base_ms: length of a bar.
+        stop_slip_range_frac: kappa of the cost model, what a stop slips as a share of its bar's range.
         seq: number of the trading state that the keeper began with; 0: none.
         locks: as the store had them at the start.
         trades: numbers of the trades that were closed before.
@@ -65,13 +67,14 @@ class Guard:
         clock: Clock,
         market: MarketClock,
         base_ms: int,
+        stop_slip_range_frac: float,
         seq: int,
         locks: Sequence[Lock],
         trades: Collection[int],
     ) -> None:
         self._keeper, self._performer, self._store, self._risk = keeper, performer, store, risk
         self._clock, self._market, self._base_ms = clock, market, base_ms
-        self._seq = seq
+        self._kappa, self._seq = stop_slip_range_frac, seq
         self._locks = {lock.lock_id: lock for lock in locks}
         self._unwritten: list[PairLock] = []
         self._seen = set(trades)
@@ -160,19 +163,21 @@ class Guard:
 
     # ---- a close ----------------------------------------------------------------------------------------------
 
-    async def protect(self) -> None:
+    async def protect(self, bars: Mapping[str, Kline]) -> None:
         """Lock what the protections say of the trades that ended at this close.
+
+        Args:
+            bars: candles that have just closed.
 
         Raises:
             DatabaseError: the store is away; the trades are looked at again at the next close.
         """
-        bars = [max(one.lookback_period_candles, one.stop_duration_candles) for one in self._risk.protections]
+        back = [max(one.lookback_period_candles, one.stop_duration_candles) for one in self._risk.protections]
         now_ms = self._market.now_ms()
-        rows = await self._store.closed_trades(now_ms - (max(bars, default=0) + 2) * self._base_ms)
+        rows = await self._store.closed_trades(now_ms - (max(back, default=0) + 2) * self._base_ms)
         fresh = [number for number in range(len(rows)) if int(rows.seq[number]) not in self._seen]
         for number in fresh:
-            paid = float(rows.quantity[number] * rows.entry_price[number])
-            self.tell(Slippage(-float(rows.slippage_part[number]) / paid * 10_000 if paid > 0 else math.nan))
+            self.tell(Slippage(beyond_model_bps(rows, number, bars, self._kappa)))
         trades, closed = traded(rows), {str(rows.symbol[number]) for number in fresh}
         locks = self._keeper.protect(self._risk.protections, trades, closed, now_ms, self._base_ms)
         self._seen |= {int(rows.seq[number]) for number in fresh}
@@ -180,6 +185,28 @@ class Guard:
             get_logger().warning("risk.locked", symbol=lock.symbol, until_ms=lock.until_ms, reason=lock.reason)
         self._unwritten += locks
         await self._write_locks()
+
+
+def beyond_model_bps(rows: TradeRows, number: int, bars: Mapping[str, Kline], kappa: float) -> float:
+    """Return what a closed trade slipped beyond what the cost model charges, basis points of the value bought.
+
+    The model lets a stop slip by kappa times the range of its bar: on a day's candle that is much, and no surprise.
+
+    Args:
+        rows: closed trades.
+        number: which of them.
+        bars: candles that have just closed, by symbol; a stop in another bar is allowed nothing.
+        kappa: share of the range.
+
+    Returns:
+        At least 0; NaN of a trade that bought nothing.
+    """
+    paid = float(rows.quantity[number] * rows.entry_price[number])
+    slipped, bar = -float(rows.slippage_part[number]), bars.get(str(rows.symbol[number]))
+    stopped = str(rows.exit_reason[number]) == ExitReason.STOP_LOSS.name.lower()
+    if bar is not None and stopped and int(rows.exit_time[number]) == bar.open_ms:
+        slipped -= kappa * float(bar.high - bar.low) * float(rows.quantity[number])
+    return max(0.0, slipped) / paid * 10_000 if paid > 0 else math.nan
 
 
 def state_row(row: StateChange | None, risk: RiskSettings) -> StateRow:

@@ -267,7 +267,7 @@ class Trader:
         if result is not None:
             self._guard.tell(result)
         try:
-            await self._guard.protect()
+            await self._guard.protect(close.bars)
         except DatabaseError as error:
             get_logger().warning("trader.waits", what="protections", reason=str(error))
         forced = self._forced()

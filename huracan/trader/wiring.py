@@ -249,6 +249,7 @@ async def _assemble(
         clock,
         market,
         kernel.base_ms,
+        settings.trading.stop_slip_range_frac,
         0 if state is None else state.seq,
         locks,
         {int(number) for number in trades.seq},

@@ -72,6 +72,7 @@ def sample_report() -> ReportData:
             end_ms=1_750_021_600_000,
             closes=360,
             decisions=48,
+            halted="",
             denials=1,
             trades=5,
             open_trades=1,

@@ -5,18 +5,21 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from huracan.config import RiskSettings
 from huracan.execution.model import Lock, StateChange
 from huracan.execution.states import write_state
 from huracan.paper import Faults, Request
 from huracan.risk.live import HaltPolicy, TradingState
-from huracan.trader.guard import FIRST_STATE, Guard, pair_lock, state_row, traded
+from huracan.trader.guard import FIRST_STATE, Guard, beyond_model_bps, pair_lock, state_row, traded
 from huracan.trader.performer import EnginePerformer
 from huracan.trading import ExitReason
+from huracan.venue.klines import Kline
 from tests.execution.samples import closed_trades
 from tests.execution.scenes import PATIENT, scene
 from tests.execution.world import virtually
@@ -91,7 +94,7 @@ async def killed_while_away() -> AsyncIterator[tuple[Booked, Guard]]:
     booked = await Booked.open(world)
     await booked.buy()
     performer, risk = EnginePerformer(booked.engine), RiskSettings()
-    guard = Guard(booked.keeper, performer, world.store(), risk, world.clock, booked.market, BASE_MS, 0, (), ())
+    guard = Guard(booked.keeper, performer, world.store(), risk, world.clock, booked.market, BASE_MS, 0.1, 0, (), ())
     acting = asyncio.ensure_future(guard.act())
     await write_state(world.store(), TradingState.HALTED, "breaker", "clock_skew", world.clock.now_ms())
     await guard.follow()
@@ -167,3 +170,20 @@ def test_stored_trades_are_what_protections_look_at() -> None:
     assert found[1].exit_ms == int(rows.exit_time[1])
     rows.quantity[:] = np.zeros(2)
     assert math.isnan(traded(rows)[0].profit_frac)
+
+
+def test_what_the_cost_model_charges_a_stop_is_no_slippage() -> None:
+    """It may slip by kappa of its own bar's range; an exit of another kind, or of another bar, by nothing."""
+    rows = closed_trades("main", 1)
+    rows.slippage_part[0] = -3.0 * 5.0  # five of a price of 100: 500 basis points
+    price = Decimal(100)
+    bar = Kline(int(rows.exit_time[0]), price, price + 30, price - 10, price, Decimal(1), price, 1, Decimal(1))
+    bars = {"BTC/USDT": bar}
+    assert beyond_model_bps(rows, 0, bars, 0.1) == pytest.approx(500.0)
+    rows.exit_reason[0] = "stop_loss"
+    assert beyond_model_bps(rows, 0, bars, 0.1) == pytest.approx(100.0)
+    assert beyond_model_bps(rows, 0, bars, 0.2) == 0.0
+    assert beyond_model_bps(rows, 0, {}, 0.1) == pytest.approx(500.0)
+    assert beyond_model_bps(rows, 0, {"BTC/USDT": replace(bar, open_ms=bar.open_ms - 1)}, 0.1) == pytest.approx(500.0)
+    rows.quantity[0] = 0.0
+    assert math.isnan(beyond_model_bps(rows, 0, bars, 0.1))
