@@ -84,7 +84,7 @@ class Endpoint:
             for row, symbol in enumerate(self.symbols)
         }
         for _ in range(promote):
-            registry.promote(name, "tests", "a test")
+            registry.promote(name, "tests", "a test", forced=True)
         return name
 
     def check(self, reply: Reply) -> str:
@@ -244,7 +244,7 @@ def test_a_tampered_artefact_changes_nothing_but_health(endpoint: Endpoint) -> N
     data[-1] ^= 1
     weights.write_bytes(data)
     for _ in range(2):
-        registry.promote(name, "tests", "it looks well")
+        registry.promote(name, "tests", "it looks well", forced=True)
     until(lambda: endpoint.ask("GET", "/v1/health").status == 503, "nobody noticed")
     health = endpoint.ask("GET", "/v1/health")
     assert health.json["code"] == "MODEL_STALE"
@@ -301,14 +301,15 @@ def test_the_guides_commands_work_as_written(endpoint: Endpoint, home: Path) -> 
     blocks = re.findall(
         r"^```bash\n(.*?)^```", (CHECKOUT / "docs" / "http.md").read_text(encoding="utf-8"), re.M | re.S
     )
-    assert len(blocks) == 5
+    assert len(blocks) == 6
+    (home / "build").mkdir(exist_ok=True)
     until(lambda: endpoint.ask("POST", "/v1/signals").status == 200, "no signals after the replica that was killed")
     script = "".join(blocks).replace("127.0.0.1:8000", f"127.0.0.1:{endpoint.port}")
     lines = [line if line.startswith("TOKEN=") else f"{line}; echo" for line in script.splitlines()]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", "set -e\n" + "\n".join(lines)],
-        env={"PATH": path, "HURACAN_HOME": str(home)}, capture_output=True, text=True, timeout=120, check=False,
+        env={"PATH": path, "HURACAN_HOME": str(home)}, cwd=home, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-1_000:] + done.stderr[-1_000:]
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
