@@ -309,7 +309,8 @@ def test_the_guides_commands_work_as_written(endpoint: Endpoint, home: Path) -> 
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", "set -e\n" + "\n".join(lines)],
-        env={"PATH": path, "HURACAN_HOME": str(home)}, cwd=home, capture_output=True, text=True, timeout=120, check=False,
+        env={"PATH": path, "HURACAN_HOME": str(home)}, cwd=home,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-1_000:] + done.stderr[-1_000:]
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
