@@ -21,6 +21,7 @@ __all__ = ["LIGHTGBM", "Schooling", "TreePolicy", "paths_of_school", "school", "
 LIGHTGBM = "lightgbm"
 """Name in reports and in the trade memory."""
 SEED = 1
+PATH_LABELS_MAX = 6_000
 
 States = npt.NDArray[np.float32]
 Actions = npt.NDArray[np.int64]
@@ -116,10 +117,15 @@ def train_opponent(schooling: Schooling, seed: int = SEED) -> TreePolicy:
 
 
 def paths_of_school(schooling: Schooling, seed: int = SEED) -> PathReport | None:
-    """Return the CPCV paths through a training window; None when it is too small for them."""
-    if schooling.labels is None:
+    """Return the CPCV paths through a training window; None when it is too small for them.
+
+    Sixty forests are trained for them: of every coin each n-th label is taken, `PATH_LABELS_MAX` at most.
+    """
+    labels = schooling.labels
+    if labels is None:
         return None
+    every = max(1, -(-len(labels) // PATH_LABELS_MAX))
     try:
-        return cpcv_paths(schooling.labels, schooling.start_ms, schooling.end_ms, seed)
+        return cpcv_paths(labels.every(every), schooling.start_ms, schooling.end_ms, seed)
     except DataError:
         return None

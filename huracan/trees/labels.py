@@ -73,6 +73,11 @@ class Labels:
         kept = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return replace(self, **kept)
 
+    def every(self, n: int) -> "Labels":
+        """Return each n-th label of every coin."""
+        kept = [self.of_coin(coin)[::n] for coin in range(len(self.symbols))]
+        return self.rows(np.concatenate(kept))
+
     def of_coin(self, coin: int) -> NDArray[np.int64]:
         """Return the rows of one coin, in time."""
         return np.flatnonzero(self.coin == coin)

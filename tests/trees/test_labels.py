@@ -178,3 +178,11 @@ def test_no_label_is_anywhere_near_the_features() -> None:
             text = path.read_text(encoding="utf-8")
             assert "huracan.trees" not in text, path
             assert "label_entries" not in text, path
+
+
+def test_each_third_label_is_that_of_every_coin() -> None:
+    """Thinning keeps order and coins."""
+    labels = made_labels(2_000, 1, 0.0, coins=3)
+    few = labels.every(3)
+    assert [few.of_coin(coin).size for coin in range(3)] == [222, 222, 222]
+    np.testing.assert_array_equal(few.bar[few.of_coin(1)], labels.bar[labels.of_coin(1)][::3])
