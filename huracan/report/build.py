@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import huracan
+from huracan.analysis import Analysis
 from huracan.config import Settings
 from huracan.env.dataset import Dataset
 from huracan.learn.campaign import Campaign
@@ -39,7 +40,7 @@ __all__ = ["RunFacts", "build_report"]
 EXCERPT_COINS = 3
 EXCERPT_CANDLES_MAX = 400
 NUMBERS = (int, float)
-PHASES = ("data and features", "train", "shadow", "paper trading")  # in the order they run
+PHASES = ("data and features", "train", "shadow", "analysis", "paper trading")  # in the order they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class RunFacts:
         source: where the candles came from, for people.
         notes: further sentences, each computed.
         paper: what was traded on paper with the trained versions; None: nothing was.
+        analysis: why the judged policy's trades won and lost; None: it closed none.
     """
 
     run_id: int
@@ -67,6 +69,7 @@ class RunFacts:
     source: str
     notes: tuple[str, ...] = ()
     paper: PaperTrading | None = None
+    analysis: Analysis | None = None
 
 
 def build_report(
@@ -118,6 +121,7 @@ def build_report(
         coin_rows=tuple(_coin_row(coin, rate) for coin in shadow.coins),
         portfolio=_portfolio(shadow, rate),
         paper=facts.paper,
+        analysis=facts.analysis,
         exits=tuple(ExitRow(row.reason, row.trades, row.net_mean_bps) for row in policy.trades.exits if row.trades),
         actions={count.action: count.decisions for count in policy.actions},
         costs=CostSplit(

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from huracan.market import atomic_file
+from huracan.report.analysis_figures import holds_figure, rules_figure
 from huracan.report.figures import costs_figure, equity_figure, exits_figure, learning_figure, trades_figure
 from huracan.report.model import ReportData
 
@@ -59,6 +60,8 @@ def render_html(data: ReportData) -> str:
         ),
         "exits": "",
         "costs": "",
+        "rules": "",
+        "holds": "",
         "learning": Markup(learning_figure(data.curves, "mean reward per decision")),  # noqa: S704
         "trades": [Markup(trades_figure(e.symbol, e.candles, e.trades)) for e in data.excerpts],  # noqa: S704
     }
@@ -67,6 +70,12 @@ def render_html(data: ReportData) -> str:
         means = {row.reason: row.mean_net_bps for row in data.exits}
         pictures["exits"] = Markup(exits_figure(counts, means))  # noqa: S704
         pictures["costs"] = Markup(costs_figure(data.costs))  # noqa: S704
+    if data.analysis is not None:
+        a = data.analysis
+        drawn = rules_figure(a.causes, a.factors, (a.unexplained_losses, a.unexplained_wins))
+        pictures["rules"] = Markup(drawn)  # noqa: S704
+        if a.curve.points:
+            pictures["holds"] = Markup(holds_figure(a.curve, a.hold_bars))  # noqa: S704
     return environment.get_template("template.html").render(
         d=data,
         f=pictures,

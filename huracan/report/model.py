@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from huracan.analysis import Analysis
+
 __all__ = [
+    "Analysis",
     "Band",
     "Candle",
     "CostSplit",
@@ -265,6 +268,7 @@ class ReportData:
     coin_rows: Sequence[ResultRow]
     portfolio: PortfolioView | None
     paper: PaperTrading | None
+    analysis: Analysis | None
     exits: Sequence[ExitRow]
     actions: Mapping[str, int]
     costs: CostSplit

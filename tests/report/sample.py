@@ -21,6 +21,7 @@ from huracan.report.model import (
     TradeMark,
     TrialRow,
 )
+from tests.analysis.sample import sample_analysis
 
 DAY = 86_400_000
 START = 1_750_000_000_000 // DAY * DAY
@@ -73,7 +74,7 @@ def sample_report() -> ReportData:
             closes=360,
             decisions=48,
             halted="",
-            denials=1,
+        denials=1,
             trades=5,
             open_trades=1,
             net=-3.25,
@@ -85,6 +86,7 @@ def sample_report() -> ReportData:
             up_s=20.0,
             trade_s=31.0,
         ),
+        analysis=sample_analysis(),
         exits=(ExitRow("stop_loss", 2, -110.0), ExitRow("take_profit", 2, 140.0)),
         actions={"DO_NOTHING": 100, "ENTER_LONG_NORMAL": 4, "HOLD": 60, "EXIT": 0},
         costs=CostSplit(0.5, -3.0, -2.0, -8.0, -12.5),

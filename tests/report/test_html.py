@@ -51,9 +51,9 @@ def test_page_opens_without_network() -> None:
 
 
 def test_page_has_each_picture_once() -> None:
-    """Equity, exits, costs, learning and one picture per excerpt are drawn."""
+    """Equity, exits, costs, reasons, holds, learning and one picture per excerpt are drawn."""
     tags = Tags(render_html(sample_report()))
-    assert tags.names.count("svg") == 5
+    assert tags.names.count("svg") == 7
     for words in ("Exits by reason", "Where the money went", "AAA/USDT: 1 trades", "fold 1", "environment steps"):
         assert words in tags.text
 
@@ -130,7 +130,7 @@ def test_the_names_of_searched_settings_break_inside_their_columns() -> None:
 
 def test_page_says_when_there_was_no_trade() -> None:
     """Without trades there are no exit and cost pictures but a sentence."""
-    report = replace(sample_report(), trades=0, exits=(), excerpts=())
+    report = replace(sample_report(), trades=0, exits=(), excerpts=(), analysis=None)
     tags = Tags(render_html(report))
     assert "chose not to trade" in tags.text
     assert tags.names.count("svg") == 2
@@ -189,3 +189,21 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
     blocked.write_text("in the way")
     with pytest.raises(DataError, match=r"blocked.report\.html: cannot be written"):
         write_report(sample_report(), blocked)
+
+
+def test_page_says_why_trades_won_and_lost() -> None:
+    """Reasons, base rates, regimes, the hold curve, proposals with their verdict, and what is not known."""
+    text = " ".join(Tags(render_html(sample_report())).text.split())
+    for words in (
+        "10 of 11 closed trades beside their candles: 4 won, 6 lost",
+        "+13.0 bp a trade [-4.0, +30.0] , +3.5 after shrinkage",
+        "1 losses had a reason that was known at the entry",
+        "late entry 6 1 1 -0.90 30 % 25 %",
+        "shock in favour luck",
+        "knows no more than their mean",
+        "calm, sideways 7 43 % -5.0 [-30.0, +12.0] 30 not proven to pay",
+        "hold refused stop 0.7, target 1.06 sigmas, 120 bars later days: -3.0 bp",
+        "Not known: 1 of 11 trades ended with their data",
+    ):
+        assert words in text, words
+    assert "Why trades won and lost" not in Tags(render_html(replace(sample_report(), analysis=None))).text
