@@ -14,6 +14,7 @@ __all__ = ["cli", "main"]
 
 # name -> (module of the command, its attribute, the line `--help` shows)
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "analyse": ("jobs.analyse", "program", "Why closed trades won or lost, and what came after."),
     "bench": ("huracan.commands.bench", "bench", "Speed, side by side with peers in one run."),
     "data": ("huracan.commands.data", "data", "Candles: download, quality, ls, synth."),
     "db": ("huracan.commands.db", "db", "The database: url, status, upgrade, stop."),

@@ -116,7 +116,7 @@ def test_paper_trades_are_analysed_by_version_and_account(
     traded = open_run(database, "trade-paper", SETTINGS, dataset.summary.fingerprint, "test")
     count = len(rows)
     registry = Registry(database)
-    registry.register(run_id, "v-known", "*", versions[0].artefact, versions[0].sha256, {}, "test")
+    registry.register(run_id, "v-known", "*", str(versions[0].artefact), versions[0].sha256, {}, "test")
     for version in ("v-known", "v-gone"):
         paper = replace(
             rows, mode=np.full(count, "paper"), policy=np.full(count, version), account=np.full(count, "me")
