@@ -25,6 +25,7 @@ PROMISED = (
     "features check",
     "halt",
     "models ls",
+    "models gate",
     "models promote",
     "models rollback",
     "models show",

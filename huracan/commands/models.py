@@ -4,9 +4,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from huracan.errors import RefusedError
 from huracan.terminal import Terminal, command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from sqlalchemy import Engine
 
     from huracan.memory import Registry
@@ -47,8 +51,8 @@ def ls(terminal: Terminal, scope: str | None) -> None:
 @command(models, "show")
 @click.argument("version")
 def show(terminal: Terminal, version: str) -> None:
-    """Show one version: its figures, how many were tried for it, what its run earned in shadow, and its history."""
-    from huracan.memory import Registry, count_trials, read_performance, read_run, read_trials
+    """Show one version: its figures, what was tried for it, what its run earned in shadow, the gate, its history."""
+    from huracan.memory import Registry, count_trials, read_gates, read_performance, read_run, read_trials
 
     engine = _engine(terminal)
     registry = Registry(engine)
@@ -56,6 +60,7 @@ def show(terminal: Terminal, version: str) -> None:
     candles = read_run(engine, model.run_id).data_fingerprint
     trials = {"of its run": len(read_trials(engine, model.run_id)), "on its candles": count_trials(engine, candles)}
     performance = read_performance(engine, model.run_id)
+    gates = read_gates(engine, version)
 
     def text() -> None:
         shown = [name for name in model.__dataclass_fields__ if name not in ("metrics", "proven")]
@@ -66,22 +71,55 @@ def show(terminal: Terminal, version: str) -> None:
         totals = [row for row in performance if row.symbol is None and row.fold is None]
         earned = [[getattr(row, name) for name in EARNED] for row in totals]
         terminal.table("its run, all coins and folds, quote currency", EARNED, earned)
+        if gates:
+            _gate_table(terminal, gates[0].report)
+            click.echo(f"asked by {gates[0].author} at {gates[0].at}, of artefact {gates[0].sha256[:12]}")
         moves = [
-            (event.at, event.verb, event.from_stage, event.to_stage, event.author, event.reason) for event in history
+            (
+                event.at,
+                f"{event.verb} by force" if event.forced else event.verb,
+                event.from_stage,
+                event.to_stage,
+                event.author,
+                event.reason,
+            )
+            for event in history
         ]
         terminal.table("history", ("at", "verb", "from", "to", "author", "reason"), moves)
 
     counted = {name.replace(" ", "_"): number for name, number in trials.items()}
-    terminal.show({"model": model, "trials": counted, "performance": performance, "history": history}, text)
+    terminal.show(
+        {"model": model, "trials": counted, "performance": performance, "gate": gates[:1], "history": history}, text
+    )
+
+
+@command(models, "gate")
+@click.argument("version")
+@click.option("--author", help="Who asks; the operating system's user when not given.")
+def gate(terminal: Terminal, version: str, author: str | None) -> None:
+    """Judge a version by the promotion gate on all that is stored now, and keep the report; exit code 3 if refused."""
+    from huracan.shadow import run_gate, to_json
+
+    settings = terminal.settings()
+    report = run_gate(_engine(terminal), version, settings.gate, _author(author))
+    terminal.show(report, lambda: _gate_table(terminal, to_json(report)))
+    if not report.passed:
+        raise click.exceptions.Exit(RefusedError.exit_code)
 
 
 @command(models, "promote")
 @click.argument("version")
 @click.option("--reason", required=True, help="Why; kept in the history.")
 @click.option("--author", help="Who; the operating system's user when not given.")
-def promote(terminal: Terminal, version: str, reason: str, author: str | None) -> None:
-    """Move a version one stage up: candidate to shadow, shadow to champion."""
-    model = _registry(terminal).promote(version, _author(author), reason)
+@click.option("--force", is_flag=True, help="Without asking the gate; recorded, and the version stays UNPROVEN.")
+def promote(terminal: Terminal, version: str, reason: str, author: str | None, force: bool) -> None:
+    """Move a version one stage up if the promotion gate passes it: candidate to shadow, shadow to champion."""
+    if force:
+        model = _registry(terminal).promote(version, _author(author), reason, forced=True)
+    else:
+        from huracan.shadow import promote_version
+
+        model = promote_version(_engine(terminal), version, _author(author), reason, terminal.settings().gate)
     terminal.show(model, f"{model.version} for {model.scope} is {model.standing}")
 
 
@@ -103,6 +141,27 @@ def rollback(terminal: Terminal, scope: str, reason: str, author: str | None) ->
     """Retire the champion of a scope and bring back the one before it."""
     model = _registry(terminal).rollback(scope, _author(author), reason)
     terminal.show(model, f"{model.version} for {model.scope} is {model.standing}")
+
+
+def _gate_table(terminal: Terminal, report: "Mapping[str, Any]") -> None:
+    """Print a report of the gate as it is stored."""
+    verdict = "passed" if report["passed"] else "REFUSED"
+    title = (
+        f"promotion gate: {verdict}; {report['days']} days, {report['folds']} folds, {report['seeds']} seeds, "
+        f"{report['tried']} tried on these candles"
+    )
+    rows = [
+        (
+            row["name"],
+            "yes" if row["passed"] else "NO",
+            "-" if row["figure"] is None else f"{row['figure']:.4g}",
+            f"{row['threshold']:.4g}",
+            row["asks"],
+            row["note"],
+        )
+        for row in report["criteria"]
+    ]
+    terminal.table(title, ("criterion", "met", "figure", "threshold", "asks", "found"), rows)
 
 
 def _author(given: str | None) -> str:

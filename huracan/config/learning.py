@@ -11,6 +11,7 @@ __all__ = [
     "DataSettings",
     "EnvSettings",
     "FeatureSettings",
+    "GateSettings",
     "PolicySettings",
     "PpoSettings",
     "QualitySettings",
@@ -186,3 +187,26 @@ class ShadowSettings(Section):
     confidence_level: Fraction = Field(0.95, description="Of all intervals.")
     random_policies: PositiveInt = Field(20, description="Random policies of equal trade rate per fold.")
     per_coin_policies: bool = Field(False, description="One policy per coin instead of one for all.")
+
+
+class GateSettings(Section):
+    """What a version must show before it is promoted; every figure is net of all costs, on days it never saw."""
+
+    days_min: PositiveInt = Field(60, description="UTC days traded in shadow; MinTRL at the observed ratio if longer.")
+    trades_min: PositiveInt = Field(100, description="Closed trades, those sold at the end of the data left out.")
+    seeds_min: Annotated[int, Field(ge=2)] = Field(3, description="Seeds of the version.")
+    folds_min: Annotated[int, Field(ge=2)] = Field(2, description="Walk-forward folds.")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        0.95, description="Of the deflated Sharpe ratio, MinTRL, and of the net result over all seeds (one-sided)."
+    )
+    overfit_max_frac: Fraction = Field(0.2, description="Largest probability of backtest overfitting (CSCV).")
+    loss_max_frac: Fraction = Field(
+        0.2, description="A larger PBO passes if the chosen one lost in at most this share of the splits."
+    )
+    spa_level: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.035, description="Largest SPA p-value against each baseline; on days with heavy tails it errs in 4 to 5 %."
+    )
+    chance_level: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="Largest share of random policies of equal trade rate that do as well."
+    )
+    resamples: Annotated[int, Field(ge=100)] = Field(2_000, description="Resamples of whole days.")

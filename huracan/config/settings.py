@@ -19,6 +19,7 @@ from huracan.config.learning import (
     DataSettings,
     EnvSettings,
     FeatureSettings,
+    GateSettings,
     PolicySettings,
     PpoSettings,
     QualitySettings,
@@ -38,6 +39,7 @@ __all__ = [
     "EnvSettings",
     "ExecutionSettings",
     "FeatureSettings",
+    "GateSettings",
     "PaperSettings",
     "PolicySettings",
     "PpoSettings",
@@ -76,6 +78,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     shadow: ShadowSettings = ShadowSettings()
+    gate: GateSettings = GateSettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
     paper: PaperSettings = PaperSettings()

@@ -4,6 +4,7 @@
 """
 
 from huracan.memory import schema
+from huracan.memory.daily import DailyResult, read_daily, record_shadow_days, record_trial_days
 from huracan.memory.database import (
     DatabaseStatus,
     connect,
@@ -14,6 +15,7 @@ from huracan.memory.database import (
     translated,
     upgrade_database,
 )
+from huracan.memory.gates import StoredGate, read_gates, record_gate
 from huracan.memory.performance import Performance, read_performance, record_performance
 from huracan.memory.registry import Model, ModelEvent, Registry, Stage, standing
 from huracan.memory.runs import (
@@ -30,11 +32,21 @@ from huracan.memory.runs import (
     run,
 )
 from huracan.memory.server import EmbeddedServer, ServerStatus
-from huracan.memory.trades import Block, TradeRows, append_trades, join_trades, read_trades, select_trades, write_trades
-from huracan.memory.trials import Trial, count_trials, read_trials, record_trial
+from huracan.memory.trades import (
+    Block,
+    TradeRows,
+    append_trades,
+    count_closed_trades,
+    join_trades,
+    read_trades,
+    select_trades,
+    write_trades,
+)
+from huracan.memory.trials import Trial, count_trials, read_trials, record_trial, trials_on
 
 __all__ = [
     "Block",
+    "DailyResult",
     "DatabaseStatus",
     "EmbeddedServer",
     "Model",
@@ -45,11 +57,13 @@ __all__ = [
     "Run",
     "ServerStatus",
     "Stage",
+    "StoredGate",
     "TradeRows",
     "Trial",
     "append_trades",
     "claim_run",
     "connect",
+    "count_closed_trades",
     "count_trials",
     "database_status",
     "database_url",
@@ -60,19 +74,25 @@ __all__ = [
     "open_database",
     "open_run",
     "phase",
+    "read_daily",
+    "read_gates",
     "read_performance",
     "read_run",
     "read_trades",
     "read_trials",
+    "record_gate",
     "record_performance",
     "record_phase",
+    "record_shadow_days",
     "record_trial",
+    "record_trial_days",
     "resume_run",
     "run",
     "schema",
     "select_trades",
     "standing",
     "translated",
+    "trials_on",
     "upgrade_database",
     "write_trades",
 ]

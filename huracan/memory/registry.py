@@ -1,11 +1,12 @@
 """The registry: which policy versions exist, what stage each has reached, and who moved it and why.
 
 Stages: candidate -> shadow -> champion -> retired. A scope (a coin, or `*` for all) has at most one champion; a unique
-index of the database holds that, whatever the code does.
+index of the database holds that, whatever the code does. A version climbs on the newest report of the promotion gate on
+its very artefact, or by force, which its history keeps and which proves nothing.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -25,10 +26,12 @@ NEXT_STAGE: Mapping[Stage, Stage] = {"candidate": "shadow", "shadow": "champion"
 # which trades is not left without one by mistake.
 MAY_RETIRE: frozenset[Stage] = frozenset({"candidate", "shadow"})
 
-# Where in a version's metrics the promotion gate's report stands; without one, whatever its stage, it is unproven.
-GATE = "promotion_gate"
-
-COLUMNS = "model_id, run_id, version, scope, CAST(stage AS text), artefact, sha256, metrics, created_at"
+# Proven is what the newest report of the gate says of this very artefact; no stage proves anything.
+PROVEN = (
+    "COALESCE((SELECT g.passed AND g.sha256 = models.sha256 FROM gate_reports g WHERE g.model_id = models.model_id "
+    "ORDER BY g.gate_id DESC LIMIT 1), false)"
+)
+COLUMNS = f"model_id, run_id, version, scope, CAST(stage AS text), artefact, sha256, metrics, created_at, {PROVEN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ class Model:
         stage: candidate, shadow, champion or retired.
         artefact: folder or file of the exported policy.
         sha256: hash of the artefact.
-        metrics: figures by name; under `promotion_gate` the gate's report, when the version went through it.
+        metrics: figures by name.
         created_at: wall clock, UTC.
-        proven: whether that report says `passed`; no stage proves anything.
+        proven: whether the newest report of the promotion gate on this artefact says `passed`.
     """
 
     model_id: int
@@ -67,7 +70,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class ModelEvent:
-    """One line of a version's history: it moved between stages (None: it was registered), by whom and why."""
+    """One line of a version's history: it moved between stages (None: it was registered), by whom and why.
+
+    `forced`: without having passed the promotion gate.
+    """
 
     version: str
     verb: Literal["register", "promote", "rollback", "retire"]
@@ -76,6 +82,7 @@ class ModelEvent:
     author: str
     reason: str
     at: datetime
+    forced: bool
 
 
 class Registry:
@@ -134,24 +141,32 @@ class Registry:
                 )
             return model
 
-    def promote(self, version: str, author: str, reason: str) -> Model:
+    def promote(self, version: str, author: str, reason: str, *, forced: bool = False) -> Model:
         """Move a version one stage up; the scope's former champion retires in the same transaction.
+
+        Args:
+            version: which.
+            author: who.
+            reason: why.
+            forced: move it although the gate has not passed it; the history says so, and it stays UNPROVEN. A version
+                that did pass is not marked as forced.
 
         Raises:
             UsageError: no such version, or no author or reason.
-            RefusedError: it is champion or retired.
+            RefusedError: it is champion or retired, or it is not forced and the gate has not passed its artefact.
         """
         with translated(self._engine), self._engine.begin() as connection:
             model = self._locked_model(connection, version)
-            target = NEXT_STAGE.get(model.stage)
-            if target is None:
+            target = _next_stage(model)
+            if not model.proven and not forced:
                 raise RefusedError(
-                    f"model {version} is {model.stage}: only candidate -> shadow -> champion is a promotion"
-                    + ("; a retired champion comes back by rollback" if model.stage == "retired" else "")
+                    f"model {version} has not passed the promotion gate with artefact {model.sha256[:12]}; see "
+                    f"`huracan models gate {version}`, or promote it unproven with --force and a reason"
                 )
+            forced = not model.proven
             if target == "champion" and (former := self._champion(connection, model.scope)) is not None:
                 self._move(connection, former, "retire", "retired", author, f"replaced by {version}: {reason}")
-            return self._move(connection, model, "promote", target, author, reason)
+            return self._move(connection, model, "promote", target, author, reason, forced=forced)
 
     def rollback(self, scope: str, author: str, reason: str) -> Model:
         """Retire the scope's champion and bring back the one before it; return the one brought back.
@@ -191,6 +206,17 @@ class Registry:
                 )
             return self._move(connection, model, "retire", "retired", author, reason)
 
+    def check_move(self, version: str, author: str, reason: str) -> None:
+        """Refuse what `promote` would refuse whatever the gate says, before anything is judged.
+
+        Raises:
+            UsageError: no such version, or no author or reason.
+            RefusedError: it is champion or retired.
+        """
+        model = self.show(version)
+        _named(model, "promote", author, reason)
+        _next_stage(model)
+
     def show(self, version: str) -> Model:
         """Return one version.
 
@@ -210,6 +236,18 @@ class Registry:
             )
             return tuple(_model(row) for row in rows)
 
+    def on_candles(self, data_fingerprint: str) -> tuple[Model, ...]:
+        """Return the versions of all runs on these candles, oldest first."""
+        with translated(self._engine), self._engine.connect() as connection:
+            rows = connection.execute(
+                text(
+                    f"SELECT {COLUMNS} FROM models WHERE run_id IN "  # noqa: S608 - constant names
+                    "(SELECT run_id FROM runs WHERE data_fingerprint = :candles) ORDER BY model_id"
+                ),
+                {"candles": data_fingerprint},
+            )
+            return tuple(_model(row) for row in rows)
+
     def champion(self, scope: str) -> Model | None:
         """Return the scope's champion, None when it has none."""
         with translated(self._engine), self._engine.connect() as connection:
@@ -221,7 +259,8 @@ class Registry:
         with translated(self._engine), self._engine.connect() as connection:
             rows = connection.execute(
                 text(
-                    "SELECT version, verb, CAST(from_stage AS text), CAST(to_stage AS text), author, reason, at "  # noqa: S608
+                    "SELECT version, verb, CAST(from_stage AS text), CAST(to_stage AS text), author, reason, at, "  # noqa: S608
+                    "forced "
                     f"FROM model_events JOIN models USING (model_id) {where} ORDER BY event_id"
                 ),
                 {"version": version} if version is not None else {},
@@ -281,8 +320,10 @@ class Registry:
         target: Stage,
         author: str,
         reason: str,
+        *,
+        forced: bool = False,
     ) -> Model:
-        self._record(connection, model, verb, model.stage, target, author, reason)
+        self._record(connection, model, verb, model.stage, target, author, reason, forced=forced)
         connection.execute(
             text("UPDATE models SET stage = CAST(:stage AS model_stage) WHERE model_id = :model_id"),
             {"stage": target, "model_id": model.model_id},
@@ -298,13 +339,15 @@ class Registry:
         target: Stage,
         author: str,
         reason: str,
+        *,
+        forced: bool = False,
     ) -> None:
-        if not author.strip() or not reason.strip():
-            raise UsageError(f"{verb} of model {model.version} needs an author and a reason; give --reason")
+        _named(model, verb, author, reason)
         connection.execute(
             text(
-                "INSERT INTO model_events (model_id, verb, from_stage, to_stage, author, reason) VALUES "
-                "(:model_id, :verb, CAST(:source AS model_stage), CAST(:target AS model_stage), :author, :reason)"
+                "INSERT INTO model_events (model_id, verb, from_stage, to_stage, author, reason, forced) VALUES "
+                "(:model_id, :verb, CAST(:source AS model_stage), CAST(:target AS model_stage), :author, :reason, "
+                ":forced)"
             ),
             {
                 "model_id": model.model_id,
@@ -313,8 +356,24 @@ class Registry:
                 "target": target,
                 "author": author.strip(),
                 "reason": reason.strip(),
+                "forced": forced,
             },
         )
+
+
+def _named(model: Model, verb: str, author: str, reason: str) -> None:
+    if not author.strip() or not reason.strip():
+        raise UsageError(f"{verb} of model {model.version} needs an author and a reason; give --reason")
+
+
+def _next_stage(model: Model) -> Stage:
+    target = NEXT_STAGE.get(model.stage)
+    if target is None:
+        raise RefusedError(
+            f"model {model.version} is {model.stage}: only candidate -> shadow -> champion is a promotion"
+            + ("; a retired champion comes back by rollback" if model.stage == "retired" else "")
+        )
+    return target
 
 
 def standing(stage: str, proven: bool) -> str:
@@ -325,6 +384,4 @@ def standing(stage: str, proven: bool) -> str:
 
 
 def _model(row: Row) -> Model:
-    gate = row.metrics.get(GATE)
-    values: Sequence[Any] = (*row, isinstance(gate, Mapping) and gate.get("passed") is True)
-    return Model(*values)
+    return Model(*row)

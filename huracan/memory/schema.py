@@ -46,7 +46,20 @@ TRADE_TABLES = (
     "request_keys",
     "beside_accounts",
 )
-TABLES = (*SIX_TABLES, "runs", "run_phases", "trials", "models", "model_events", "rule_proposals", *TRADE_TABLES)
+PROOF_TABLES = ("daily_results", "gate_reports")
+TABLES = (
+    *SIX_TABLES,
+    "runs",
+    "run_phases",
+    "trials",
+    "models",
+    "model_events",
+    "rule_proposals",
+    "pattern_sets",
+    "trade_points",
+    *PROOF_TABLES,
+    *TRADE_TABLES,
+)
 
 
 def head() -> str:

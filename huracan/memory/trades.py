@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from huracan.errors import InvariantError
 from huracan.memory.database import translated
@@ -24,6 +24,7 @@ __all__ = [
     "Block",
     "TradeRows",
     "append_trades",
+    "count_closed_trades",
     "encode_trades",
     "join_trades",
     "read_trades",
@@ -219,6 +220,22 @@ def read_trades(
         return select_trades(
             connection.connection.cursor(), f"WHERE {where} ORDER BY {order}", {"run_id": run_id, **wanted}
         )
+
+
+def count_closed_trades(engine: Engine, run_id: int, policy: str, account: str, symbol: str | None = None) -> int:
+    """Return how many trades a policy closed, of one coin or of all; those sold only because the data ended left out.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    where = "AND symbol = :symbol" if symbol is not None else ""
+    statement = text(
+        "SELECT count(*) FROM trade_memory WHERE run_id = :run_id AND policy = :policy AND account = :account "  # noqa: S608
+        f"AND exit_reason <> 'end_of_data' {where}"
+    )
+    values = {"run_id": run_id, "policy": policy, "account": account}
+    with translated(engine), engine.connect() as connection:
+        return int(connection.execute(statement, values | ({"symbol": symbol} if symbol else {})).scalar_one())
 
 
 def select_trades(cursor: Any, clause: str, values: Mapping[str, object]) -> TradeRows:

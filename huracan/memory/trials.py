@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from huracan.memory.database import translated
 
-__all__ = ["Trial", "count_trials", "read_trials", "record_trial"]
+__all__ = ["Trial", "count_trials", "read_trials", "record_trial", "trials_on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,23 @@ def count_trials(engine: Engine, data_fingerprint: str) -> int:
                 {"fingerprint": data_fingerprint},
             ).scalar_one()
         )
+
+
+def trials_on(engine: Engine, data_fingerprint: str) -> tuple[tuple[int, Trial], ...]:
+    """Return every trial ever made on these candles with its run's number, in the order they were made.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    with translated(engine), engine.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT run_id, name, CAST(trials.status AS text), params, metrics, objective, env_steps, wall_s "
+                "FROM trials JOIN runs USING (run_id) WHERE data_fingerprint = :fingerprint ORDER BY trial_id"
+            ),
+            {"fingerprint": data_fingerprint},
+        ).all()
+    return tuple((row[0], Trial(*row[1:])) for row in rows)
 
 
 def _finite(value: float) -> float | None:

@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from huracan.errors import EvidenceError
 
@@ -96,9 +95,10 @@ def overfit_probability(
         seen = _metric(inside, inside_squares, half_days, metric)
         unseen = _metric(outside, outside_squares, half_days, metric)
         rows, best = np.arange(len(part)), np.argmax(seen, axis=1)
-        ranks.append(rankdata(unseen, axis=1)[rows, best])
+        own = unseen[rows, best][:, None]
+        ranks.append(0.5 * (1 + (unseen < own).sum(axis=1) + (unseen <= own).sum(axis=1)))  # ties share their mean rank
         here.append(seen[rows, best])
-        there.append(unseen[rows, best])
+        there.append(own[:, 0])
         earned.append(outside[rows, best])
     omega = np.concatenate(ranks) / (count + 1)
     logits = np.log(omega / (1.0 - omega))

@@ -133,18 +133,19 @@ def minimum_backtest_years(trials: float, sharpe_annual: float) -> float:
     return (expected_maximum(trials) / sharpe_annual) ** 2
 
 
-def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged_periods: int) -> float:
+def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged: Moments) -> float:
     """Return the standard deviation of the trials' Sharpe ratios, brought to the length of the judged record.
 
     The ratio of T periods without skill varies as 1 / T, and trials are measured over windows of other lengths than the
-    test: each ratio is taken in its own standard errors, sqrt(T_n) SR_n, and their deviation over sqrt(T). It is that
-    of the upper half, root mean square above the median: the hurdle is the largest of N, and a trial that lost much
-    says nothing about how high luck reaches. With two trials it is the plain deviation, with one 0.
+    test: each ratio is taken in its own standard errors, sqrt(T_n) SR_n, and their deviation over sqrt(T). It counts up
+    to what independent trials without skill differ by, sqrt((1 + r) / (1 - r)) with the judged record's autocorrelation
+    r, at least 1. Beyond that it is not luck that tells them apart: a trial that burnt its money, or the very edge that
+    is judged, would else raise the hurdle beyond reach.
 
     Args:
         ratios: per period, N of them, the judged one among them.
         periods: of each.
-        judged_periods: T of the judged record.
+        judged: the judged record.
 
     Raises:
         EvidenceError: a ratio is not finite.
@@ -154,16 +155,9 @@ def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged_per
         raise EvidenceError("a trial's Sharpe ratio is not finite; remove the damaged trial, or repeat its run")
     if scores.size < 2:
         return 0.0
-    middle = float(np.median(scores))
-    above = scores[scores > middle] - middle
-    spread = (
-        float(np.std(scores, ddof=1))
-        if scores.size == 2
-        else math.sqrt(float(np.mean(above**2)))
-        if above.size
-        else 0.0
-    )
-    return spread / math.sqrt(judged_periods)
+    rho = min(max(judged.autocorrelation, 0.0), 0.9)
+    luck = math.sqrt((1.0 + rho) / (1.0 - rho))
+    return min(float(np.std(scores, ddof=1)), luck) / math.sqrt(judged.periods)
 
 
 def _spread(moments: Moments) -> float:

@@ -2,7 +2,9 @@
 
 Hansen (2005), studentised, over a stationary bootstrap of whole days that all differences share. The variance behind
 the studentisation is that of this very bootstrap in closed form (Politis & Romano 1994). `arch` 8.0.0 has the test
-without the division by the deviation, which one loud column then dominates; this one divides.
+without the division by the deviation, which one loud column then dominates; this one divides. The deviation is
+estimated from T / block blocks, which makes the observed statistic one of Student's rather than of a normal law; it is
+taken to its normal equivalent before it meets the resamples, whose deviation is exact.
 """
 
 import math
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from huracan.errors import EvidenceError
 from huracan.shadow.bootstrap import stationary_indices
@@ -90,15 +94,22 @@ def spa_test(differences: Floats, draws: DayDraws, what: str = "the policy") -> 
     drawn = root * (draws.counts @ differences / days) / scale
     threshold = -math.sqrt(2.0 * math.log(math.log(days)))
     consistent = np.where(statistics >= threshold, statistics, 0.0)
-    largest = max(0.0, float(statistics.max()))
+    observed = _normal_equivalent(statistics, days / draws.block_days)
+    largest = max(0.0, float(observed.max()))
     centred = _maximum(drawn, consistent)
     return SpaResult(
         p_lower=_p_value(largest, _maximum(drawn, np.maximum(statistics, 0.0))),
         p_consistent=_p_value(largest, centred),
         p_upper=_p_value(largest, _maximum(drawn, statistics)),
-        p_of=np.array([_p_value(max(0.0, float(one)), centred) for one in statistics]),
+        p_of=np.array([_p_value(max(0.0, float(one)), centred) for one in observed]),
         statistics=statistics,
     )
+
+
+def _normal_equivalent(statistics: Floats, blocks: float) -> Floats:
+    """Return what a normal law exceeds as often as Student's of `blocks` - 1 degrees of freedom exceeds these."""
+    freedom = max(blocks - 1.0, 1.0)
+    return np.asarray(norm.isf(student_t.sf(statistics * math.sqrt(freedom / (freedom + 1.0)), freedom)))
 
 
 def _maximum(drawn: Floats, centre: Floats) -> Floats:

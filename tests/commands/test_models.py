@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from huracan.cli import cli
 from huracan.config import Settings
-from huracan.memory import Performance, Registry, Trial, open_run, record_performance, record_trial
+from huracan.memory import Performance, Registry, Trial, open_run, record_gate, record_performance, record_trial
+from huracan.shadow.gate import CRITERIA
 from huracan.terminal import run
+from tests.shadow.proof import register, run_of, skilled, store_days, store_trades
 
 pytestmark = pytest.mark.postgres
 Captured = pytest.CaptureFixture[str]
@@ -31,7 +34,7 @@ def _three_candidates(database: Engine, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_version_goes_up_and_back(capsys: Captured) -> None:
     """Promotion and rollback move stages, each with its author and reason in the history that `show` prints."""
     for version in ("v1", "v1", "v2", "v2"):
-        _json(["models", "promote", version, "--reason", "better", "--author", "bob"], capsys)
+        _json(["models", "promote", version, "--reason", "better", "--author", "bob", "--force"], capsys)
     assert [(model["version"], model["stage"]) for model in _json(["models", "ls"], capsys)] == [
         ("v2", "champion"),
         ("v1", "retired"),
@@ -51,6 +54,11 @@ def test_refusals_are_exit_code_3_and_mistakes_2(capsys: Captured) -> None:
     for words, code in (
         (["models", "rollback", "--scope", "NONE/USDT", "--reason", "x"], 3),
         (["models", "promote", "nowhere", "--reason", "x"], 2),
+        (["models", "promote", "nowhere", "--reason", "x", "--force"], 2),
+        (["models", "promote", "v1", "--force"], 2),
+        (["models", "gate", "nowhere"], 2),
+        (["models", "gate", "v1"], 3),
+        (["models", "promote", "v1", "--reason", "x"], 3),
         (["models", "promote", "v1"], 2),
         (["models", "promote", "v0", "--reason", " "], 2),
         (["models", "show", "nowhere"], 2),
@@ -59,23 +67,55 @@ def test_refusals_are_exit_code_3_and_mistakes_2(capsys: Captured) -> None:
         assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_champion_by_hand_is_unproven(database: Engine, capsys: Captured) -> None:
-    """No promotion takes the label away, in `ls`, `show` and JSON; the report of a passed gate alone does."""
+def test_a_champion_by_force_is_unproven(database: Engine, capsys: Captured) -> None:
+    """No promotion takes the label away, in `ls`, `show` and JSON; the newest report of the gate alone does."""
     registry, run_id = Registry(database), open_run(database, "train", Settings(), "f", "0.1.0")
-    registry.register(run_id, "hand", "HAND/USDT", "policies/x", "ab" * 32, {"sharpe": 0.5}, "ann")
+    registry.register(run_id, "hand", "HAND/USDT", "policies/x", "ab" * 32, {"promotion_gate": {"passed": True}}, "ann")
     for _ in ("shadow", "champion"):
-        assert run(cli, ["models", "promote", "hand", "--reason", "better"]) == 0
+        assert run(cli, ["models", "promote", "hand", "--reason", "better", "--force"]) == 0
     assert "hand for HAND/USDT is champion, promoted by hand: UNPROVEN" in capsys.readouterr().out
     for words in (["models", "ls"], ["models", "show", "hand"]):
         assert run(cli, words) == 0
         assert "champion, promoted by hand: UNPROVEN" in capsys.readouterr().out
     assert not any(model["proven"] for model in _json(["models", "ls"], capsys))
-    assert not _json(["models", "show", "hand"], capsys)["model"]["proven"]
-    for name, gate in (("passed", {"passed": True}), ("failed", {"passed": False}), ("odd", "passed")):
-        registry.register(run_id, name, f"{name}/USDT", "policies/x", "cd" * 32, {"promotion_gate": gate}, "ann")
-        assert _json(["models", "show", name], capsys)["model"]["proven"] is (name == "passed")
-    assert run(cli, ["models", "ls", "--scope", "passed/USDT"]) == 0
-    assert "candidate, passed the promotion gate" in capsys.readouterr().out
+    shown = _json(["models", "show", "hand"], capsys)
+    assert not shown["model"]["proven"]
+    assert [event["forced"] for event in shown["history"]] == [False, True, True]
+    assert run(cli, ["models", "show", "hand"]) == 0
+    assert "promote by force" in capsys.readouterr().out
+    record_gate(database, "hand", "ab" * 32, True, {}, "ann")
+    assert _json(["models", "show", "hand"], capsys)["model"]["proven"]
+    assert run(cli, ["models", "ls", "--scope", "HAND/USDT"]) == 0
+    assert "champion, passed the promotion gate" in capsys.readouterr().out
+
+
+def test_the_gate_is_asked_shown_and_obeyed(database: Engine, capsys: Captured, tmp_path: Path) -> None:
+    """`models gate` prints every criterion, 0 if it passes and 3 if not; `promote` obeys it; `show` keeps it."""
+    run_id = run_of(database, "gate candles")
+    store_days(database, run_id, skilled())
+    register(database, run_id, "good", tmp_path)
+    assert run(cli, ["models", "gate", "good"]) == 3
+    out = capsys.readouterr().out
+    assert "promotion gate: REFUSED" in out
+    assert "0 closed trades; 100 more are needed" in out.replace("\n", " ")
+    assert run(cli, ["models", "promote", "good", "--reason", "hope"]) == 3
+    err = capsys.readouterr().err
+    assert "the promotion gate refuses good: trades: 0 closed trades; 100 more are needed" in err
+    assert err.count("\n") == 1
+    store_trades(database, run_id, 300)
+    assert run(cli, ["models", "gate", "good", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"]
+    assert [row["name"] for row in report["criteria"]] == list(CRITERIA)
+    for stage in ("shadow", "champion"):
+        assert _json(["models", "promote", "good", "--reason", "it earned"], capsys)["stage"] == stage
+    shown = _json(["models", "show", "good"], capsys)
+    assert shown["gate"][0]["report"]["passed"]
+    assert shown["model"]["proven"]
+    assert run(cli, ["models", "show", "good"]) == 0
+    out = capsys.readouterr().out
+    assert "promotion gate: passed" in out
+    assert "champion, passed the promotion gate" in out
 
 
 def test_show_says_what_was_tried_and_earned(database: Engine, capsys: Captured) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, exc, text
 
 from huracan.config import Settings
 from huracan.errors import RefusedError, UsageError
-from huracan.memory import Model, Registry, open_run
+from huracan.memory import Model, Registry, open_run, record_gate
 
 pytestmark = pytest.mark.postgres
 SHA = "0123456789abcdef" * 4
@@ -37,7 +37,7 @@ def _add(registry: Registry, run_id: int, scope: str, name: str, stage: str = "c
     model = registry.register(run_id, f"{scope}:{name}", scope, "policies/x", SHA, {"sharpe": 1.0}, "ann")
     for reached in ("shadow", "champion"):
         if stage in (reached, "champion"):
-            model = registry.promote(model.version, "ann", f"to {reached}")
+            model = registry.promote(model.version, "ann", f"to {reached}", forced=True)
         if reached == stage:
             break
     return model
@@ -55,14 +55,43 @@ def test_a_version_climbs_by_promotion_and_its_history_says_who_and_why(
     assert (model.stage, model.metrics, model.sha256, model.run_id) == ("champion", {"sharpe": 1.0}, SHA, run_id)
     assert registry.champion(scope) == model == registry.show(model.version)
     steps = [
-        (event.verb, event.from_stage, event.to_stage, event.author, event.reason)
+        (event.verb, event.from_stage, event.to_stage, event.author, event.reason, event.forced)
         for event in registry.history(model.version)
     ]
     assert steps == [
-        ("register", None, "candidate", "ann", "trained"),
-        ("promote", "candidate", "shadow", "ann", "to shadow"),
-        ("promote", "shadow", "champion", "ann", "to champion"),
+        ("register", None, "candidate", "ann", "trained", False),
+        ("promote", "candidate", "shadow", "ann", "to shadow", True),
+        ("promote", "shadow", "champion", "ann", "to champion", True),
     ]
+
+
+def test_a_version_climbs_on_the_newest_report_of_its_own_artefact(
+    registry: Registry, database: Engine, run_id: int, scope: str
+) -> None:
+    """No report, a refusal, or another artefact hold it back; its own pass does not, until a later refusal."""
+    version = _add(registry, run_id, scope, "a").version
+    for sha256, passed in ((None, False), (SHA, False), (SHA[::-1], True)):
+        if sha256 is not None:
+            record_gate(database, version, sha256, passed, {}, "ann")
+        assert not registry.show(version).proven
+        with pytest.raises(RefusedError, match="has not passed the promotion gate"):
+            registry.promote(version, "ann", "good")
+    record_gate(database, version, SHA, True, {}, "ann")
+    model = registry.promote(version, "ann", "good", forced=True)
+    assert model.proven
+    assert model.standing == "shadow, passed the promotion gate"
+    assert not registry.history(version)[-1].forced, "what passed needs no force"
+    assert registry.promote(version, "ann", "good").stage == "champion"
+    record_gate(database, version, SHA, False, {}, "ann")
+    assert registry.champion(scope) == registry.show(version)
+    assert not registry.show(version).proven
+
+
+def test_a_version_promoted_by_force_stays_unproven(registry: Registry, run_id: int, scope: str) -> None:
+    """Its history says so, and so does its standing."""
+    model = _add(registry, run_id, scope, "a", "champion")
+    assert (model.proven, model.standing) == (False, "champion, promoted by hand: UNPROVEN")
+    assert [event.forced for event in registry.history(model.version)] == [False, True, True]
 
 
 def test_a_new_champion_retires_the_old_one_of_its_scope_only(registry: Registry, run_id: int, scope: str) -> None:
@@ -105,7 +134,7 @@ def test_moves_that_the_rules_do_not_know_are_refused(registry: Registry, run_id
         model = registry.retire(model.version, "ann", "old")
     before = registry.history(model.version)
     with pytest.raises(RefusedError, match="only candidate -> shadow -> champion"):
-        registry.promote(model.version, "ann", "again")
+        registry.promote(model.version, "ann", "again", forced=True)
     with pytest.raises(RefusedError, match="only a candidate or shadow version"):
         registry.retire(model.version, "ann", "again")
     assert registry.history(model.version) == before
@@ -119,7 +148,7 @@ def test_a_move_needs_an_author_and_a_reason(
     """Without both, nothing moves."""
     model = _add(registry, run_id, scope, "a")
     with pytest.raises(UsageError, match="author and a reason"):
-        registry.promote(model.version, author, reason)
+        registry.promote(model.version, author, reason, forced=True)
     assert registry.show(model.version).stage == "candidate"
 
 
@@ -152,7 +181,7 @@ def test_concurrent_promotions_serialise(registry: Registry, run_id: int, scope:
     def promote(version: str) -> None:
         start.wait()
         try:
-            registry.promote(version, "ann", "race")
+            registry.promote(version, "ann", "race", forced=True)
         except Exception as error:
             failures.append(error)
 
@@ -175,7 +204,7 @@ def test_the_same_version_promoted_twice_at_once_climbs_two_steps_not_one(
 
     def promote() -> None:
         start.wait()
-        registry.promote(version, "ann", "race")
+        registry.promote(version, "ann", "race", forced=True)
 
     threads = [threading.Thread(target=promote) for _ in range(2)]
     for thread in threads:

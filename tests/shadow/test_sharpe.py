@@ -162,19 +162,21 @@ def test_what_has_no_ratio_is_refused_in_one_line(values: list[float], message: 
 def test_the_deviation_of_trials_is_brought_to_the_judged_length() -> None:
     """Trials without skill over 25 days say what luck is worth over 400: a quarter of their deviation."""
     rng = np.random.default_rng(2)
-    ratios = [moments_of(rng.standard_normal(25)).sharpe for _ in range(4_000)]
-    assert trials_deviation(ratios, [25] * 4_000, 400) == pytest.approx(1 / 20, rel=0.1)
-    assert trials_deviation(ratios, [25] * 4_000, 25) == pytest.approx(np.std(ratios), rel=0.05)
+    ratios = [0.9 * moments_of(rng.standard_normal(25)).sharpe for _ in range(4_000)]
+    assert trials_deviation(ratios, [25] * 4_000, Moments(0.0, 400)) == pytest.approx(0.9 / 20, rel=0.1)
+    assert trials_deviation(ratios, [25] * 4_000, Moments(0.0, 25)) == pytest.approx(np.std(ratios), rel=0.01)
 
 
-def test_a_trial_that_lost_much_does_not_raise_the_hurdle() -> None:
-    """One that lost 20 standard errors leaves the upper half as it was; one that won 20 does not."""
-    ratios = list(norm.ppf((np.arange(99) + 0.5) / 99) / 10)
-    base = trials_deviation(ratios, [100] * 99, 100)
-    assert base == pytest.approx(0.1, rel=0.05)
-    assert trials_deviation([*ratios, -2.0], [100] * 100, 100) == pytest.approx(base, rel=0.03)
-    assert trials_deviation([*ratios, 2.0], [100] * 100, 100) > 2 * base
-    assert trials_deviation([0.3], [100], 100) == 0.0
-    assert trials_deviation([0.1, 0.3], [100, 100], 100) == pytest.approx(np.std([0.1, 0.3], ddof=1))
+def test_neither_skill_nor_ruin_raises_the_hurdle_beyond_luck() -> None:
+    """Whatever the trials earned or lost, they differ by luck by one standard error at most, by more if it persists."""
+    ratios, days = list(norm.ppf((np.arange(99) + 0.5) / 99) / 20), [100] * 99
+    assert trials_deviation(ratios, days, Moments(0.0, 100)) == pytest.approx(0.05, rel=0.05)
+    for odd in (-2.0, 2.0):
+        found = trials_deviation([*ratios, *[odd] * 20], [*days, *[100] * 20], Moments(0.0, 100))
+        assert found == pytest.approx(0.1)
+    alike = Moments(0.0, 100, autocorrelation=0.6)
+    assert trials_deviation([-2.0, 2.0], [100, 100], alike) == pytest.approx(0.2)
+    assert trials_deviation([0.3], [100], alike) == 0.0
+    assert trials_deviation([0.1, 0.12], [100, 100], alike) == pytest.approx(np.std([0.1, 0.12], ddof=1))
     with pytest.raises(EvidenceError, match="not finite"):
-        trials_deviation([0.1, float("nan")], [10, 10], 10)
+        trials_deviation([0.1, float("nan")], [10, 10], alike)
