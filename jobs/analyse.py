@@ -122,7 +122,7 @@ def _rules(terminal: Terminal, title: str, columns: Sequence[str], rows: Sequenc
             (
                 row.name + (" (luck)" if row.luck else ""), row.tested, row.found, row.first,
                 None if row.mean_r is None else f"{row.mean_r:+.2f}",
-                None if row.warned is None else f"{row.warned:.0%}",
+                None if row.warned is None else f"{row.warned:.0%}{', tells' if row.telling else ''}",
                 None if row.warned_others is None else f"{row.warned_others:.0%}",
             )
             for row in rows

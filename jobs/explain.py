@@ -3,10 +3,11 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
@@ -18,6 +19,7 @@ from huracan.learn.campaign import Version
 from huracan.learn.checkpoint import write_atomically
 from huracan.memory import Registry, TradeRows, read_trades
 from huracan.memory.analyses import write_analyses
+from huracan.patterns import state_layout
 from huracan.policy import load_artefact
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 from huracan.trading import Limits, Tape
@@ -127,6 +129,9 @@ def _group(dataset: Dataset, trades: TradeRows, artefact: Path | None) -> Group:
             fit = None
     mine = [tape for tape in tapes if tape.symbol in symbols]
     paths = {tape.symbol: path_of(tape, base_ms, regimes=fit is not None) for tape in mine}
+    if fit is not None:  # live trades do not say so themselves
+        own = np.where(trades.layout == 0, state_layout(fit.context.windows), trades.layout)
+        trades = replace(trades, layout=own)
     first_ms = int(trades.entry_time.min())
     return Group(trades, paths, None if fit is None else embedding_of(mine, base_ms, first_ms, fit.scaler))
 

@@ -1,7 +1,7 @@
 """One policy's closed trades through every part of the analysis: a row a trade, and a summary."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,13 +15,13 @@ from huracan.analysis.holds import HoldCurve, curve_of, curves_by, hold_bars_gri
 from huracan.analysis.identity import check_identity
 from huracan.analysis.luck import random_pool, skill_of
 from huracan.analysis.outcome import TRADES_MIN, Outcome, explain
-from huracan.analysis.paths import MarketPath
+from huracan.analysis.paths import MarketPath, horizons
 from huracan.analysis.proposals import Proposal, propose
 from huracan.analysis.quality import excursions_agree
 from huracan.analysis.regimes import RegimeRow, by_regime, regime_of_path
 from huracan.analysis.replay import entries_of
 from huracan.analysis.similar import similar_of
-from huracan.analysis.summary import Analysis, FeatureRow, ModelRow, QualityMeans, RuleRow
+from huracan.analysis.summary import Analysis, FeatureRow, ModelRow, QualityMedians, RuleRow
 from huracan.errors import DataError, UsageError
 from huracan.features import CATALOGUE
 from huracan.memory import TradeRows, join_trades
@@ -38,6 +38,7 @@ Said = Mapping[Any, Tested | None]
 RESAMPLES = 500
 LEVEL = 0.9
 _NOTHING = "[]"
+_ONE_SIDED = 1.645
 _FEATURES_SHOWN = 10
 _NOT_OURS = ("end_of_data", "kill_switch")
 
@@ -128,11 +129,13 @@ def analyse(
     proposals = propose(entries, trades.entry_time, ground, kernel, limits, resamples=resamples, seed=seed)
     placed = dict(zip(same.tolist(), range(len(same)), strict=True)) if outcome is not None else {}
     p_values = pool.p_values(entries.tape, judged.net_r)
+    won = judged.net_bps > 0
+    causes = _rule_rows(CAUSES, judged.causes, ~won, judged.net_r)
+    telling = frozenset(row.name for row in causes if row.telling)
     stored = tuple(
-        judged.row(number, trades, float(p_values[number]), outcome, placed.get(number))
+        judged.row(number, trades, float(p_values[number]), outcome, placed.get(number), telling)
         for number in range(len(trades))
     )
-    won = judged.net_bps > 0
     summary = Analysis(
         policy=whose[0],
         account=whose[1],
@@ -152,7 +155,7 @@ def analyse(
         losses_quality=judged.quality(~won),
         skill=skill,
         model=None if outcome is None else _model(outcome),
-        causes=_rule_rows(CAUSES, judged.causes, ~won, judged.net_r),
+        causes=causes,
         factors=_rule_rows(FACTORS, judged.factors, won, judged.net_r),
         regimes=regimes,
         curve=curve,
@@ -185,16 +188,24 @@ class _Judged:
         return ranked(self.factors[number] if self.net_bps[number] > 0 else self.causes[number])
 
     def row(
-        self, number: int, trades: TradeRows, p_value: float, outcome: Outcome | None, place: int | None
+        self,
+        number: int,
+        trades: TradeRows,
+        p_value: float,
+        outcome: Outcome | None,
+        place: int | None,
+        telling: Collection[str],
     ) -> TradeAnalysis:
-        """Return what the database keeps of one trade."""
+        """Return what the database keeps of one trade; `telling`: causes whose warning separates losses from wins."""
         case, findings = self.cases[number], self.findings(number)
         won, quality, after = bool(self.net_bps[number] > 0), case.quality, post_exit(case)
         top = () if outcome is None or place is None else outcome.top(place)
         if won:
             foreseen = any(finding.name in LUCK for finding in findings)
         else:
-            foreseen = any(_warned(self.causes[number], finding.name) for finding in findings)
+            foreseen = any(
+                finding.name in telling and _warned(self.causes[number], finding.name) for finding in findings
+            )
         return TradeAnalysis(
             policy=str(trades.policy[number]),
             account=str(trades.account[number]),
@@ -225,15 +236,15 @@ class _Judged:
             mae_bps=after.mae_bps,
         )
 
-    def quality(self, chosen: NDArray[np.bool_]) -> QualityMeans:
-        """Return the means over the chosen trades, each over those of which it is known."""
+    def quality(self, chosen: NDArray[np.bool_]) -> QualityMedians:
+        """Return the medians over the chosen trades, each over those of which it is known."""
 
-        def mean(name: str) -> float | None:
+        def median(name: str) -> float | None:
             values = [getattr(self.cases[number].quality, name) for number in np.flatnonzero(chosen).tolist()]
             known = [value for value in values if value is not None]
-            return float(np.mean(known)) if known else None
+            return float(np.median(known)) if known else None
 
-        return QualityMeans(mean("entry"), mean("exit"), mean("captured_frac"), mean("mae_used"))
+        return QualityMedians(median("entry"), median("exit"), median("captured_frac"), median("mae_used"))
 
     def excursions_differ(self, trades: TradeRows) -> int:
         """Return how many trades met other extremes on the candles than their ledger says."""
@@ -288,7 +299,10 @@ def _gaps(trades: TradeRows, cases: Sequence[Case | None], groups: Sequence[Grou
     note(sum(regime_of_path(case) < 0 for case, _ in placed), "have no known regime of their market")
     other = sum(0 <= regime_of_path(case) != regime for case, regime in placed)
     note(other, "carry another regime than their market had at the last decision before the fill")
-    cut = sum(post_exit(case).move_bps[-1] is None for case, _ in placed)
+    cut = sum(
+        case.path.known_at(int(case.path.number[case.last]) + horizons(case.hold_bars)[-1]) is None
+        for case, _ in placed
+    )
     note(cut, "have no candles up to the longest horizon behind their exit")
     return found
 
@@ -329,6 +343,7 @@ def _rule_rows(
     rows = []
     for rule in rules:
         found = [number for number in mine if (one := said[number][rule]) is not None and one.found]
+        ours, theirs = (_warnings([said[number][rule] for number in part]) for part in (mine, others))
         results = net_r[found][np.isfinite(net_r[found])]
         rows.append(
             RuleRow(
@@ -337,17 +352,32 @@ def _rule_rows(
                 found=len(found),
                 first=first.count(str(rule)),
                 mean_r=float(results.mean()) if len(results) else None,
-                warned=_share([said[number][rule] for number in mine]),
-                warned_others=_share([said[number][rule] for number in others]),
+                warned=_share(*ours),
+                warned_others=_share(*theirs),
+                telling=_larger(ours, theirs),
                 luck=rule in LUCK,
             )
         )
     return tuple(sorted(rows, key=lambda row: -row.found))
 
 
-def _share(said: Sequence[Tested | None]) -> float | None:
+def _warnings(said: Sequence[Tested | None]) -> tuple[int, int]:
+    """Return (trades that a rule's known part warned of, trades it could be asked about)."""
     known = [one.warned for one in said if one is not None and one.warned is not None]
-    return float(np.mean(known)) if known else None
+    return sum(known), len(known)
+
+
+def _share(warned: int, asked: int) -> float | None:
+    return warned / asked if asked else None
+
+
+def _larger(ours: tuple[int, int], theirs: tuple[int, int]) -> bool:
+    """Return whether the first share is larger than the second by more than chance: pooled z above 1.645."""
+    if not (ours[1] and theirs[1]):
+        return False
+    pooled = (ours[0] + theirs[0]) / (ours[1] + theirs[1])
+    error = (pooled * (1.0 - pooled) * (1.0 / ours[1] + 1.0 / theirs[1])) ** 0.5
+    return error > 0.0 and ours[0] / ours[1] - theirs[0] / theirs[1] > _ONE_SIDED * error
 
 
 def _warned(said: Said, name: str) -> bool:

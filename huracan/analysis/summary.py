@@ -8,7 +8,7 @@ from huracan.analysis.luck import Skill
 from huracan.analysis.proposals import Proposal
 from huracan.analysis.regimes import RegimeRow
 
-__all__ = ["Analysis", "FeatureRow", "ModelRow", "QualityMeans", "RuleRow"]
+__all__ = ["Analysis", "FeatureRow", "ModelRow", "QualityMedians", "RuleRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class RuleRow:
         warned: share of the tested losses (wins) whose part known at the entry held; None: only hindsight can tell.
         warned_others: the same share among the tested wins (losses): the base rate, without which the first says
             nothing.
+        telling: the first is larger than the second by more than chance (two proportions, one-sided 5 %): a warning
+            that separates losses from wins (wins from losses).
         luck: nobody could have counted on it.
     """
 
@@ -34,6 +36,7 @@ class RuleRow:
     mean_r: float | None
     warned: float | None
     warned_others: float | None
+    telling: bool
     luck: bool
 
 
@@ -67,8 +70,8 @@ class ModelRow:
 
 
 @dataclass(frozen=True, slots=True)
-class QualityMeans:
-    """Means over trades: entry and exit quality (0 to 1), share of the best excursion kept, share of the risk used."""
+class QualityMedians:
+    """Medians over trades: entry and exit quality (0 to 1), share of the best excursion kept, and of the risk used."""
 
     entry: float | None
     exit: float | None
@@ -86,7 +89,7 @@ class Analysis:
         analysed: those beside their candles that ended by themselves.
         wins, losses: of the analysed.
         unexplained_wins, unexplained_losses: those without any factor or cause.
-        preventable_losses: those with a cause that was known at the entry.
+        preventable_losses: those with a cause that was known at the entry and tells losses from wins.
         identity_error: largest error of the exact identity over all trades, whole units: 0.
         excursions_differ: analysed trades whose excursions on the candles are not the stored ones.
         level: of all intervals.
@@ -115,8 +118,8 @@ class Analysis:
     excursions_differ: int
     level: float
     hold_bars: int
-    wins_quality: QualityMeans
-    losses_quality: QualityMeans
+    wins_quality: QualityMedians
+    losses_quality: QualityMedians
     skill: Skill | None
     model: ModelRow | None
     causes: Sequence[RuleRow]

@@ -5,7 +5,7 @@ from huracan.analysis.holds import HoldCurve, HoldPoint
 from huracan.analysis.luck import Skill
 from huracan.analysis.proposals import Proposal, Rule
 from huracan.analysis.regimes import RegimeRow
-from huracan.analysis.summary import Analysis, FeatureRow, ModelRow, QualityMeans, RuleRow
+from huracan.analysis.summary import Analysis, FeatureRow, ModelRow, QualityMedians, RuleRow
 
 
 def sample_analysis() -> Analysis:
@@ -26,18 +26,18 @@ def sample_analysis() -> Analysis:
         excursions_differ=0,
         level=0.9,
         hold_bars=60,
-        wins_quality=QualityMeans(0.6, 0.7, 0.8, 0.3),
-        losses_quality=QualityMeans(0.4, 0.3, None, 0.9),
+        wins_quality=QualityMedians(0.6, 0.7, 0.8, 0.3),
+        losses_quality=QualityMedians(0.4, 0.3, None, 0.9),
         skill=Skill(10, 400, -12.0, -25.0, 13.0, -4.0, 30.0, 3.5, 0.12, 0.9),
         model=ModelRow(10, -0.01, -0.05, 0.02, False, (FeatureRow(3, "ret_60", 0.04), FeatureRow(25, "hmm_high_vol", 0.02))),  # noqa: E501
         causes=(
-            RuleRow("cost", 6, 3, 3, -0.2, None, None, False),
-            RuleRow("late_entry", 6, 1, 1, -0.9, 0.3, 0.25, False),
-            RuleRow("shock", 5, 0, 0, None, None, None, False),
+            RuleRow("cost", 6, 3, 3, -0.2, None, None, False, False),
+            RuleRow("late_entry", 6, 1, 1, -0.9, 0.3, 0.25, False, False),
+            RuleRow("shock", 5, 0, 0, None, None, None, False, False),
         ),
         factors=(
-            RuleRow("good_entry", 4, 2, 2, 0.8, None, None, False),
-            RuleRow("shock_in_favour", 4, 1, 1, 1.2, None, None, True),
+            RuleRow("good_entry", 4, 2, 2, 0.8, None, None, False, False),
+            RuleRow("shock_in_favour", 4, 1, 1, 1.2, None, None, False, True),
         ),
         regimes=(
             RegimeRow(1, "calm, sideways", 7, 3, DayMean(7, 4, -5.0, -30.0, 12.0), 30, False),

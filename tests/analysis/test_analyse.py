@@ -167,3 +167,22 @@ def test_a_coin_without_candles_is_a_stated_gap() -> None:
     found = _analyse(trades, tapes[:1])
     assert {row.symbol for row in found.rows} == {tapes[0].symbol}
     assert any("do not lie on these candles" in gap for gap in found.summary.gaps)
+
+
+def test_a_warning_tells_only_when_it_separates_losses_from_wins() -> None:
+    """On martingales a losing neighbourhood is chance; where the state decides, it is a warning."""
+    trades = WORLD[0]
+    rows = np.flatnonzero(trades.exit_reason != "end_of_data")
+    plain = _analyse(trades.rows(rows.tolist())).summary
+    assert sum(row.telling for row in (*plain.causes, *plain.factors)) <= 1
+    states, won = trades.entry_state.copy(), trades.net > 0
+    states[:, :52] += np.where(won, 2.0, -2.0)[:, None].astype(np.float32)  # what the market looked like decides
+    planted = _analyse(replace(trades, entry_state=states).rows(rows.tolist())).summary
+    similar = next(row for row in planted.causes if row.name == "similar_losing")
+    assert similar.telling
+    assert similar.warned is not None
+    assert similar.warned_others is not None
+    assert similar.warned > 0.5 > similar.warned_others
+    assert planted.preventable_losses > 0.5 * planted.losses > plain.preventable_losses
+    assert planted.model is not None
+    assert planted.model.explains

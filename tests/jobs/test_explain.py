@@ -119,7 +119,11 @@ def test_paper_trades_are_analysed_by_version_and_account(
     registry.register(run_id, "v-known", "*", str(versions[0].artefact), versions[0].sha256, {}, "test")
     for version in ("v-known", "v-gone"):
         paper = replace(
-            rows, mode=np.full(count, "paper"), policy=np.full(count, version), account=np.full(count, "me")
+            rows,
+            mode=np.full(count, "paper"),
+            policy=np.full(count, version),
+            account=np.full(count, "me"),
+            layout=np.zeros(count, np.int64),
         )
         write_trades(database, traded, paper)
     done = {one.analysis.policy: one.analysis for one in analyse_traded(dataset, database, traded, "paper")}
@@ -127,7 +131,8 @@ def test_paper_trades_are_analysed_by_version_and_account(
     assert {one.mode for one in done.values()} == {"paper"}
     unknown = [gap for gap in done["v-gone"].gaps if "no known regime" in gap]
     assert unknown
-    assert not [gap for gap in done["v-known"].gaps if "no known regime" in gap]
+    assert [gap for gap in done["v-gone"].gaps if "another feature layout" in gap]
+    assert not [gap for gap in done["v-known"].gaps if "no known regime" in gap or "layout" in gap]
     with pytest.raises(UsageError, match="no closed live trade"):
         analyse_traded(dataset, database, traded, "live")
 

@@ -197,7 +197,7 @@ def test_page_says_why_trades_won_and_lost() -> None:
     for words in (
         "10 of 11 closed trades beside their candles: 4 won, 6 lost",
         "+13.0 bp a trade [-4.0, +30.0] , +3.5 after shrinkage",
-        "1 losses had a reason that was known at the entry",
+        "1 losses had a reason that was known at the entry and that tells losses from wins",
         "late entry 6 1 1 -0.90 30 % 25 %",
         "shock in favour luck",
         "knows no more than their mean",
