@@ -20,6 +20,7 @@ DAY_MS: Final = 86_400_000
 QUANTILES: Final[Sequence[float]] = (0.0, 0.25, 0.5, 0.75, 0.9)
 """Candidates of the threshold beside 0: quantiles of the expected gains."""
 TRADES_MIN: Final = 10
+DAYS_MIN: Final = 2
 
 Floats = NDArray[np.float64]
 
@@ -50,10 +51,11 @@ def daily_net(labels: Labels, chain: Chain, start_ms: int, end_ms: int) -> Float
 
 
 def choose_threshold(labels: Labels, edge: Floats) -> float:
-    """Return the threshold on p - p* whose chain of held-out entries earns most; infinite where none earns anything.
+    """Return the threshold on p - p* whose chain of held-out entries earns most for sure; infinite where none does.
 
-    Candidates are 0 (enter when the expected net result is positive) and quantiles of the positive edges; ties go to
-    the lower one. A candidate with fewer than ten entries is not judged.
+    Judged is the mean net result of a UTC day less its standard error, as the search judges policies; it must be
+    positive. Candidates are 0 (enter when the expected net result is positive) and quantiles of the positive edges;
+    ties go to the lower one. A candidate with fewer than ten entries is not judged.
 
     Args:
         labels: of the training window.
@@ -62,12 +64,16 @@ def choose_threshold(labels: Labels, edge: Floats) -> float:
     hopeful = edge[edge > 0.0]
     if not hopeful.size:
         return float("inf")
+    start_ms, end_ms = int(labels.close_ms.min()), int(labels.end_ms.max())
     best, chosen = 0.0, float("inf")
     for candidate in sorted({0.0, *np.quantile(hopeful, QUANTILES).tolist()}):
-        rows = chain_of(labels, edge > candidate).rows
-        total = float(labels.net[rows].sum())
-        if rows.size >= TRADES_MIN and total > best:
-            best, chosen = total, float(candidate)
+        chain = chain_of(labels, edge > candidate)
+        daily = daily_net(labels, chain, start_ms, end_ms)
+        if chain.rows.size < TRADES_MIN or daily.size < DAYS_MIN:
+            continue
+        sure = float(daily.mean() - daily.std(ddof=1) / np.sqrt(daily.size))
+        if sure > best:
+            best, chosen = sure, float(candidate)
     return chosen
 
 
