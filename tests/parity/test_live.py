@@ -1,12 +1,11 @@
 """What shadow promised is what the live stack does: exchange and trader in two processes, trade for trade.
 
-Real candles where the folder exists, made-up ones always; three hours in the fast suite, three days in the slow one.
+Three hours in the fast suite, three days in the slow one.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,62 +13,18 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from huracan.market import Candles, MarketShape, martingale, open_folder, wild_bars
+from huracan.market import Candles, wild_bars
 from huracan.memory import EmbeddedServer, connect, schema
 from huracan.signals.parity import ParityReport, compare
 from huracan.trading import infer_instrument, resolve_settings
 from huracan.trading.slot import SLOT
-from tests.parity.histories import candle_folder
+from tests.parity.coins import COINS, DAY_MS, HOUR_MS, MAKER, PAST_DAYS, QUICK, case_of
 from tests.parity.live import BASE_MS, BESIDE, Case, Eager, Live, slot_differences, trade, trading, wait_for_end
+from tests.parity.trained import trained
 from tests.trader.processes import World
 
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
-COINS = ("ADA/USDT", "ICP/USDT", "SHIB/USDT")
-"""A coarse tick, thin volume, a price of 1e-5."""
-PAST_DAYS = 10
-QUICK: Mapping[str, Any] = {
-    "data.timeframe": "1m",
-    "trading.decision_interval_bars": 1,
-    "trading.hold_bars": 15,
-    "trading.stop_sigmas": 0.8,
-    "trading.target_sigmas": 0.9,
-    "trading.distance_min_bps": 15.0,
-    "trading.cap_bps": 10,
-    "execution.lease_ttl_s": 20.0,
-    "risk.breaker_triggers": [],
-}
-"""Rules under which a position is short and ends in every way; a breaker that trips would be no parity."""
-MAKER: Mapping[str, Any] = {
-    "trading.entry": "maker",
-    "trading.exit": "maker",
-    "trading.maker_life_bars": 3,
-    "trading.maker_tries": 2,
-}
 ONE_AT_A_TIME: Mapping[str, Any] = {"risk.max_open_trades": 1}
 SMALL: Mapping[str, Any] = {"risk.heat_max_frac": 0.0001, "risk.gross_exposure_max_frac": 0.02}
-FIRST_DAY = 40
-"""Days into the history at whose noon trading begins."""
-
-
-@cache
-def history(symbol: str) -> Candles:
-    """Return a coin's candles: real ones, or made-up ones where there are none."""
-    folder = candle_folder()
-    if folder is not None:
-        return open_folder(folder).read(symbol)
-    price = {"ADA/USDT": 0.85, "ICP/USDT": 5.0, "SHIB/USDT": 0.5}[symbol]
-    shape = MarketShape(symbol, "1m", price=price, price_decimals=4, notional_per_bar=200_000.0)
-    return martingale(shape, (FIRST_DAY + 4) * 1_440, seed=len(symbol), kind="heavy")
-
-
-def case_of(hours: float, policy: Eager | None = None, **settings: Any) -> Case:
-    """Return a case of three coins."""
-    start_ms = max(int(history(symbol).timestamp[0]) for symbol in COINS) // DAY_MS * DAY_MS + FIRST_DAY * DAY_MS
-    start_ms += 12 * HOUR_MS
-    end_ms = start_ms + int(hours * HOUR_MS)
-    candles = {symbol: history(symbol).between(start_ms - PAST_DAYS * DAY_MS, end_ms) for symbol in COINS}
-    return Case(candles, start_ms, {**QUICK, **settings}, policy or Eager(3, 30))
 
 
 @dataclass
@@ -247,6 +202,7 @@ SLOW: dict[str, tuple[Callable[[], Case], bool, int]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("name", SLOW)
 def test_three_days_are_the_same(site: Site, name: str) -> None:
     """200 trades, 20 of each way out, 10 partial fills of resting orders; limits loose and binding, denials by code."""
@@ -260,7 +216,31 @@ def test_three_days_are_the_same(site: Site, name: str) -> None:
     assert slot_differences(case.left_open(), live.slots) == []
 
 
+CHEAP: Mapping[str, Any] = {
+    "trading.hold_bars": 30,
+    "trading.fee_taker_ppm": 0,
+    "trading.impact_y": 0.0,
+    "trading.spread_floor_bps": 0.01,
+    "trading.stop_slip_range_frac": 0.0,
+}
+"""Next to no costs: at usual ones training learns, within a minute, that these coins are best left alone."""
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_three_days_of_a_trained_policy_are_the_same(site: Site) -> None:
+    """What `huracan train` makes of the weeks before, registered and served by name, trades as it does in shadow."""
+    case = trained(case_of(72, **CHEAP), site.world, site.engine, 60_000)
+    live = site.trade(case, "trained", 3_600.0)
+    report = live.report(case.shadow())
+    print(f"{report.trades} trades, {dict(report.reasons)}")
+    assert_same(report, 200, policy_exit=20, stop_loss=20, take_profit=20, time_limit=20)
+    assert set(live.trades().policy.tolist()) == {case.version}
+    assert slot_differences(case.left_open(), live.slots) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_a_wild_day_is_the_same(site: Site) -> None:
     """Opening gaps, jumps, bars without volume and missing bars."""
     case = wild_case()
