@@ -55,10 +55,15 @@ def test_the_demo_leaves_a_report_and_a_candidate(tmp_path: Path) -> None:
             "data and features",
             "train",
             "shadow",
+            "analysis",
             "paper trading",
         }
         assert all(phase["wall_s"] > 0 for phase in written["phases"])
         assert written["peak_memory_mb"] > 100
+        if written["policy_row"]["trades"]:
+            assert written["analysis"]["identity_error"] == 0
+            assert written["analysis"]["trades"] == written["trades"]
+            assert "Why trades won and lost" in (tmp_path / "out" / "report.html").read_text()
         paper = written["paper"]
         assert paper["versions"] == [["run-1-all", "candidate: UNPROVEN"]]
         assert paper["closes"] > 300
