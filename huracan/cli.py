@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("jobs.demo", "program", "The whole way: candles, training, shadow trading, report."),
     "features": ("huracan.commands.features", "features", "The 80-dimensional state: build, check."),
     "halt": ("huracan.commands.halt", "halt", "The kill switch: cancel everything, and prove it."),
+    "health": ("huracan.commands.health", "health", "Is each version still what its shadow trading claims?"),
     "models": ("huracan.commands.models", "models", "The registry of policies: ls, show, promote, rollback."),
     "paper-exchange": ("huracan.commands.paper", "paper_exchange", "A Binance-like exchange over candles."),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),

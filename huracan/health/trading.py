@@ -1,0 +1,261 @@
+"""Is a version still what it was when it was judged? Its trades on paper or live, held against its shadow's."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from huracan.errors import EvidenceError
+from huracan.health.charts import CountChart, Cusum, Ewma, Found, RateWatch
+from huracan.memory import TradeRows
+
+__all__ = ["Charts", "Claim", "Reading", "Watch", "charts_of", "claim_of", "watch"]
+
+DAY_MS: Final = 86_400_000
+TRADES_MIN: Final = 100
+"""Trades in shadow below which nothing is claimed with any precision."""
+DAYS_MIN: Final = 10
+SHIFT: Final = 0.25
+"""Change of the mean result that the charts are made for, in deviations of one trade."""
+SLIPPAGE_SHIFT: Final = 0.5
+RATE_DROP: Final = 0.10
+CHARTS: Final = 5
+"""They share the false alarms: each is set to raise one in five of them."""
+
+Name = Literal["result", "drift", "win_rate", "trades_per_day", "slippage"]
+Floats = npt.NDArray[np.float64]
+
+_MEANS: Final[dict[str, str]] = {
+    "result": "the result of a trade has fallen below what shadow claims",
+    "drift": "the result of a trade drifts away from what shadow claims",
+    "win_rate": "fewer trades win than shadow claims",
+    "trades_per_day": "it trades more or less often than in shadow",
+    "slippage": "fills slip more than the cost model says",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """What shadow trading claims of a version.
+
+    Attributes:
+        results: float64[N], net result of each trade as a fraction of the value bought, in the order of exits.
+        slippage_bps: float64[N], slippage paid, basis points of the value bought.
+        counts: int64[D], trades that ended on each UTC day, from the first exit to the last.
+    """
+
+    results: Floats
+    slippage_bps: Floats
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def win_rate(self) -> float:
+        """Return the share of trades that won."""
+        return float((self.results > 0.0).mean())
+
+    @property
+    def per_day(self) -> float:
+        """Return trades a day."""
+        return len(self.results) / len(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One chart's word.
+
+    Attributes:
+        name: of the chart.
+        alarm: it says that something has changed.
+        means: what that would mean.
+        observed, claimed: mean of what it watches, since the change when there is an alarm, and in shadow.
+        unit: of both.
+        since_ms: when the change seems to have begun; None without an alarm.
+        at_ms: when it was noticed; None without an alarm.
+        false_every_days: days between two false alarms of this chart, on average.
+        shift: change that it is made for, in `shift_unit`.
+        shift_unit: deviations of one trade, or of the rate.
+        delay: observations until such a change is noticed, on average.
+        per: what is observed: trades or days.
+        observations: so far.
+    """
+
+    name: Name
+    alarm: bool
+    means: str
+    observed: float
+    claimed: float
+    unit: str
+    since_ms: int | None
+    at_ms: int | None
+    false_every_days: float
+    shift: float
+    shift_unit: str
+    delay: float
+    per: Literal["trades", "days"]
+    observations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """All charts of one version.
+
+    Attributes:
+        trades: looked at.
+        days: UTC days from the first of them to now.
+        readings: one a chart.
+    """
+
+    trades: int
+    days: int
+    readings: tuple[Reading, ...]
+
+    @property
+    def alarms(self) -> tuple[Reading, ...]:
+        """Return what has changed."""
+        return tuple(reading for reading in self.readings if reading.alarm)
+
+
+def claim_of(trades: TradeRows) -> Claim:
+    """Return what closed trades in shadow claim.
+
+    Raises:
+        EvidenceError: fewer than 100 trades or 10 days, or results that do not vary.
+    """
+    order = np.argsort(trades.exit_time, kind="stable")
+    days = trades.exit_time[order] // DAY_MS
+    span = int(days[-1] - days[0]) + 1 if len(days) else 0
+    if len(order) < TRADES_MIN or span < DAYS_MIN:
+        raise EvidenceError(
+            f"{len(order)} trades on {span} days in shadow claim nothing that could be watched; {TRADES_MIN} trades "
+            f"and {DAYS_MIN} days are needed: judge the version on a longer history"
+        )
+    results, slippage = _results(trades)[order], _slippage(trades)[order]
+    if not np.isfinite(results).all() or not np.isfinite(slippage).all() or results.std() <= 0.0:
+        raise EvidenceError("the results in shadow are not finite, or do not vary; judge the version again")
+    return Claim(results, slippage, np.bincount((days - days[0]).astype(np.int64), minlength=span))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Charts:
+    """The charts of one claim.
+
+    Attributes:
+        claim: what they are set on.
+        false_every_days: days between two false alarms of each.
+        result: of the mean result, falling.
+        drift: of the mean result, either way.
+        win_rate: None where everything wins, or hardly anything does.
+        slippage: rising; None where the claim has none.
+        counts: of trades a day.
+    """
+
+    claim: Claim
+    false_every_days: float
+    result: Cusum
+    drift: Ewma
+    win_rate: RateWatch | None
+    slippage: Cusum | None
+    counts: CountChart
+
+
+def charts_of(claim: Claim, false_alarm_days: float = 365.0) -> Charts:
+    """Return the charts of a claim.
+
+    Args:
+        claim: of the version's shadow.
+        false_alarm_days: days between two false alarms of all charts together, on average.
+    """
+    days_each = CHARTS * false_alarm_days
+    every, rate, slips = max(days_each * claim.per_day, 10.0), claim.win_rate, claim.slippage_bps
+    return Charts(
+        claim=claim,
+        false_every_days=days_each,
+        result=Cusum.of(claim.results, -1.0, SHIFT, every),
+        drift=Ewma.of(claim.results, SHIFT, every),
+        win_rate=RateWatch.of(rate, rate - RATE_DROP, every) if RATE_DROP < rate < 1.0 else None,
+        slippage=Cusum.of(slips, 1.0, SLIPPAGE_SHIFT, every) if slips.std() > 0.0 else None,
+        counts=CountChart.of(claim.counts, days_each),
+    )
+
+
+def watch(charts: Charts, trades: TradeRows, now_ms: int, begun_ms: int) -> Watch:
+    """Hold closed trades against the claim.
+
+    Args:
+        charts: of the version's claim.
+        trades: closed on paper or live, by this version.
+        now_ms: market time, ms UTC; days end with it.
+        begun_ms: when the version began to trade.
+    """
+    claim = charts.claim
+    order = np.argsort(trades.exit_time, kind="stable")
+    exits, results, slippage = trades.exit_time[order], _results(trades)[order], _slippage(trades)[order]
+    first, last = begun_ms // DAY_MS, now_ms // DAY_MS
+    whole = max(0, int(last - first))  # the day that has begun is not over
+    counts = np.bincount((exits // DAY_MS - first).clip(0).astype(np.int64), minlength=whole + 1)[:whole]
+    per_day, bp = claim.per_day, 1e4
+    readings = [
+        _of_trades("result", charts.result.run(results), bp * results, bp * claim.results, "bp", exits, per_day),
+        _of_trades("drift", charts.drift.run(results), bp * results, bp * claim.results, "bp", exits, per_day),
+    ]
+    if charts.win_rate is not None:
+        won, wins = (results > 0.0).astype(np.float64), (claim.results > 0.0).astype(np.float64)
+        readings.append(_of_trades("win_rate", charts.win_rate.run(won > 0.0), won, wins, "share", exits, per_day))
+    if charts.slippage is not None:
+        found = charts.slippage.run(slippage)
+        readings.append(_of_trades("slippage", found, slippage, claim.slippage_bps, "bp", exits, per_day))
+    readings.append(_of_days(charts.counts.run(counts), counts, claim.counts, int(first), charts.false_every_days))
+    return Watch(len(results), whole, tuple(readings))
+
+
+def _of_trades(
+    name: Name, found: Found, observed: Floats, claimed: Floats, unit: str, exits: npt.NDArray[np.int64], per_day: float
+) -> Reading:
+    part = observed[found.since : found.at + 1] if found.alarm else observed
+    return Reading(
+        name=name,
+        alarm=found.alarm,
+        means=_MEANS[name],
+        observed=float(part.mean()) if len(part) else float("nan"),
+        claimed=float(claimed.mean()),
+        unit=unit,
+        since_ms=int(exits[found.since]) if found.alarm else None,
+        at_ms=int(exits[found.at]) if found.alarm else None,
+        false_every_days=found.false_every / per_day,
+        shift=found.shift,
+        shift_unit="share" if name == "win_rate" else "deviations",
+        delay=found.delay,
+        per="trades",
+        observations=len(observed),
+    )
+
+
+def _of_days(
+    found: Found, observed: npt.NDArray[np.int64], claimed: npt.NDArray[np.int64], first: int, false_every: float
+) -> Reading:
+    part = observed[found.since : found.at + 1] if found.alarm else observed
+    return Reading(
+        name="trades_per_day",
+        alarm=found.alarm,
+        means=_MEANS["trades_per_day"],
+        observed=float(part.mean()) if len(part) else float("nan"),
+        claimed=float(claimed.mean()),
+        unit="trades a day",
+        since_ms=(first + found.since) * DAY_MS if found.alarm else None,
+        at_ms=(first + found.at + 1) * DAY_MS if found.alarm else None,
+        false_every_days=false_every,
+        shift=found.shift,
+        shift_unit="no trade at all",
+        delay=found.delay,
+        per="days",
+        observations=len(observed),
+    )
+
+
+def _results(trades: TradeRows) -> Floats:
+    return trades.net / np.maximum(trades.entry_price * trades.quantity, np.finfo(np.float64).tiny)
+
+
+def _slippage(trades: TradeRows) -> Floats:
+    return -1e4 * trades.slippage_part / np.maximum(trades.entry_price * trades.quantity, np.finfo(np.float64).tiny)
