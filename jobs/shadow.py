@@ -51,6 +51,7 @@ from huracan.memory import (
     phase,
     read_run,
     record_performance,
+    record_shadow_days,
     write_trades,
 )
 from huracan.policy import Artefact, Ensemble, Policy, load_artefact
@@ -68,6 +69,7 @@ from huracan.shadow import (
     ShadowResult,
     assess,
     cut_tape,
+    daily_rows,
     entries_of,
     join_blocks,
     performance_rows,
@@ -222,6 +224,7 @@ class FoldTasks:
     def outcome(self, seeds: Sequence[str]) -> FoldOutcome:
         """Return what was traded; every task is done."""
         joined = {name: join_blocks(ray.get(refs)) for name, refs in self.blocks.items()}
+        coins = [block.symbols for block in ray.get(self.blocks[ENSEMBLE])]
         filtered = [result for result in ray.get(self.filtered) if result is not None]
         return FoldOutcome(
             fold=self.fold,
@@ -233,6 +236,7 @@ class FoldTasks:
             opponent=ray.get(self.opponent),
             paths=None if self.paths is None else ray.get(self.paths),
             meta=MetaOutcome(ray.get(self.meta), join_blocks(filtered) if filtered else None),
+            chance_blocks=tuple(zip(coins, ray.get(self.chance), strict=True)),
         )
 
 
@@ -273,6 +277,7 @@ def shadow(
     if url is not None and run_id is not None:
         engine = connect(url)
         record_performance(engine, run_id, *performance_rows(report))
+        record_shadow_days(engine, run_id, daily_rows(outcomes))
         engine.dispose()
     return report
 

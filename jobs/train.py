@@ -36,11 +36,12 @@ from huracan.memory import (
     open_run,
     phase,
     record_trial,
+    record_trial_days,
     resume_run,
 )
 from huracan.memory import Trial as TrialRow
 from huracan.patterns import Outcomes, recall
-from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, usable_history, validation_split, walk_forward_splits
+from huracan.shadow import COIN_ACCOUNT, DAY_MS, ENSEMBLE, Fold, usable_history, validation_split, walk_forward_splits
 from huracan.terminal import Terminal, run, standalone
 
 __all__ = ["RunObserver", "folds_of", "main", "past_of_run", "program", "train", "windows_of"]
@@ -54,11 +55,12 @@ _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 @dataclass(slots=True)
 class RunObserver:
-    """Hands a campaign's progress to the terminal, to TensorBoard and, trial by trial, to Postgres."""
+    """Hands a campaign's progress to the terminal, to TensorBoard and, trial by trial and day by day, to Postgres."""
 
     engine: Engine
     run_id: int
     seeds_per_trial: int
+    validation_start_ms: int
     screen: TerminalProgress
     board: TensorBoardLog
     seen: dict[str, Trial] = field(default_factory=dict)
@@ -91,6 +93,9 @@ class RunObserver:
             wall_s=trial.wall_s,
         )
         record_trial(self.engine, self.run_id, row)
+        if score is not None and score.daily_quote:
+            first_day = self.validation_start_ms // DAY_MS
+            record_trial_days(self.engine, self.run_id, trial.name, first_day, score.daily_quote)
         self.screen.trial_changed(trial)
 
     def training_changed(self, fold: int, scope: str, seed: int, total_env_steps: int, point: CurvePoint) -> None:
@@ -169,7 +174,9 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
         dataset = dataset.remembering(past_of_run(dataset, engine, run_id, folder))
     search_window, windows = windows_of(folds, settings.search.validation_frac, dataset.kernel.base_ms)
     board = TensorBoardLog(folder / "tensorboard")
-    observer = RunObserver(engine, run_id, settings.search.seeds_per_trial, screen, board)
+    observer = RunObserver(
+        engine, run_id, settings.search.seeds_per_trial, search_window.validation_start_ms, screen, board
+    )
     try:
         with phase(engine, run_id, "train"), ray_session(settings.ray), screen:
             campaign = run_campaign(dataset, windows, search_window, folder, observer)

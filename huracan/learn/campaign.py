@@ -288,4 +288,6 @@ def _document(campaign: Campaign, folder: Path) -> dict[str, Any]:
 
 def _trial(item: dict[str, Any]) -> Trial:
     score = item["score"]
-    return Trial(**{**item, "score": None if score is None else ValidationScore(**score)})
+    if score is not None:
+        score = ValidationScore(**{**score, "daily_quote": tuple(score.get("daily_quote", ()))})
+    return Trial(**{**item, "score": score})

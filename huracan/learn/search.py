@@ -257,7 +257,7 @@ def _checkpoint(folder: Path, seed: int) -> Path:
     return folder / f"seed-{seed}.safetensors"
 
 
-def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str, float]:
+def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str, Any]:
     """Return means over the seeds under the names of `ValidationScore`, and where the training stands."""
     count = len(scores)
     return {
@@ -266,6 +266,7 @@ def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str,
         "daily_error_quote": sum(score.daily_error_quote for score in scores) / count,
         "days": scores[0].days,
         "trades": sum(score.trades for score in scores) / count,
+        "daily_quote": [sum(days) / count for days in zip(*(score.daily_quote for score in scores), strict=True)],
         TIME: min(trainer.env_steps for trainer in trainers),
         "reward_mean": sum(trainer.curve[-1].reward_mean for trainer in trainers) / count,
         "train_wall_s": sum(trainer.wall_s for trainer in trainers),
@@ -361,6 +362,7 @@ def _trial(name: str, status: Any, config: Mapping[str, Any], metrics: Mapping[s
         float(metrics["daily_error_quote"]),
         int(metrics["days"]),
         round(metrics["trades"]),
+        tuple(map(float, metrics.get("daily_quote", ()))),
     )
     return Trial(name, status, params, score, int(metrics[TIME]), float(metrics["train_wall_s"]), stopped_early=False)
 

@@ -27,6 +27,7 @@ class ValidationScore:
         daily_error_quote: its standard error, days taken as independent.
         days: number of days.
         trades: closed trades.
+        daily_quote: net result of each day of the window, which the promotion gate weighs; none when unknown.
     """
 
     objective: float
@@ -34,6 +35,7 @@ class ValidationScore:
     daily_error_quote: float
     days: int
     trades: int
+    daily_quote: tuple[float, ...] = ()
 
 
 class Validation(Protocol):
@@ -107,7 +109,7 @@ def daily_score(daily_quote: npt.NDArray[np.float64], trades: int) -> Validation
     mean = float(daily_quote.mean())
     days = len(daily_quote)
     error = float(daily_quote.std(ddof=1)) / math.sqrt(days) if days > 1 else 0.0
-    return ValidationScore(mean - error, mean, error, days, trades)
+    return ValidationScore(mean - error, mean, error, days, trades, tuple(daily_quote.tolist()))
 
 
 def _carried(day: npt.NDArray[np.int64], value: npt.NDArray[np.float64], days: int) -> npt.NDArray[np.float64]:

@@ -14,7 +14,15 @@ from huracan.shadow.meta import MetaOutcome, entries_of
 from huracan.shadow.metrics import DailyMetrics, TradeMetrics
 from huracan.shadow.portfolio import Denial, PortfolioResult, shadow_portfolio
 from huracan.shadow.promotion import promote_version, run_gate
-from huracan.shadow.rows import COIN_ACCOUNT, ENSEMBLE, PORTFOLIO_ACCOUNT, performance_rows, trade_blocks, trade_rows
+from huracan.shadow.rows import (
+    COIN_ACCOUNT,
+    ENSEMBLE,
+    PORTFOLIO_ACCOUNT,
+    daily_rows,
+    performance_rows,
+    trade_blocks,
+    trade_rows,
+)
 from huracan.shadow.run import RandomResult, ShadowResult, join_blocks, random_block, shadow_block
 from huracan.shadow.splits import (
     DAY_MS,
@@ -65,6 +73,7 @@ __all__ = [
     "Window",
     "assess",
     "cut_tape",
+    "daily_rows",
     "entries_of",
     "gather_evidence",
     "join_blocks",

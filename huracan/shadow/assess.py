@@ -57,6 +57,7 @@ class FoldOutcome:
         opponent: the tree model among the baselines; None when it did not trade.
         paths: CPCV of its training window; None when not run.
         meta: the policy filtered by what the folds before taught; None when not run.
+        chance_blocks: the random policies of each block of coins, with its coins.
     """
 
     fold: Fold
@@ -68,6 +69,7 @@ class FoldOutcome:
     opponent: TreePolicy | None = None
     paths: PathReport | None = None
     meta: MetaOutcome | None = None
+    chance_blocks: tuple[tuple[tuple[str, ...], RandomResult], ...] = ()
 
 
 def assess(

@@ -1,13 +1,26 @@
-"""From shadow results to the rows of the trade memory and of model performance."""
+"""From shadow results to the rows of the trade memory, of model performance and of daily results."""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from huracan.memory import Block, Performance, TradeRows
-from huracan.shadow.run import ShadowResult
+from huracan.memory import Block, DailyResult, Performance, TradeRows
+from huracan.memory.daily import ALL_COINS, DayKind
+from huracan.shadow.assess import FoldOutcome
+from huracan.shadow.run import RandomResult, ShadowResult
+from huracan.shadow.splits import DAY_MS
 from huracan.shadow.summary import CoinSummary, FoldSummary, PolicySummary, PortfolioSummary, ShadowReport
 from huracan.trading import ExitReason
 
-__all__ = ["COIN_ACCOUNT", "ENSEMBLE", "PORTFOLIO_ACCOUNT", "performance_rows", "trade_blocks", "trade_rows"]
+__all__ = [
+    "COIN_ACCOUNT",
+    "ENSEMBLE",
+    "PORTFOLIO_ACCOUNT",
+    "daily_rows",
+    "performance_rows",
+    "trade_blocks",
+    "trade_rows",
+]
 
 ENSEMBLE = "ensemble"
 """Name of the judged version's own rows, beside its seeds and the baselines."""
@@ -79,6 +92,35 @@ def performance_rows(report: ShadowReport) -> tuple[Performance, ...]:
     if isinstance(report.portfolio, PortfolioSummary):
         rows.append(_whole(report.portfolio.summary, PORTFOLIO_ACCOUNT, report.policy.name))
     return tuple(rows)
+
+
+def daily_rows(outcomes: Sequence[FoldOutcome]) -> tuple[DailyResult, ...]:
+    """Return every day that was traded, for the gate: policy, seeds, baselines by coin, random copies over all coins.
+
+    A block of one coin, as with one policy per coin, has its copies by coin too.
+    """
+    rows: list[DailyResult] = []
+    for outcome in outcomes:
+        rows += _coin_days("policy", outcome.policy)
+        rows += [row for seed in outcome.seeds for row in _coin_days("seed", seed)]
+        rows += [row for baseline in outcome.baselines for row in _coin_days("baseline", baseline)]
+        rows += _copies(outcome.policy, ALL_COINS, outcome.chance)
+        for symbols, chance in outcome.chance_blocks:
+            if len(symbols) == 1:
+                rows += _copies(outcome.policy, symbols[0], chance)
+    return tuple(rows)
+
+
+def _coin_days(kind: DayKind, result: ShadowResult) -> Iterator[DailyResult]:
+    first = int(result.day_ms[0] // DAY_MS)
+    for column, symbol in enumerate(result.symbols):
+        yield DailyResult(kind, result.policy, symbol, result.fold, first, tuple(result.pnl[:, column].tolist()))
+
+
+def _copies(judged: ShadowResult, symbol: str, chance: RandomResult) -> Iterator[DailyResult]:
+    first = int(judged.day_ms[0] // DAY_MS)
+    for copy, net in enumerate(chance.pnl):
+        yield DailyResult("random", f"random-{copy}", symbol, judged.fold, first, tuple(net.tolist()))
 
 
 def _whole(summary: PolicySummary, account: str, name: str | None = None) -> Performance:

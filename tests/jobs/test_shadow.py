@@ -32,7 +32,7 @@ from huracan.learn.recipe import MarketStore, WindowRecipe
 from huracan.learn.train import TrainResult
 from huracan.market import wild_bars
 from huracan.market.load import CandleSet
-from huracan.memory import open_run, read_performance, read_trades
+from huracan.memory import open_run, read_daily, read_performance, read_trades
 from huracan.patterns import recall
 from huracan.policy import NetworkSpec, PolicyNet
 from huracan.policy.artefact import export_artefact, load_artefact
@@ -124,7 +124,15 @@ def test_tasks_give_what_one_process_gives_and_rows_do_not_multiply(
     stored = read_trades(database, run_id, policy="ensemble", account="coin", fold=0)
     assert np.array_equal(np.sort(stored.net), np.sort(here.trades.net))
     rows = len(read_trades(database, run_id))
+    days = read_daily(database, run_id)
+    assert {row.kind for row in days} == {"policy", "seed", "baseline", "random"}
+    kept = [row for row in days if (row.kind, row.fold) == ("policy", 0)]
+    assert [row.symbol for row in kept] == list(here.symbols)
+    assert [row.net for row in kept] == [tuple(here.pnl[:, column]) for column in range(len(here.symbols))]
+    copies = [row for row in days if row.kind == "random"]
+    assert {row.symbol for row in copies if row.fold == 0} == {"*", "W2/USDT"}, "a block of one coin has its own"
     again = shadow(dataset, folds, versions, url=url, run_id=run_id)
+    assert read_daily(database, run_id) == days
     assert len(read_trades(database, run_id)) == rows
     assert again.policy.daily == report.policy.daily
     assert again.chance == report.chance

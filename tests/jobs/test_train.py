@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from huracan.config import load_settings
 from huracan.errors import ConfigError, DataError
 from huracan.learn.campaign import read_campaign
-from huracan.memory import Registry, list_runs, open_run, read_run, read_trials, write_trades
+from huracan.memory import Registry, list_runs, open_run, read_daily, read_run, read_trials, write_trades
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, Window
 from jobs.train import check_job, folds_of, past_of_run, windows_of
 from tests.learn.worlds import SMALL, small_dataset
@@ -179,6 +179,9 @@ def test_ctrl_c_and_resume_end_in_what_was_asked_for(candles: Path, tmp_path: Pa
     (trial,) = read_trials(database, found.run_id)
     assert trial.status == "done"
     assert trial.objective is not None
+    (days,) = read_daily(database, found.run_id)
+    assert (days.kind, days.name, len(days.net)) == ("trial", trial.name, trial.metrics["days"])
+    assert sum(days.net) / len(days.net) == pytest.approx(trial.metrics["daily_mean_quote"])
     (model,) = Registry(database).models()
     assert model.stage == "candidate"
     assert model.sha256 == campaign.versions[-1].sha256

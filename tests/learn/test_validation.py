@@ -42,6 +42,7 @@ def test_doing_nothing_earns_exactly_nothing(validation: TradingValidation) -> N
     score = validation.score(Always(trades=False))
     assert (score.objective, score.daily_mean_quote, score.daily_error_quote, score.trades) == (0, 0, 0, 0)
     assert score.days == 4
+    assert score.daily_quote == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_the_daily_results_add_up_to_the_final_equity(validation: TradingValidation) -> None:
@@ -103,6 +104,7 @@ def test_the_objective_is_mean_minus_one_standard_error() -> None:
     assert score.daily_mean_quote == 3
     assert score.daily_error_quote == pytest.approx(2 / math.sqrt(3))
     assert score.objective == pytest.approx(3 - 2 / math.sqrt(3))
+    assert score.daily_quote == (1.0, 3.0, 5.0)
     assert daily_score(np.array([2.0]), 1).objective == 2
 
 

@@ -1,15 +1,18 @@
 """Shadow results as rows of the database: whole, repeatable, with their signs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from huracan.baselines import Momentum
+from huracan.baselines import BASELINES, Momentum
 from huracan.config import Settings
 from huracan.memory import open_run, read_performance, read_trades, record_performance, write_trades
 from huracan.shadow.assess import assess
-from huracan.shadow.rows import performance_rows, trade_rows
-from huracan.shadow.run import shadow_block
+from huracan.shadow.rows import daily_rows, performance_rows, trade_rows
+from huracan.shadow.run import RandomResult, shadow_block
+from huracan.shadow.splits import DAY_MS
 from tests.shadow.test_assess import KERNEL, SETTINGS, TAPES, outcome
 from tests.shadow.worlds import LIMITS, window_of
 
@@ -52,3 +55,25 @@ def test_performance_of_a_report_is_stored_once(database: Engine) -> None:
     assert len(rows) == 1 + 1 + 4 + 1 + 2 + 1
     whole = next(row for row in rows if row.policy == "ensemble" and row.account == "coin" and row.symbol is None)
     assert sum(row.net for row in rows if row.policy == "ensemble" and row.symbol) == pytest.approx(whole.net)
+
+
+def test_every_day_of_everything_traded_is_kept_for_the_gate() -> None:
+    """Policy, seed and baselines by coin, copies over all coins, and by coin where a block has one."""
+    whole = [outcome(Momentum(), 0), outcome(Momentum(), 1, coins=2)]
+    first = whole[0].policy
+    alone = RandomResult(np.full((2, 2), 7.0), np.ones(2, np.int64))
+    whole[1] = replace(whole[1], chance_blocks=((("W0/USDT",), alone), (("W0/USDT", "W1/USDT"), alone)))
+    rows = daily_rows(whole)
+    assert len({(row.kind, row.name, row.symbol, row.fold) for row in rows}) == len(rows)
+    policy = [row for row in rows if row.kind == "policy"]
+    assert [(row.symbol, row.fold) for row in policy] == [
+        *((symbol, 0) for symbol in first.symbols),
+        *((symbol, 1) for symbol in first.symbols[:2]),
+    ]
+    assert sum(sum(row.net) for row in policy) == pytest.approx(sum(part.policy.pnl.sum() for part in whole))
+    assert {row.first_day for row in policy if row.fold == 0} == {int(first.day_ms[0]) // DAY_MS}
+    assert {row.name for row in rows if row.kind == "baseline"} == {row.name for row in BASELINES}
+    copies = [row for row in rows if row.kind == "random" and row.symbol == "*" and row.fold == 0]
+    assert [row.net for row in copies] == [tuple(net) for net in whole[0].chance.pnl]
+    assert [row.net for row in rows if row.kind == "random" and row.symbol == "W0/USDT"] == [(7.0, 7.0)] * 2
+    assert not [row for row in rows if row.kind == "random" and row.symbol == "W1/USDT"]
