@@ -4,6 +4,15 @@
 """
 
 from huracan.memory import schema
+from huracan.memory.analyses import (
+    HORIZONS,
+    StoredProposal,
+    TradeAnalysis,
+    count_analyses,
+    read_proposals,
+    usable_proposals,
+    write_analyses,
+)
 from huracan.memory.daily import DailyResult, read_daily, record_shadow_days, record_trial_days
 from huracan.memory.database import (
     DatabaseStatus,
@@ -45,6 +54,7 @@ from huracan.memory.trades import (
 from huracan.memory.trials import Trial, count_trials, read_trials, record_trial, trials_on
 
 __all__ = [
+    "HORIZONS",
     "Block",
     "DailyResult",
     "DatabaseStatus",
@@ -58,11 +68,14 @@ __all__ = [
     "ServerStatus",
     "Stage",
     "StoredGate",
+    "StoredProposal",
+    "TradeAnalysis",
     "TradeRows",
     "Trial",
     "append_trades",
     "claim_run",
     "connect",
+    "count_analyses",
     "count_closed_trades",
     "count_trials",
     "database_status",
@@ -77,6 +90,7 @@ __all__ = [
     "read_daily",
     "read_gates",
     "read_performance",
+    "read_proposals",
     "read_run",
     "read_trades",
     "read_trials",
@@ -94,5 +108,7 @@ __all__ = [
     "translated",
     "trials_on",
     "upgrade_database",
+    "usable_proposals",
+    "write_analyses",
     "write_trades",
 ]

@@ -190,9 +190,15 @@ def test_a_thousand_trades_with_their_analyses_take_at_most_1200_kb(database: En
 
 
 _OTHERS = (
-    """INSERT INTO pattern_library (run_id, as_of, occurrences, wins, regime, symbol, name, centroid)
-    SELECT :run_id, now(), 20, 10, 1, 'BTC/USDT', 'pattern-' || n, array_fill(0.5, ARRAY[32])::vector
-    FROM generate_series(1, 200) AS n""",
+    """INSERT INTO pattern_sets (run_id, layout, base_ms, hold_ms, as_of, trades, left_out, seed, mode, policy, account,
+        digest, tried, embedding)
+    VALUES (:run_id, 1, 60000, 0, now(), 4000, 0, 1, 'shadow', 'ensemble-3', 'coin', 'd', '[]', '')""",
+    """INSERT INTO pattern_library (set_id, net, fees, slippage, first_at, last_at, hold_ms, occurrences, wins, days,
+        base_rate, win_rate, win_low, win_high, mean_r, mfe_r, mae_r, p_value, q_value, number, stage, nature, coins,
+        exits, regimes, traits, centroid)
+    SELECT set_id, 1, 1, 1, now(), now(), 1, 20, 10, 5, .5, .5, .4, .6, 0, 1, -1, .5, .5, n, 'unclear', 'x',
+        '{"BTC/USDT": 20}', '{"stop_loss": 20}', '{"1": 20}', '[]', array_fill(0.5, ARRAY[32])::vector
+    FROM pattern_sets, generate_series(1, 50) AS n WHERE run_id = :run_id""",
     """INSERT INTO model_performance (run_id, policy, account, symbol, fold, mode, net, fees, days, trades, wins)
     SELECT :run_id, 'policy-' || n, 'coin', 'BTC/USDT', n, 'shadow', 1, 1, 30, 10, 5
     FROM generate_series(1, 80) AS n""",
