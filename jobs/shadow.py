@@ -20,16 +20,8 @@ from sqlalchemy import Engine
 from huracan.baselines import (
     BASELINES,
     LIGHTGBM,
-    META,
-    Entries,
-    MetaModel,
-    MetaPolicy,
     Schooling,
-    TreePolicy,
-    paths_of_school,
     school,
-    train_meta,
-    train_opponent,
 )
 from huracan.config import Settings, home_folder
 from huracan.env.dataset import Dataset
@@ -51,80 +43,44 @@ from huracan.memory import (
     phase,
     read_run,
     record_performance,
-    record_shadow_days,
-    write_trades,
 )
-from huracan.policy import Artefact, Ensemble, Policy, load_artefact
+from huracan.policy import Artefact, Ensemble, load_artefact
 from huracan.shadow import (
-    COIN_ACCOUNT,
     ENSEMBLE,
-    PORTFOLIO_ACCOUNT,
-    ByCoin,
     Fold,
     FoldOutcome,
     MetaOutcome,
-    PortfolioResult,
     RandomResult,
     ShadowReport,
-    ShadowResult,
     assess,
     cut_tape,
-    daily_rows,
-    entries_of,
     join_blocks,
     performance_rows,
-    random_block,
-    shadow_block,
-    shadow_portfolio,
-    stretches,
     to_json,
-    trade_blocks,
-    trade_rows,
 )
 from huracan.terminal import Terminal, run, standalone
-from huracan.trading import KernelSettings, Limits, Tape
-from huracan.trees import PathReport
+from huracan.trading import Limits, Tape
 from jobs.explain import analyse_shadow, save_analysis
+from jobs.shadow_tasks import (
+    Place,
+    Rules,
+    learn_meta,
+    trade_block,
+    trade_filtered,
+    trade_portfolio,
+    trade_randomly,
+    train_tree,
+    walk_paths,
+)
 from jobs.train import KIND as TRAIN
 from jobs.train import check_job, folds_of
 
-__all__ = ["ENSEMBLE", "Place", "Rules", "main", "open_runs", "program", "shadow", "trained_run"]
+__all__ = ["ENSEMBLE", "main", "open_runs", "program", "shadow", "trained_run"]
 
-MAX_RETRIES = 3
-RANDOM_SEED = 1_000
 REPORT_NAME = "shadow.json"
 _NO_TRAINING = "no training is finished; run `huracan train` first"
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a task writes its trades, and what their states are; None for `url` keeps them in the process only."""
-
-    url: SecretStr | None
-    run_id: int | None
-    layout: int = 0
-
-    def write(self, result: ShadowResult, account: str) -> None:
-        """Write the trades of a result; again and again if need be."""
-        if self.url is None or self.run_id is None:
-            return
-        engine = connect(self.url)
-        try:
-            write_trades(engine, self.run_id, trade_rows(result, account, self.layout), trade_blocks(result, account))
-        finally:
-            engine.dispose()
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What every task of a fold shares."""
-
-    fold: Fold
-    kernel: KernelSettings
-    limits: Limits
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,71 +90,6 @@ class Unit:
     tapes: tuple[Tape, ...]
     policy: Ensemble
     schooling: Schooling
-
-
-@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def trade_block(name: str, policy: Policy, tapes: Sequence[Tape], rules: Rules) -> ShadowResult:
-    """Trade one policy on one block of coins and write its trades."""
-    result = shadow_block(policy, tapes, rules.fold.test, rules.kernel, rules.limits, name=name, fold=rules.fold.index)
-    rules.place.write(result, COIN_ACCOUNT)
-    return result
-
-
-@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def trade_randomly(judged: ShadowResult, tapes: Sequence[Tape], rules: Rules, copies: int) -> RandomResult:
-    """Trade random policies at the pace of what was judged on the same block."""
-    seed = RANDOM_SEED + 1_000_000 * rules.fold.index
-    return random_block(judged.pace, tapes, rules.fold.test, rules.kernel, rules.limits, copies=copies, seed=seed)
-
-
-@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def train_tree(schooling: Schooling) -> TreePolicy:
-    """Train the supervised opponent of a fold on its training window."""
-    return train_opponent(schooling)
-
-
-@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def walk_paths(schooling: Schooling) -> PathReport | None:
-    """Say how much the opponent owes to one division of its training window: its CPCV paths."""
-    return paths_of_school(schooling)
-
-
-@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def learn_meta(rules: Rules, *before: ShadowResult) -> MetaModel:
-    """Learn from the judged policy's trades in the folds before, as far as they were closed when the test begins."""
-    entries = Entries.joined([Entries.none(), *(entries_of(result, rules.kernel.base_ms) for result in before)])
-    return train_meta(entries.until(rules.fold.test.start_ms))
-
-
-@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def trade_filtered(policy: Ensemble, meta: MetaModel, tapes: Sequence[Tape], rules: Rules) -> ShadowResult | None:
-    """Trade the judged policy without the entries that the meta model leaves out; None where it leaves none out."""
-    if meta.forest is None:
-        return None
-    filtered = MetaPolicy(policy, meta)
-    return shadow_block(filtered, tapes, rules.fold.test, rules.kernel, rules.limits, name=META, fold=rules.fold.index)
-
-
-@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def trade_portfolio(
-    policies: Sequence[Ensemble], tapes: Sequence[Tape], rules: Rules, settings: Settings
-) -> PortfolioResult:
-    """Trade all coins in one account; one policy for all, or one per tape; write its trades."""
-    policy: Policy = policies[0]
-    if len(policies) > 1:
-        policy = ByCoin(policies, stretches(tapes, rules.fold.test, rules.kernel.base_ms))
-    found = shadow_portfolio(
-        policy,
-        tapes,
-        rules.fold.test,
-        rules.kernel,
-        settings.risk,
-        account_to_quote_rate=settings.trading.account_to_quote_rate,
-        name=ENSEMBLE,
-        fold=rules.fold.index,
-    )
-    rules.place.write(found.result, PORTFOLIO_ACCOUNT)
-    return found
 
 
 @dataclass(slots=True)
@@ -224,7 +115,6 @@ class FoldTasks:
     def outcome(self, seeds: Sequence[str]) -> FoldOutcome:
         """Return what was traded; every task is done."""
         joined = {name: join_blocks(ray.get(refs)) for name, refs in self.blocks.items()}
-        coins = [block.symbols for block in ray.get(self.blocks[ENSEMBLE])]
         filtered = [result for result in ray.get(self.filtered) if result is not None]
         return FoldOutcome(
             fold=self.fold,
@@ -236,7 +126,6 @@ class FoldTasks:
             opponent=ray.get(self.opponent),
             paths=None if self.paths is None else ray.get(self.paths),
             meta=MetaOutcome(ray.get(self.meta), join_blocks(filtered) if filtered else None),
-            chance_blocks=tuple(zip(coins, ray.get(self.chance), strict=True)),
         )
 
 
@@ -277,7 +166,6 @@ def shadow(
     if url is not None and run_id is not None:
         engine = connect(url)
         record_performance(engine, run_id, *performance_rows(report))
-        record_shadow_days(engine, run_id, daily_rows(outcomes))
         engine.dispose()
     return report
 

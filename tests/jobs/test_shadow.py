@@ -1,18 +1,15 @@
 """jobs.shadow on a real Ray instance: the same results as in one process, repeatable rows, lost workers, refusals."""
 
-import os
-import signal
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from huracan.baselines import BASELINES, Momentum
+from huracan.baselines import BASELINES
 from huracan.config import (
     FeatureSettings,
     PolicySettings,
@@ -36,12 +33,12 @@ from huracan.memory import open_run, read_daily, read_performance, read_trades
 from huracan.patterns import recall
 from huracan.policy import NetworkSpec, PolicyNet
 from huracan.policy.artefact import export_artefact, load_artefact
-from huracan.shadow import Fold, cut_tape, shadow_block
+from huracan.shadow import Fold, shadow_block
 from huracan.trading import Limits, with_rules
-from jobs.shadow import Place, Rules, shadow, trade_block
+from jobs.shadow import shadow
 from jobs.train import folds_of
 from tests.patterns.worlds import past_of
-from tests.shadow.worlds import LIMITS, rules, wild_world, window_of
+from tests.shadow.worlds import LIMITS
 
 pytestmark = pytest.mark.ray
 
@@ -197,47 +194,6 @@ def test_shadow_asks_the_memory_that_came_with_the_version(dataset: Dataset, tmp
     for row in np.flatnonzero(~ended):
         assert known[trades.symbol[row], trades.entry_time[row]] == pytest.approx(trades.net[row] / risk[row])
     assert int((~ended).sum()) > 10
-
-
-@dataclass(frozen=True, slots=True)
-class KillsItsWorkerOnce:
-    """Momentum that leaves a mark for every run, and kills its process at the first decision of the first run."""
-
-    folder: Path
-    name: str
-    kills: bool
-
-    def act(self, states: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """Decide like momentum, unless it is time to die."""
-        mine = self.folder / f"{self.name}.{os.getpid()}"
-        if not mine.exists():
-            first = not any(self.folder.glob(f"{self.name}.*"))
-            mine.touch()
-            if self.kills and first:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return Momentum().act(states)
-
-
-def test_a_killed_worker_costs_its_own_task_only(tmp_path: Path) -> None:
-    """Of three blocks one loses its worker: it alone runs twice, and all results are as if nothing had happened."""
-    import ray  # not before jobs has prepared its environment
-
-    kernel = rules()
-    tapes = wild_world(kernel)
-    window = window_of(tapes, 1, 2)
-    fold = Fold(0, window, window, 0, 0, SYMBOLS, ())
-    shared = Rules(fold, kernel, LIMITS, Place(None, None))
-    blocks = [[cut_tape(tape, window, kernel.base_ms)] for tape in tapes]
-    policies = [KillsItsWorkerOnce(tmp_path, f"block{i}", kills=i == 1) for i in range(3)]
-    found = ray.get(
-        [trade_block.remote("m", policy, block, shared) for policy, block in zip(policies, blocks, strict=True)]
-    )
-    runs = [len(list(tmp_path.glob(f"block{i}.*"))) for i in range(3)]
-    assert runs == [1, 2, 1]
-    for result, block in zip(found, blocks, strict=True):
-        alone = shadow_block(Momentum(), block, window, kernel, LIMITS, name="m", fold=0)
-        assert np.array_equal(result.pnl, alone.pnl)
-        assert np.array_equal(result.trades.net, alone.trades.net)
 
 
 def test_policies_of_other_candles_or_of_a_later_window_are_refused(
