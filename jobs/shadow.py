@@ -43,6 +43,7 @@ from huracan.memory import (
     phase,
     read_run,
     record_performance,
+    record_shadow_days,
 )
 from huracan.policy import Artefact, Ensemble, load_artefact
 from huracan.shadow import (
@@ -54,6 +55,7 @@ from huracan.shadow import (
     ShadowReport,
     assess,
     cut_tape,
+    daily_rows,
     join_blocks,
     performance_rows,
     to_json,
@@ -115,6 +117,7 @@ class FoldTasks:
     def outcome(self, seeds: Sequence[str]) -> FoldOutcome:
         """Return what was traded; every task is done."""
         joined = {name: join_blocks(ray.get(refs)) for name, refs in self.blocks.items()}
+        coins = [block.symbols for block in ray.get(self.blocks[ENSEMBLE])]
         filtered = [result for result in ray.get(self.filtered) if result is not None]
         return FoldOutcome(
             fold=self.fold,
@@ -126,6 +129,7 @@ class FoldTasks:
             opponent=ray.get(self.opponent),
             paths=None if self.paths is None else ray.get(self.paths),
             meta=MetaOutcome(ray.get(self.meta), join_blocks(filtered) if filtered else None),
+            chance_blocks=tuple(zip(coins, ray.get(self.chance), strict=True)),
         )
 
 
@@ -166,6 +170,7 @@ def shadow(
     if url is not None and run_id is not None:
         engine = connect(url)
         record_performance(engine, run_id, *performance_rows(report))
+        record_shadow_days(engine, run_id, daily_rows(outcomes))
         engine.dispose()
     return report
 
