@@ -24,8 +24,7 @@ from huracan.analysis.similar import similar_of
 from huracan.analysis.summary import Analysis, FeatureRow, ModelRow, QualityMedians, RuleRow
 from huracan.errors import DataError, UsageError
 from huracan.features import CATALOGUE
-from huracan.memory import TradeRows, join_trades
-from huracan.memory.analyses import StoredProposal, TradeAnalysis
+from huracan.memory import StoredProposal, TradeAnalysis, TradeRows, join_trades
 from huracan.patterns.embedding import Embedding
 from huracan.trading import KernelSettings, Limits, Tape
 

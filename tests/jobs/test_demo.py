@@ -76,6 +76,9 @@ def test_the_demo_leaves_a_report_and_a_candidate(tmp_path: Path) -> None:
         assert "UNPROVEN" in page
         again = json.loads(huracan("report", "--run-id", written["run_id"], "--data", "candles", "--json"))
         assert {**again, "created_ms": 0} == {**written, "created_ms": 0}
+        analysed = json.loads(huracan("analyse", "--run-id", written["run_id"], "--data", "candles", "--json"))
+        assert [one["rows_written"] for one in analysed] == [0] * len(analysed)  # the demo wrote them
+        assert [one["analysis"] for one in analysed] == ([written["analysis"]] if written["analysis"] else [])
         models = json.loads(huracan("models", "ls", "--json"))
         assert [model["stage"] for model in models] == ["candidate"]
         best = written["trials"][0]["parameters"]
