@@ -64,10 +64,11 @@ class Up(Chaos):
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def http(self, token: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Ask the endpoint."""
+    def http(self, token: str, method: str, path: str, body: Any = None, key: str = "") -> tuple[int, Any]:
+        """Ask the endpoint, under an `Idempotency-Key` if one is given."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers |= {"Idempotency-Key": key} if key else {}
         url = f"http://127.0.0.1:{self.told['HURACAN__SERVE__PORT']}{path}"
         request = urllib.request.Request(url, data, headers, method=method)
         try:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ import psutil
 import pytest
 from sqlalchemy import Engine, text
 
+from huracan.execution.invariants import Sent
 from huracan.execution.model import Status
 from huracan.memory import EmbeddedServer, Registry, connect, schema
 from huracan.policy.artefact import WEIGHTS_NAME
+from huracan.venue.orders import Side
 from tests.serve.brought import ACCOUNT, UP_S, Up, replayed
 from tests.serve.served import register
 from tests.trader.processes import SYMBOLS, candles, until
@@ -80,6 +83,11 @@ def _trades_on(up: Up) -> None:
     """Wait until another order leaves."""
     posted = len(up.posts(ACCOUNT))
     until("another order", lambda: len(up.posts(ACCOUNT)) > posted, UP_S)
+
+
+def _buys(up: Up) -> list[Sent]:
+    """Return every buy that left."""
+    return [one for one in up.sent(ACCOUNT) if one.post and one.side is Side.BUY]
 
 
 def _code(up: Up, token: str, method: str, path: str, body: Any = None) -> tuple[int, str]:
@@ -145,9 +153,12 @@ def test_the_database_is_gone_for_a_while(up: Up, token: str, server: EmbeddedSe
         ("GET", "/v1/models", None),
     ):
         until(path, _is(up, token, down, method, path, body), 60)
-    answers = [_code(up, token, "POST", "/v1/signals", {}) for _ in range(20)]
-    print(f"signals while the database is {how}: {answers}")
+    answers = Counter(_code(up, token, "POST", "/v1/signals", {}) for _ in range(20))
+    print(f"signals while the database is {how}: {dict(answers)}")
     assert {status for status, _ in answers} <= {200, 503}
+    assert answers[200, ""] > 0
+    refused, answer = up.http(token, "POST", "/v1/signals", {"execute": True}, f"while-{how}")
+    assert (refused, answer["code"]) == down
     begun = up.market_ms()
     until("eight bars", lambda: up.market_ms() >= begun + 8 * 60_000)
     late = set(up.posts(ACCOUNT)) - known
@@ -158,6 +169,35 @@ def test_the_database_is_gone_for_a_while(up: Up, token: str, server: EmbeddedSe
         assert marked is not None
         assert marked <= gone_ms
     _well(up, token)
+    again, _ = up.http(token, "POST", "/v1/signals", {"execute": True}, f"while-{how}")
+    assert again == 200, "the key of a request that was refused stands for nothing"
+    up.converge(ACCOUNT, 2, UP_S)
+
+
+def test_a_halt_that_was_proven_without_the_database_outlives_its_absence(
+    up: Up, token: str, server: EmbeddedServer
+) -> None:
+    """The kill switch needs no database; the lease runs out meanwhile, and whoever trades next is halted all the same.
+
+    A halt that comes too late for that is refused in so many words, and nothing trades then either.
+    """
+    server.stop()
+    status, answer = up.http(token, "POST", "/v1/halt", {"reason": "no database"})
+    print(f"halt without a database: {status} {answer}")
+    buys, begun = _buys(up), up.market_ms()
+    until("twenty bars", lambda: up.market_ms() >= begun + 20 * 60_000)
+    server.start()
+    until("a trader", lambda: up.http(token, "GET", "/v1/health")[0] == 200, UP_S)
+    if status == 200:
+        assert answer["proven"] is True
+        time.sleep(3)
+        assert up.status(ACCOUNT).state == "HALTED"
+        assert _buys(up) == buys
+        assert up.http(token, "POST", "/v1/resume", {"reason": "it is back"})[0] == 200
+    else:
+        assert answer["code"] in ("EXECUTION_DOWN", "HALT_NOT_PROVEN")
+        assert "NOT" in answer["message"]
+    _well(up, token)
     up.converge(ACCOUNT, 2, UP_S)
 
 
@@ -166,9 +206,9 @@ def test_the_clock_jumps_and_jumps_back(up: Up, token: str) -> None:
     up.admin("POST", "faults", {"clock_skew_ms": 2_000})
     try:
         until("no buys", lambda: "CLOCK_SKEW" in _denials(up, token), 90)
-        posted = [one for one in up.sent(ACCOUNT) if one.post and one.side.value == "BUY"]
+        buys = _buys(up)
         time.sleep(5)
-        assert [one for one in up.sent(ACCOUNT) if one.post and one.side.value == "BUY"] == posted
+        assert _buys(up) == buys
     finally:
         up.admin("POST", "faults", {"clock_skew_ms": 0})
     _well(up, token)
