@@ -13,12 +13,13 @@ import pwd
 import re
 import secrets
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -152,10 +153,20 @@ class EmbeddedServer:
         with self._locked():
             if self._pid() is None:
                 if not self.is_set_up():
+                    self._end_server_without_folder()
                     self._initialise()
                 self._clear_stale_lock()
                 self._launch()
             self._wait_until_ready()
+
+    def _end_server_without_folder(self) -> None:
+        """End the server of a home that was removed under it: within a minute it would take our socket away with it."""
+        for process in psutil.process_iter(["name", "cmdline"]):
+            if process.info["name"] == "postgres" and str(self._data) in (process.info["cmdline"] or ()):
+                with suppress(psutil.Error):
+                    process.send_signal(signal.SIGQUIT)  # at once: it has no files to keep in order any more
+                    process.wait(ORPHAN_WAIT_S)
+                get_logger().warning("database.ended", pid=process.pid, reason="its folder was removed")
 
     def _initialise(self) -> None:
         """Build the data folder beside its place and move it in when whole, so that a killed set-up leaves nothing."""

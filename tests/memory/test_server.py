@@ -213,6 +213,18 @@ def test_a_stale_pid_that_another_program_now_has_does_not_stop_it(home: Path) -
         sleeper.wait()
 
 
+def test_a_home_that_was_removed_under_its_server_begins_anew(new_home: Path) -> None:
+    """The server without files ends before the new one starts, and so cannot take away its socket later."""
+    server = EmbeddedServer(new_home)
+    server.start()
+    before = psutil.Process(server.status().pid or 0)
+    shutil.rmtree(new_home)
+    new_home.mkdir()
+    assert _ask(EmbeddedServer(new_home).start()) == 1
+    assert not before.is_running()
+    assert server.status().pid != before.pid
+
+
 def test_a_set_up_that_was_cut_off_is_done_again(new_home: Path) -> None:
     """A half-built data folder of a killed first start is thrown away, not used."""
     (new_home / "postgres" / "data.new").mkdir(parents=True)
