@@ -106,10 +106,17 @@ def find_patterns(
         left_out=len(everything) - len(known),
         seed=seed,
         tried=tuple((one.groups, one.strength, one.smallest) for one in clusters.tried),
-        embedding=embedding_bytes(embedding),
         patterns=_patterns(known, label, clusters, seed),
     )
-    members = Members(known.symbol, known.fold, known.seq, known.exit_time + SETTLE_BARS * base_ms, label + 1, points)
+    members = Members(
+        symbol=known.symbol,
+        fold=known.fold,
+        seq=known.seq,
+        known_ms=known.exit_time + SETTLE_BARS * base_ms,
+        number=label + 1,
+        points=points,
+        embedding=embedding_bytes(embedding),
+    )
     return Library(found, members, clusters)
 
 

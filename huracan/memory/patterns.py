@@ -25,6 +25,7 @@ __all__ = [
     "SimilarTrade",
     "StoredPattern",
     "place_trade",
+    "read_embedding",
     "read_patterns",
     "similar_trades",
     "write_patterns",
@@ -104,7 +105,6 @@ class PatternSet:
         left_out: known by then, but not comparable: another layout, no risk, ended by their data or the kill switch.
         seed: of the groups.
         tried: (number of groups, how well they were found again on other days, trades of the smallest).
-        embedding: from states to points, as bytes.
         patterns: by number.
         set_id: 0 before it is stored.
     """
@@ -121,7 +121,6 @@ class PatternSet:
     left_out: int
     seed: int
     tried: tuple[tuple[int, float, int], ...]
-    embedding: bytes
     patterns: tuple[StoredPattern, ...]
     set_id: int = 0
 
@@ -135,6 +134,7 @@ class Members:
         known_ms: int64[N].
         number: int64[N], of its pattern.
         points: float32[N, 32].
+        embedding: the map from states to points, as bytes.
     """
 
     symbol: NDArray[np.str_]
@@ -143,6 +143,7 @@ class Members:
     known_ms: NDArray[np.int64]
     number: NDArray[np.int64]
     points: NDArray[np.float32]
+    embedding: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ def write_patterns(engine: Engine, found: PatternSet, members: Members) -> int:
             cursor.execute("DELETE FROM pattern_sets WHERE set_id = %s", (same[0],))
             same = None
         if same is None:
-            changed += _insert(cursor, found, digest)
+            changed += _insert(cursor, found, members.embedding, digest)
         if newest:
             owner = {**values, "as_of": _moment(found.as_of_ms)}
             cursor.execute(_POINTS.format(owner=_OWNER), owner)
@@ -257,12 +258,25 @@ def read_patterns(
         sets = connection.execute(
             text(
                 "SELECT DISTINCT ON (policy, account, mode) set_id, run_id, CAST(mode AS text) AS mode, policy, "  # noqa: S608
-                "account, as_of, layout, base_ms, hold_ms, trades, left_out, seed, tried, embedding FROM pattern_sets "
+                "account, as_of, layout, base_ms, hold_ms, trades, left_out, seed, tried FROM pattern_sets "
                 f"WHERE run_id = :run_id{where} ORDER BY policy, account, mode, as_of DESC"
             ),
             {"run_id": run_id, **{name: value for name, value in wanted.items() if value is not None}},
         ).mappings()
         return tuple(_set(connection, dict(row)) for row in sets.all())
+
+
+def read_embedding(engine: Engine, found: PatternSet) -> bytes:
+    """Return a stored set's map from states to points (`huracan.patterns.clusters.embedding_of_bytes`).
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    with translated(engine), engine.connect() as connection:
+        data = connection.execute(
+            text("SELECT embedding FROM pattern_sets WHERE set_id = :set_id"), {"set_id": found.set_id}
+        ).scalar_one()
+    return bytes(data)
 
 
 def similar_trades(
@@ -345,12 +359,11 @@ def _set(connection: Connection, row: dict[str, Any]) -> PatternSet:
         ),
         {"set_id": row["set_id"]},
     ).mappings()
-    as_of, tried, embedding = row.pop("as_of"), row.pop("tried"), row.pop("embedding")
+    as_of, tried = row.pop("as_of"), row.pop("tried")
     return PatternSet(
         **row,
         as_of_ms=_ms(as_of),
         tried=tuple(tuple(one) for one in tried),
-        embedding=bytes(embedding),
         patterns=tuple(_pattern(dict(one)) for one in patterns.all()),
     )
 
@@ -362,7 +375,7 @@ def _pattern(row: dict[str, Any]) -> StoredPattern:
     return StoredPattern(**row, **moments, **shares, centroid=centroid)
 
 
-def _insert(cursor: Any, found: PatternSet, digest: str) -> int:
+def _insert(cursor: Any, found: PatternSet, embedding: bytes, digest: str) -> int:
     columns = {
         **{
             name: getattr(found, name)
@@ -373,7 +386,7 @@ def _insert(cursor: Any, found: PatternSet, digest: str) -> int:
         "as_of": _moment(found.as_of_ms),
         "digest": digest,
         "tried": json.dumps(found.tried),
-        "embedding": found.embedding,
+        "embedding": embedding,
     }  # fmt: skip
     set_id = _insert_row(cursor, "pattern_sets", columns, "set_id")
     for one in found.patterns:
@@ -413,7 +426,7 @@ def _digest(found: PatternSet, members: Members) -> str:
     whole = hashlib.sha256(repr(asdict(replace(found, set_id=0))).encode())
     for column in (members.fold, members.seq, members.known_ms, members.number, members.points):
         whole.update(np.ascontiguousarray(column).tobytes())
-    whole.update("\n".join(members.symbol.tolist()).encode())
+    whole.update("\n".join(members.symbol.tolist()).encode() + members.embedding)
     return whole.hexdigest()
 
 

@@ -77,6 +77,7 @@ def test_what_comes_later_changes_nothing_that_was_said() -> None:
     order = np.random.default_rng(1).permutation(1_000).tolist()
     among = find_patterns(join_trades([past, later]).rows(order), 1, as_of_ms=as_of)
     assert alone.found == among.found
+    assert alone.members.embedding == among.members.embedding
     for column in ("symbol", "seq", "known_ms", "number", "points"):
         assert np.array_equal(getattr(alone.members, column), getattr(among.members, column))
     assert find_patterns(join_trades([past, later]), 1).found.trades == 1_000
@@ -94,7 +95,7 @@ def test_states_find_their_pattern_by_what_is_stored() -> None:
     """Embedding and groups that went through bytes give each entry the pattern it was counted in."""
     trades, _ = planted_trades((0.5, -0.5), 300, 3)
     library = find_patterns(trades, 1)
-    again = replace(library.clusters, embedding=embedding_of_bytes(library.found.embedding))
+    again = replace(library.clusters, embedding=embedding_of_bytes(library.members.embedding))
     key = {pair: n for n, pair in enumerate(zip(trades.symbol, trades.seq, strict=True))}
     rows = [key[pair] for pair in zip(library.members.symbol, library.members.seq, strict=True)]
     assert np.array_equal(again.of(trades.entry_state[rows]) + 1, library.members.number)
