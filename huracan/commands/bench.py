@@ -20,7 +20,12 @@ def _program() -> None:
 
 
 @command(_program, "bench")
-@click.option("--only", multiple=True, metavar="ROOM", help="environment, features, shadow, ppo or memory; repeatable.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="ROOM",
+    help="environment, features, shadow, ppo, memory, analysis, patterns, execution or serving; repeatable.",
+)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/bench.json"), show_default=True)
 def bench(terminal: Terminal, only: tuple[str, ...], out: Path) -> None:
     """Measure speed side by side with peers and write the table as JSON to --out."""

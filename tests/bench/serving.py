@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tests.bench import closes
 from tests.bench.harness import Measurement, repeat
 
 MODES: Final = ("bare", "default", "fast")
@@ -34,7 +35,7 @@ _NEVER_STALE_S = 100_000.0
 
 
 def measure() -> list[Measurement]:
-    """Measure each server, one after the other."""
+    """Measure each server, one after the other, then the way from a candle to its orders."""
     found: dict[tuple[str, int], list[dict[str, float]]] = {}
     ports: dict[str, str] = {}
     for mode in MODES:
@@ -55,7 +56,7 @@ def measure() -> list[Measurement]:
             note = f"POST /v1/signals, one market, {connections} connections; listens on {ports[mode]}"
             figure = f"serving_{mode}_{name}_{connections}"
             rows.append(Measurement(figure, value, unit, repeats, spread, 2, ratios, note))
-    return rows
+    return [*rows, *closes.measure()]
 
 
 # ---- the caller ---------------------------------------------------------------------------------------------------

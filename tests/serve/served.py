@@ -20,9 +20,15 @@ WINDOWS = Path(__file__).parents[1] / "features" / "windows_small.yaml"
 _SEEDS = range(40)
 
 
-def fit_of(candles: Mapping[str, Candles], windows: Path) -> tuple[FeatureFit, np.ndarray]:
-    """Return a fit on the first two thirds of some candles, and states (market entries alone) of the rest."""
-    interval = resolve_settings(Settings().trading, "1m").decision_interval_bars
+def fit_of(candles: Mapping[str, Candles], windows: Path, interval: int | None = None) -> tuple[FeatureFit, np.ndarray]:
+    """Return a fit on the first two thirds of some candles, and states (market entries alone) of the rest.
+
+    Args:
+        candles: one-minute ones, by symbol.
+        windows: table of the features' windows.
+        interval: bars between decisions; None: the default.
+    """
+    interval = interval or resolve_settings(Settings().trading, "1m").decision_interval_bars
     raw = compute_raw(dict(candles), FeatureSettings(windows=windows), interval, None)
     stamps = next(iter(candles.values())).timestamp
     cut = int(stamps[len(stamps) * 2 // 3])
