@@ -6,6 +6,8 @@ from huracan.terminal import Terminal, command
 
 __all__ = ["health"]
 
+INPUTS_SHOWN = 5
+
 
 @click.group()
 def _program() -> None:
@@ -57,6 +59,14 @@ def health(terminal: Terminal, account: str | None, false_alarm_days: float) -> 
         title = f"{one.version}: {one.trades} trades, {format_ms(one.began_ms)} to {format_ms(one.close_ms)}"
         columns = ("chart", "word", "observed", "claimed", "since", "noticed", "a change takes", "false alarm every")
         terminal.table(title, columns, [row(reading) for reading in one.watch.readings])
+
+        for drift in one.inputs[:INPUTS_SHOWN]:
+            click.echo(
+                f"  input {drift.entry} {drift.name}: median {drift.observed:.3g}, in shadow {drift.claimed:.3g}; "
+                f"distance {drift.distance:.2f}, p {drift.p_value:.1g}"
+            )
+        if len(one.inputs) > INPUTS_SHOWN:
+            click.echo(f"  and {len(one.inputs) - INPUTS_SHOWN} inputs more are distributed otherwise than in shadow")
 
     def show() -> None:
         if not found:

@@ -1,8 +1,6 @@
-"""Whether today's inputs and opinions are still those of training: PSI, Kolmogorov-Smirnov, calibration.
+"""Whether today's inputs are still those of shadow: a distance with a law, and how many of many tests to believe.
 
-PSI's rule of thumb (.10, .25) has no error rate; its law does (Yurdakul & Naranjo 2020): with the same distribution in
-B bins, PSI / (1/N + 1/M) is chi-square with B - 1 degrees of freedom. N and M are effective numbers: observations that
-depend on each other count for less.
+Numbers of observations are effective ones: observations that depend on each other count for less.
 """
 
 from dataclasses import dataclass
@@ -10,23 +8,18 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2, kstwo
+from scipy.stats import kstwo
 
 from huracan.errors import InvariantError
 
 __all__ = [
-    "Bins",
-    "Calibration",
     "Drift",
-    "calibration_of",
     "discoveries",
     "effective_size",
     "kolmogorov_smirnov",
-    "psi_critical",
 ]
 
 Floats = npt.NDArray[np.float64]
-_FLOOR: Final = 1e-4
 _LAGS_MAX: Final = 200
 
 
@@ -35,7 +28,7 @@ class Drift:
     """One comparison of a sample with its reference.
 
     Attributes:
-        statistic: PSI, or the largest distance of the distribution functions.
+        statistic: the largest distance of the distribution functions.
         p_value: probability of as much if nothing has changed.
         reference, sample: effective numbers of observations.
     """
@@ -44,53 +37,6 @@ class Drift:
     p_value: float
     reference: float
     sample: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bins:
-    """The reference of a PSI: edges between equally likely bins, and the share of each.
-
-    Attributes:
-        edges: float64[B - 1], increasing.
-        shares: float64[B], sum 1.
-        size: effective number of observations behind them.
-    """
-
-    edges: Floats
-    shares: Floats
-    size: float
-
-    @classmethod
-    def of(cls, reference: Floats, bins: int = 10) -> "Bins":
-        """Return the bins of a reference; values that many share give fewer of them.
-
-        Raises:
-            InvariantError: fewer than ten observations a bin, or they do not vary.
-        """
-        values = np.asarray(reference, np.float64)
-        if len(values) < 10 * bins or not np.isfinite(values).all():
-            raise InvariantError(f"{len(values)} observations are no reference of {bins} bins, or are not finite")
-        edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
-        edges = edges[(edges > values.min()) | (edges < values.max())]
-        shares = _shares(values, edges)
-        if (shares > 0).sum() < 2:
-            raise InvariantError("the reference does not vary")
-        return cls(edges, shares, effective_size(values))
-
-    def psi(self, sample: Floats) -> Drift:
-        """Compare a sample: PSI = sum (p - q) ln(p / q), empty bins counted as 1e-4."""
-        values = np.asarray(sample, np.float64)
-        if not len(values) or not np.isfinite(values).all():
-            raise InvariantError("an empty sample, or one that is not finite, drifts nowhere")
-        p, q = np.maximum(_shares(values, self.edges), _FLOOR), np.maximum(self.shares, _FLOOR)
-        found, size = float(((p - q) * np.log(p / q)).sum()), effective_size(values)
-        freedom = int((self.shares > 0).sum()) - 1
-        return Drift(found, float(chi2.sf(found / (1.0 / self.size + 1.0 / size), freedom)), self.size, size)
-
-
-def psi_critical(reference: float, sample: float, bins: int, level: float) -> float:
-    """Return the PSI that the same distribution exceeds with probability `level`."""
-    return float(chi2.isf(level, bins - 1)) * (1.0 / reference + 1.0 / sample)
 
 
 def kolmogorov_smirnov(reference: Floats, sample: Floats) -> Drift:
@@ -135,50 +81,3 @@ def discoveries(p_values: Floats, rate: float) -> npt.NDArray[np.bool_]:
     if len(passed):
         called[order[: passed[-1] + 1]] = True
     return called
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How good probabilities are.
-
-    Attributes:
-        brier: mean squared error, reliability - resolution + uncertainty (Murphy 1973) up to the spread inside bins.
-        reliability: mean squared distance of a bin's rate from its mean probability; 0 is best.
-        resolution: mean squared distance of a bin's rate from the base rate; more is better.
-        uncertainty: variance of the outcome.
-        ece: mean distance of a bin's rate from its mean probability.
-    """
-
-    brier: float
-    reliability: float
-    resolution: float
-    uncertainty: float
-    ece: float
-
-
-def calibration_of(probability: Floats, outcome: npt.NDArray[np.bool_], bins: int = 15) -> Calibration:
-    """Judge probabilities by what happened, in bins of equally many.
-
-    Args:
-        probability: float64[N] in [0, 1].
-        outcome: bool[N].
-        bins: at most so many.
-    """
-    p, y = np.asarray(probability, np.float64), np.asarray(outcome, np.float64)
-    if len(p) < bins or len(p) != len(y) or not ((p >= 0.0) & (p <= 1.0)).all():
-        raise InvariantError(f"{len(p)} probabilities and {len(y)} outcomes make no calibration of {bins} bins")
-    parts = np.array_split(np.argsort(p, kind="stable"), bins)
-    base = float(y.mean())
-    weights = np.array([len(part) for part in parts]) / len(p)
-    said, came = np.array([p[part].mean() for part in parts]), np.array([y[part].mean() for part in parts])
-    return Calibration(
-        brier=float(((p - y) ** 2).mean()),
-        reliability=float(weights @ (came - said) ** 2),
-        resolution=float(weights @ (came - base) ** 2),
-        uncertainty=base * (1.0 - base),
-        ece=float(weights @ np.abs(came - said)),
-    )
-
-
-def _shares(values: Floats, edges: Floats) -> Floats:
-    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1) / len(values)

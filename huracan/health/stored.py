@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from huracan.errors import DatabaseError, EvidenceError, UsageError
+from huracan.health.inputs import InputDrift, input_drifts
 from huracan.health.trading import Watch, charts_of, claim_of, watch
 from huracan.memory import Registry, TradeRows, select_trades, translated
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
@@ -40,6 +41,7 @@ class VersionWatch:
         trades: closed.
         problem: why it cannot be watched; "" when it is.
         watch: its charts; None with a problem.
+        inputs: market entries of the state that are distributed otherwise than in shadow.
     """
 
     version: str
@@ -48,6 +50,7 @@ class VersionWatch:
     trades: int
     problem: str
     watch: Watch | None
+    inputs: tuple[InputDrift, ...]
 
 
 def read_watches(engine: Engine, account: str, false_alarm_days: float = 365.0) -> tuple[VersionWatch, ...]:
@@ -78,9 +81,10 @@ def read_watches(engine: Engine, account: str, false_alarm_days: float = 365.0) 
                 shadow = _shadow(connection.connection.cursor(), model.run_id, model.scope)
             charts = charts_of(claim_of(shadow), false_alarm_days)
             seen, problem = watch(charts, rows, span.close_ms, span.began_ms), ""
+            inputs = input_drifts(shadow, rows)
         except (EvidenceError, UsageError) as error:
-            seen, problem = None, str(error)
-        found.append(VersionWatch(span.version, span.began_ms, span.close_ms, len(rows), problem, seen))
+            seen, problem, inputs = None, str(error), ()
+        found.append(VersionWatch(span.version, span.began_ms, span.close_ms, len(rows), problem, seen, inputs))
     return tuple(found)
 
 

@@ -4,35 +4,18 @@ import numpy as np
 import pytest
 
 from huracan.errors import InvariantError
-from huracan.health.drift import (
-    Bins,
-    calibration_of,
-    discoveries,
-    effective_size,
-    kolmogorov_smirnov,
-    psi_critical,
-)
+from huracan.health.drift import discoveries, effective_size, kolmogorov_smirnov
 
 
-def test_psi_follows_its_chi_square_law() -> None:
-    """N = 5,000, M = 500, B = 10: mean .0200 and 99 % quantile .0477 by theory; as often below .01 as said."""
-    rng = np.random.default_rng(7)
-    assert psi_critical(5_000, 500, 10, 0.01) == pytest.approx(0.0477, abs=1e-4)
-    assert psi_critical(100_000, 1_440, 10, 0.01) == pytest.approx(0.0153, abs=5e-4)
-    bins = Bins.of(rng.standard_normal(5_000))
-    found = [bins.psi(rng.standard_normal(500)) for _ in range(400)]
-    assert np.mean([one.statistic for one in found]) == pytest.approx(0.020, abs=0.002)
-    assert np.mean([one.p_value < 0.05 for one in found]) == pytest.approx(0.05, abs=0.04)
-
-
-def test_a_shift_is_found_and_a_rule_of_thumb_would_not_have_found_it() -> None:
-    """A fifth of a deviation in a day of minutes: PSI about .04, below the .10 of the rule, and no chance."""
+def test_a_shift_of_a_fifth_of_a_deviation_is_found() -> None:
+    """In a day of minutes it is no chance; without it the law's level is kept."""
     rng = np.random.default_rng(8)
-    bins = Bins.of(rng.standard_normal(100_000))
-    drift = bins.psi(rng.standard_normal(1_440) + 0.2)
-    assert drift.statistic < 0.10
-    assert drift.p_value < 1e-6
-    assert kolmogorov_smirnov(rng.standard_normal(5_000), rng.standard_normal(1_440) + 0.2).p_value < 1e-6
+    reference = rng.standard_normal(5_000)
+    assert kolmogorov_smirnov(reference, rng.standard_normal(1_440) + 0.2).p_value < 1e-6
+    false = [
+        kolmogorov_smirnov(rng.standard_normal(2_000), rng.standard_normal(500)).p_value < 0.05 for _ in range(400)
+    ]
+    assert np.mean(false) == pytest.approx(0.05, abs=0.04)
 
 
 def test_dependent_observations_count_for_less() -> None:
@@ -61,28 +44,8 @@ def test_few_are_called_of_many() -> None:
     assert discoveries(values[::-1], 0.05).tolist() == [False] * 11 + [True] * 4
 
 
-def test_calibration_is_taken_apart() -> None:
-    """Honest probabilities have no reliability term; overconfident ones have; the parts make up the score."""
-    rng = np.random.default_rng(10)
-    honest = rng.random(60_000)
-    outcome = rng.random(60_000) < honest
-    good = calibration_of(honest, outcome)
-    assert good.reliability < 1e-3
-    assert good.ece < 0.01
-    assert good.brier == pytest.approx(good.reliability - good.resolution + good.uncertainty, abs=0.002)
-    loud = np.clip(honest + 0.2 * np.sign(honest - 0.5), 0.0, 1.0)
-    assert calibration_of(loud, outcome).ece > 0.1
-
-
 def test_nonsense_is_refused() -> None:
-    """Too little, constant, not finite, or no probability."""
-    for values in (np.zeros(50), np.ones(1_000), np.full(1_000, np.nan)):
+    """Nothing, or what is not finite."""
+    for values in (np.array([]), np.full(10, np.nan)):
         with pytest.raises(InvariantError):
-            Bins.of(values)
-    bins = Bins.of(np.arange(1_000.0))
-    with pytest.raises(InvariantError):
-        bins.psi(np.array([]))
-    with pytest.raises(InvariantError):
-        kolmogorov_smirnov(np.array([]), np.ones(3))
-    with pytest.raises(InvariantError):
-        calibration_of(np.full(100, 1.5), np.ones(100, bool))
+            kolmogorov_smirnov(values, np.ones(3))
