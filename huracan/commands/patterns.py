@@ -46,15 +46,16 @@ def find(
 
 
 @command(patterns, "like")
-@click.argument("trade_id", type=int)
+@click.argument("trade_id", type=int, required=False)
 @click.option("--count", type=click.IntRange(1, 1_000), default=12, show_default=True, help="How many at most.")
-def like(terminal: Terminal, trade_id: int, count: int) -> None:
-    """Show the past trades most like one, as they were known at its entry."""
+def like(terminal: Terminal, trade_id: int | None, count: int) -> None:
+    """Show the past trades most like one, by default the newest in a library, as they were known at its entry."""
     from huracan.insights import words
     from huracan.memory import open_database
-    from huracan.memory.patterns import place_trade, similar_trades
+    from huracan.memory.patterns import newest_placed, place_trade, similar_trades
 
     engine = open_database(terminal.settings().database)
+    trade_id = newest_placed(engine) if trade_id is None else trade_id
     library, point, entry_ms, symbol = place_trade(engine, trade_id)
     found = similar_trades(engine, library, point, entry_ms, symbol, count)
     if not found:

@@ -24,6 +24,7 @@ __all__ = [
     "PatternSet",
     "SimilarTrade",
     "StoredPattern",
+    "newest_placed",
     "place_trade",
     "read_embedding",
     "read_patterns",
@@ -324,6 +325,23 @@ _NEAREST = """SELECT trade_id, symbol, entry_time, exit_time, trade_memory.net,
     ORDER BY distance, known_at, symbol COLLATE "C", entry_time LIMIT :count"""
 
 
+def newest_placed(engine: Engine) -> int:
+    """Return the trade of a pattern library that was entered last.
+
+    Raises:
+        UsageError: there is no library.
+        DatabaseError: the server fails.
+    """
+    statement = (
+        "SELECT trade_id FROM trade_points JOIN trade_memory USING (trade_id) ORDER BY entry_time DESC, trade_id DESC"
+    )
+    with translated(engine), engine.connect() as connection:
+        found = connection.execute(text(f"{statement} LIMIT 1")).scalar()
+    if found is None:
+        raise UsageError("there is no pattern library yet: run `huracan patterns find`")
+    return int(found)
+
+
 def place_trade(engine: Engine, trade_id: int) -> tuple[PatternSet, NDArray[np.float32], int, str]:
     """Return a stored trade's set, point, the open of its first fill's bar (ms UTC) and its symbol.
 
@@ -340,7 +358,7 @@ def place_trade(engine: Engine, trade_id: int) -> tuple[PatternSet, NDArray[np.f
             {"trade_id": trade_id},
         ).one_or_none()
     if row is None:
-        raise UsageError(f"there is no closed trade {trade_id}; `huracan insights --json` lists what is stored")
+        raise UsageError(f"there is no closed trade {trade_id}; `huracan patterns like` without a number shows some")
     run_id, mode, policy, account, symbol, entry, point = row
     if point is None:
         raise UsageError(

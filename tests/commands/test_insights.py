@@ -1,6 +1,10 @@
 """`huracan insights`: tables for people, one value for machines, a page on request, a line when there is nothing."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from tests.insights.stored import analysed, store
 
 pytestmark = pytest.mark.postgres
 Captured = pytest.CaptureFixture[str]
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +67,24 @@ def test_what_cannot_be_is_refused_in_a_line(capsys: Captured) -> None:
     ):
         assert run(cli, ["insights", *words]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_every_command_of_its_page_runs_as_written(database: Engine, tmp_path: Path) -> None:
+    """docs/insights.md in one shell, over a run's shadow trades: every command succeeds and writes what it says."""
+    run_id, _ = store(database, (0.6, -0.6), 300, 8, symbol="BTC/USDT")
+    page = (CHECKOUT / "docs" / "insights.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    told = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HURACAN_HOME": str(tmp_path / "home"),
+    }
+    done = subprocess.run(
+        ["bash", "-c", f"set -e\n{block}"], cwd=tmp_path, env=told, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert f"run {run_id}, ensemble, coin, shadow" in done.stdout
+    assert "coin BTC/USDT, since 2024-10-20" in done.stdout
+    assert json.loads((tmp_path / "insights.json").read_text(encoding="utf-8"))["total"]["trades"] == 300
+    assert (tmp_path / "build" / "insights" / "insights.html").is_file()
+    assert "known at its entry: " in done.stdout

@@ -51,6 +51,8 @@ def test_past_trades_like_one_are_shown_as_they_were_known(database: Engine, cap
     assert [one["distance"] for one in found] == sorted(one["distance"] for one in found)
     assert run(cli, ["patterns", "like", str(last), "--count", "3"]) == 0
     assert f"trades like {last}" in capsys.readouterr().out
+    assert run(cli, ["patterns", "like"]) == 0
+    assert "trades like " in capsys.readouterr().out
     assert run(cli, ["patterns", "like", str(int(trades.trade_id[0]))]) == 0
     assert "no trade was known when" in capsys.readouterr().out
 

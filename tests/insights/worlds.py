@@ -50,8 +50,7 @@ def planted_trades(
     symbols = np.array([f"C{number}/USDT" for number in rng.integers(0, coins, count)])
     order = np.argsort(entry, kind="stable")
     rows = replace(
-        base,
-        symbol=symbols,
+        replace(base, symbol=symbols),
         exit_reason=np.where(result > 0, "take_profit", "stop_loss"),
         regime=rng.integers(0, 6, count),
         entry_time=entry,
