@@ -34,7 +34,7 @@ FINDING_COLUMNS = ("", "trades", "share", "net", "foreseeable")
 AFTER_COLUMNS = ("exit", "followed", "best still to come, bp", "after the longest hold, bp")
 LIBRARY_COLUMNS = (
     "pattern", "stage", "trades", "days", "coins", "win rate, shrunk", "mean, R", "others, R", "q", "MFE / MAE, R",
-    "held", "ends most by", "most in", "net", "what its entries have",
+    "held", "net", "ends most by", "most in", "what its entries have",
 )  # fmt: skip
 SIMILAR_COLUMNS = ("trade", "coin", "entry", "pattern", "distance", "result, R", "net", "ended by")
 
@@ -58,7 +58,7 @@ def setup_line(found: Insights) -> str:
             f"than the others by more than chance (false discovery rate {found.claim_rate:.0%})."
         )
     named = [
-        f"{setup.stage}: {setup.by} {setup.slice.name} ({_mean(setup.slice.result, 2)} R, q {setup.q_value:.3f})"
+        f"{setup.stage}: {setup.by} {setup.slice.name} ({_mean(setup.slice.result, 2)} R, q {_chance(setup.q_value)})"
         for setup in claims
     ]
     return (
@@ -93,8 +93,8 @@ def setup_rows(found: Insights, most: int | None = None) -> list[Row]:
             f"{setup.slice.trades:,}",
             None if setup.slice.result is None else str(setup.slice.result.days),
             _mean(setup.slice.result, 3),
-            f"{setup.p_value:.3f}",
-            f"{setup.q_value:.3f}",
+            _chance(setup.p_value),
+            _chance(setup.q_value),
         )
         for setup in found.setups[:most]
     ]
@@ -151,12 +151,12 @@ def library_rows(found: PatternSet) -> list[Row]:
             f"{one.win_rate:.0%} [{one.win_low:.0%}, {one.win_high:.0%}], base {one.base_rate:.0%}",
             _interval(one.mean_r, one.mean_r_low, one.mean_r_high, 2),
             None if one.rest_r is None else f"{one.rest_r:+.2f}",
-            f"{one.q_value:.3f}",
+            _chance(one.q_value),
             f"{one.mfe_r:.2f} / {one.mae_r:.2f}",
             _duration(one.hold_ms),
+            _money(one.net),
             f"{one.exits[0][0].replace('_', ' ')} ({one.exits[0][1]:.0%})",
             f"{one.regimes[0][0]} ({one.regimes[0][1]:.0%})",
-            _money(one.net),
             one.nature,
         )
         for one in found.patterns
@@ -191,6 +191,10 @@ def _mean(mean: DayMean | None, digits: int) -> str | None:
 def _interval(value: float, low: float | None, high: float | None, digits: int) -> str:
     bounds = "no interval" if low is None or high is None else f"{low:+.{digits}f}, {high:+.{digits}f}"
     return f"{value:+.{digits}f} [{bounds}]"
+
+
+def _chance(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _money(value: float) -> str:

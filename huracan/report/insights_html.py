@@ -14,6 +14,7 @@ __all__ = ["render_insights", "write_insights"]
 
 _PICTURED = ("coin", "regime", "pattern", "hour")
 _SETUPS_SHOWN = 12
+_FIGURES = 12  # columns of a pattern that are numbers; the others are words, which stand below the table
 
 
 def write_insights(found: Insights, folder: Path) -> tuple[Path, Path]:
@@ -51,8 +52,9 @@ def render_insights(found: Insights) -> str:
         sections=[(by, [words.slice_row(one) for one in section.slices]) for by, section in sections.items()],
         setup_columns=words.SETUP_COLUMNS,
         setups=words.setup_rows(found, _SETUPS_SHOWN),
-        library_columns=words.LIBRARY_COLUMNS,
+        library_columns=words.LIBRARY_COLUMNS[:_FIGURES],
         libraries=[(words.library_line(one), words.library_rows(one)) for one in found.libraries],
+        figures=_FIGURES,
         finding_columns=words.FINDING_COLUMNS,
         factor_columns=(*words.FINDING_COLUMNS[:-1], "luck"),
         causes=words.finding_rows(found, won=False),
