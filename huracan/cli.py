@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "patterns": ("huracan.commands.patterns", "patterns", "Setups that come again: find, like."),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
     "resume": ("huracan.commands.halt", "resume", "Trade again after a halt."),
+    "retrain": ("jobs.retrain", "program", "The daily cycle: download, train, judge, promote or not, report."),
     "serve": ("huracan.commands.serve", "serve", "Live signals over HTTP: up, down, status, token."),
     "shadow": ("jobs.shadow", "program", "Shadow-trade a run's policies on data they have not seen."),
     "trade": ("huracan.commands.trade", "trade", "Trading: start, stop, status, lock, unlock, replay."),

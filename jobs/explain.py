@@ -15,6 +15,7 @@ from huracan.analysis import Analysis, Group, analyse, embedding_of, path_of
 from huracan.env.dataset import Dataset
 from huracan.errors import ArtefactError, UsageError
 from huracan.features import FeatureFit
+from huracan.insights import learn_owner
 from huracan.learn.campaign import Version
 from huracan.learn.checkpoint import write_atomically
 from huracan.memory import Registry, TradeRows, read_trades
@@ -85,17 +86,25 @@ def analyse_shadow(
 
 
 def analyse_traded(
-    dataset: Dataset, engine: Engine, run_id: int, mode: Mode, account: str | None = None
+    dataset: Dataset,
+    engine: Engine,
+    run_id: int,
+    mode: Mode,
+    account: str | None = None,
+    until_ms: int | None = None,
 ) -> tuple[Done, ...]:
     """Analyse the paper or live trades of a run, one policy and account after the other.
 
-    A version that is no longer in the registry gives no regimes and no similar trades: its trades say so.
+    A version that is no longer in the registry gives no regimes and no similar trades: its trades say so. With
+    `until_ms` only what closed by then is looked at: as far as the candles reach.
 
     Raises:
         UsageError: the run has no closed trade in this mode.
         DataError: the trades do not lie on these candles.
     """
     trades = read_trades(engine, run_id, mode=mode, account=account)
+    if until_ms is not None:
+        trades = trades.rows(np.flatnonzero(trades.exit_time <= until_ms).tolist())
     artefacts = {model.version: Path(model.artefact) for model in Registry(engine).models()}
     whose = sorted(set(zip(trades.policy.tolist(), trades.account.tolist(), strict=True)))
     if not whose:
@@ -147,4 +156,6 @@ def _write(dataset: Dataset, groups: Sequence[Group], engine: Engine, run_id: in
     limits = Limits.of(dataset.settings.risk, dataset.settings.trading.account_to_quote_rate)
     found = analyse(groups, dataset.bare, dataset.kernel, limits, layout=dataset.layout)
     written = write_analyses(engine, run_id, found.rows, found.proposals)
+    whose = found.summary
+    learn_owner(engine, run_id, whose.mode, whose.policy, whose.account)  # gives the analyses their pattern
     return Done(found.summary, written, time.perf_counter() - begun)

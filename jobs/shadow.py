@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,11 @@ from huracan.memory import (
     read_run,
     record_performance,
     record_shadow_days,
+    record_shadow_days_of_versions,
 )
 from huracan.policy import Artefact, Ensemble, load_artefact
 from huracan.shadow import (
+    COIN_ACCOUNT,
     ENSEMBLE,
     Fold,
     FoldOutcome,
@@ -171,6 +174,8 @@ def shadow(
         engine = connect(url)
         record_performance(engine, run_id, *performance_rows(report))
         record_shadow_days(engine, run_id, daily_rows(outcomes))
+        days = [datetime.fromtimestamp(day_ms / 1_000, tz=UTC).date() for day_ms in report.day_ms]
+        record_shadow_days_of_versions(engine, run_id, ENSEMBLE, COIN_ACCOUNT, days)
         engine.dispose()
     return report
 

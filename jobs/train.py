@@ -25,6 +25,7 @@ from huracan.learn.cluster import ray_session
 from huracan.learn.progress import TensorBoardLog, TerminalProgress
 from huracan.learn.search import Trial
 from huracan.learn.train import CurvePoint
+from huracan.learn.warm import WarmStart
 from huracan.logs import bind_run, get_logger
 from huracan.market import symbol_to_stem
 from huracan.memory import (
@@ -154,7 +155,14 @@ def windows_of(folds: Sequence[Fold], validation_frac: float, bar_ms: int) -> tu
     return search, [TrainWindow(fold.index, fold.train.start_ms, fold.train.end_ms, fold.symbols) for fold in folds]
 
 
-def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, screen: TerminalProgress) -> Campaign:
+def train(
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    engine: Engine,
+    run_id: int,
+    screen: TerminalProgress,
+    warm: WarmStart | None = None,
+) -> Campaign:
     """Search and train everything of one run, or what is left of it, and register the latest fold's versions.
 
     Args:
@@ -163,6 +171,7 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
         engine: of the database.
         run_id: of an open run; names the folder under HURACAN_HOME/runs.
         screen: shows progress.
+        warm: earlier run to go on from instead of a search; a resumed run needs the same.
 
     Raises:
         TrainingError: a part cannot go on; resume with the same run.
@@ -179,7 +188,7 @@ def train(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, 
     )
     try:
         with phase(engine, run_id, "train"), ray_session(settings.ray), screen:
-            campaign = run_campaign(dataset, windows, search_window, folder, observer)
+            campaign = run_campaign(dataset, windows, search_window, folder, observer, warm)
     finally:
         board.close()
     registry = Registry(engine)

@@ -14,6 +14,7 @@ from huracan.config.learning import (
     TradingSettings,
     WalkForwardSettings,
 )
+from huracan.config.retrain import RetrainSettings
 from huracan.config.settings import CREDENTIAL_VARIABLES, Settings, home_folder, load_settings
 from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
 from huracan.config.trading import BreakerTrigger, ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
@@ -33,6 +34,7 @@ __all__ = [
     "ProtectionSettings",
     "QualitySettings",
     "RaySettings",
+    "RetrainSettings",
     "RiskSettings",
     "SearchSettings",
     "ServeSettings",

@@ -28,6 +28,7 @@ from huracan.config.learning import (
     TradingSettings,
     WalkForwardSettings,
 )
+from huracan.config.retrain import RetrainSettings
 from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
 from huracan.config.trading import ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
 from huracan.errors import ConfigError
@@ -46,6 +47,7 @@ __all__ = [
     "ProtectionSettings",
     "QualitySettings",
     "RaySettings",
+    "RetrainSettings",
     "RiskSettings",
     "SearchSettings",
     "ServeSettings",
@@ -79,6 +81,7 @@ class Settings(BaseSettings):
     walk_forward: WalkForwardSettings = WalkForwardSettings()
     shadow: ShadowSettings = ShadowSettings()
     gate: GateSettings = GateSettings()
+    retrain: RetrainSettings = RetrainSettings()
     risk: RiskSettings = RiskSettings()
     execution: ExecutionSettings = ExecutionSettings()
     paper: PaperSettings = PaperSettings()

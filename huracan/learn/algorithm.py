@@ -1,13 +1,14 @@
 """From huracan's settings to an RLlib PPO algorithm on the new API stack."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
@@ -19,7 +20,16 @@ from huracan.learn.module import PolicyModule
 from huracan.learn.runner import ColumnEnvRunner, EnvSource
 from huracan.policy import NUM_ACTIONS, NetworkSpec, Normaliser, PolicyNet
 
-__all__ = ["AlgorithmSpec", "build_algorithm", "learner_state", "ppo_config", "restore_learner", "trained_net"]
+__all__ = [
+    "AlgorithmSpec",
+    "Beginning",
+    "begin_from",
+    "build_algorithm",
+    "learner_state",
+    "ppo_config",
+    "restore_learner",
+    "trained_net",
+]
 
 RESTART_DELAY_S = 1.0
 
@@ -33,6 +43,19 @@ class ColumnPPO(PPO):
         self._logdir = tempfile.gettempdir()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Beginning:
+    """Weights that a training begins from.
+
+    Attributes:
+        sha256: of the parameters: a checkpoint of a training with another beginning is another training's.
+        parameters: float32 by name, as `PolicyNet` names them, in the scaling of the training's own normaliser.
+    """
+
+    sha256: str
+    parameters: Mapping[str, npt.NDArray[np.float32]]
+
+
 @dataclass(frozen=True, slots=True)
 class AlgorithmSpec:
     """Everything that determines a training run.
@@ -44,6 +67,7 @@ class AlgorithmSpec:
         ppo: hyper-parameters.
         seed: of weights, environments, actions and minibatches.
         total_env_steps: where the learning rate reaches 0.
+        beginning: weights to begin from; None: those of the seed.
     """
 
     source: EnvSource
@@ -52,6 +76,7 @@ class AlgorithmSpec:
     ppo: PpoSettings
     seed: int
     total_env_steps: int
+    beginning: Beginning | None = None
 
 
 def ppo_config(spec: AlgorithmSpec) -> PPOConfig:
@@ -129,6 +154,12 @@ def restore_learner(algorithm: PPO, state: LearnerState) -> None:
     a new one for every restore.
     """
     _ask_learner(algorithm, lambda learner: learner.import_state(state))
+    algorithm.env_runner_group.sync_weights(from_worker_or_learner_group=algorithm.learner_group, inference_only=True)
+
+
+def begin_from(algorithm: PPO, beginning: Beginning) -> None:
+    """Give a freshly built algorithm, its runners included, the weights to begin from."""
+    _ask_learner(algorithm, lambda learner: learner.set_parameters(beginning.parameters))
     algorithm.env_runner_group.sync_weights(from_worker_or_learner_group=algorithm.learner_group, inference_only=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from huracan.config import PpoSettings, TradingSettings
 from huracan.env import Dataset
 from huracan.errors import DataError, TrainingError, UsageError
+from huracan.learn.algorithm import Beginning
 from huracan.learn.checkpoint import first_line, write_atomically
 from huracan.learn.recipe import Ground, MarketStore, RuleArena, WindowRecipe
 from huracan.learn.remote import train_many
@@ -17,11 +18,12 @@ from huracan.learn.search import Candidate, SearchPlan, Trial, search
 from huracan.learn.train import CurvePoint, Recording, TrainResult, read_result
 from huracan.learn.validation import ValidationScore
 from huracan.market import symbol_to_stem
-from huracan.policy import combine_artefacts, export_artefact, load_artefact
+from huracan.policy import Normaliser, combine_artefacts, export_artefact, load_artefact
 from huracan.trading import RuleSpace, with_rules
 
 __all__ = [
     "ALL_COINS",
+    "Beginnings",
     "Campaign",
     "Observer",
     "SearchWindow",
@@ -100,6 +102,19 @@ class Campaign:
     versions: tuple[Version, ...]
 
 
+class Beginnings(Protocol):
+    """What a run goes on from instead of a search (`huracan.learn.warm.WarmStart`)."""
+
+    @property
+    def chosen(self) -> Candidate:
+        """Return the hyper-parameters and rules, frozen already."""
+        ...
+
+    def beginning(self, window: TrainWindow, scope: str, seed: int, normaliser: Normaliser) -> Beginning | None:
+        """Return the weights that one training begins from, None: those of its seed."""
+        ...
+
+
 class Observer(Protocol):
     """Follows a campaign in the driver's process; is also the search's `TrialSink`."""
 
@@ -113,7 +128,12 @@ class Observer(Protocol):
 
 
 def run_campaign(
-    dataset: Dataset, folds: Sequence[TrainWindow], search_window: SearchWindow, folder: Path, observer: Observer
+    dataset: Dataset,
+    folds: Sequence[TrainWindow],
+    search_window: SearchWindow,
+    folder: Path,
+    observer: Observer,
+    warm: Beginnings | None = None,
 ) -> Campaign:
     """Run or resume everything in `folder`; Ray must be running.
 
@@ -126,13 +146,15 @@ def run_campaign(
         search_window: used when `search.num_samples` is positive.
         folder: absolute; on a cluster, storage that all nodes share.
         observer: told about every change.
+        warm: what to go on from: nothing is searched then; None: search, and begin from nothing. A resumed run needs
+            the same.
 
     Raises:
         TrainingError: a part cannot go on; resume with the same folder.
         DataError: a window holds too few rows.
     """
     store = MarketStore(dataset)
-    frozen, trials = _frozen(store, dataset, search_window, folder, observer)
+    frozen, trials = _frozen(store, dataset, search_window, folder, observer) if warm is None else (warm.chosen, ())
     ppo = frozen.ppo
     recordings: dict[int, tuple[int, str, Recording]] = {}
     plan: list[tuple[int, str, WindowRecipe, list[Recording]]] = []
@@ -140,7 +162,7 @@ def run_campaign(
         seed = dataset.settings.search.seed
         recipe = store.window(window.start_ms, window.end_ms, window.symbols, seed, frozen.trading)
         for scope, part in _scopes(recipe, dataset.settings.shadow.per_coin_policies):
-            seeds = [_recording(part, ppo, window.index, scope, seed, folder) for seed in dataset.settings.shadow.seeds]
+            seeds = [_recording(part, ppo, window, scope, seed, folder, warm) for seed in dataset.settings.shadow.seeds]
             recordings |= {id(recording): (window.index, scope, recording) for recording in seeds}
             plan.append((window.index, scope, part, seeds))
 
@@ -252,10 +274,21 @@ def _place(fold: int, scope: str) -> Path:
     return Path(f"fold-{fold}", "all" if scope == ALL_COINS else symbol_to_stem(scope))
 
 
-def _recording(recipe: WindowRecipe, ppo: PpoSettings, fold: int, scope: str, seed: int, folder: Path) -> Recording:
-    place = _place(fold, scope) / f"seed-{seed}"
+def _recording(
+    recipe: WindowRecipe,
+    ppo: PpoSettings,
+    window: TrainWindow,
+    scope: str,
+    seed: int,
+    folder: Path,
+    warm: Beginnings | None,
+) -> Recording:
+    place = _place(window.index, scope) / f"seed-{seed}"
     card = recipe.card(f"{folder.name}/{place}", ppo)
-    return Recording(recipe.spec(ppo, seed, ppo.env_steps), card, folder / place, recipe.memory, recipe.tree)
+    spec = recipe.spec(ppo, seed, ppo.env_steps)
+    if warm is not None:
+        spec = dataclasses.replace(spec, beginning=warm.beginning(window, scope, seed, recipe.normaliser))
+    return Recording(spec, card, folder / place, recipe.memory, recipe.tree)
 
 
 def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Recording], folder: Path) -> Version:

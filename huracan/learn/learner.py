@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
 from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
@@ -179,11 +180,17 @@ class MinibatchLearner(PPOTorchLearner):
             parameters, moments, self._weights_seq_no, self._env_steps, self._shuffle.get_state().numpy().copy()
         )
 
-    def import_state(self, state: LearnerState) -> None:
-        """Continue from `state`; meant for a freshly built learner."""
+    def set_parameters(self, parameters: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Put other weights in place of all of the network's; meant for a freshly built learner."""
         with torch.no_grad():
             for name, parameter in self.net.named_parameters():
-                parameter.copy_(torch.from_numpy(np.array(state.parameters[name])))
+                parameter.copy_(torch.from_numpy(np.array(parameters[name])))
+
+    def import_state(self, state: LearnerState) -> None:
+        """Continue from `state`; meant for a freshly built learner."""
+        self.set_parameters(state.parameters)
+        with torch.no_grad():
+            for name, parameter in self.net.named_parameters():
                 if state.moments:
                     self._adam.state[parameter] = {
                         key: torch.from_numpy(np.array(state.moments[f"{name}.{key}"]))

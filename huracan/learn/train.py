@@ -15,7 +15,14 @@ from typing import Any, Final, Self
 import torch
 
 from huracan.errors import TrainingError
-from huracan.learn.algorithm import AlgorithmSpec, build_algorithm, learner_state, restore_learner, trained_net
+from huracan.learn.algorithm import (
+    AlgorithmSpec,
+    begin_from,
+    build_algorithm,
+    learner_state,
+    restore_learner,
+    trained_net,
+)
 from huracan.learn.checkpoint import first_line, load_checkpoint, save_checkpoint, write_atomically
 from huracan.patterns import PatternMemory
 from huracan.policy import PolicyNet
@@ -121,6 +128,8 @@ class Trainer:
             except BaseException:
                 self.close()
                 raise
+        elif spec.beginning is not None:
+            begin_from(self._algorithm, spec.beginning)
 
     def __enter__(self) -> Self:
         return self
@@ -306,12 +315,14 @@ def read_result(folder: Path) -> TrainResult | None:
 
 
 def spec_sha256(spec: AlgorithmSpec) -> str:
-    """Return what identifies a training: network, normaliser, hyper-parameters, seed, length, slots, environment."""
+    """Return what identifies a training: network, normaliser, settings, seed, length, slots, environment, beginning."""
     digest = hashlib.sha256()
     values = [dataclasses.asdict(spec.network), spec.ppo.model_dump(mode="json"), spec.seed, spec.total_env_steps]
     digest.update(json.dumps([*values, spec.source.num_envs, spec.source.identity]).encode())
     for array in dataclasses.astuple(spec.normaliser):
         digest.update(array.tobytes())
+    if spec.beginning is not None:
+        digest.update(spec.beginning.sha256.encode())
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from huracan.errors import RefusedError, UsageError
 from huracan.memory.database import translated
+from huracan.memory.trials import ON_CANDLES
 
 __all__ = ["Model", "ModelEvent", "Registry", "Stage", "standing"]
 
@@ -237,14 +238,14 @@ class Registry:
             return tuple(_model(row) for row in rows)
 
     def on_candles(self, data_fingerprint: str) -> tuple[Model, ...]:
-        """Return the versions of all runs on these candles, oldest first."""
+        """Return the versions of all runs on these candles, as they were on other days too, oldest first."""
         with translated(self._engine), self._engine.connect() as connection:
             rows = connection.execute(
                 text(
                     f"SELECT {COLUMNS} FROM models WHERE run_id IN "  # noqa: S608 - constant names
-                    "(SELECT run_id FROM runs WHERE data_fingerprint = :candles) ORDER BY model_id"
+                    f"(SELECT run_id FROM runs WHERE {ON_CANDLES}) ORDER BY model_id"
                 ),
-                {"candles": data_fingerprint},
+                {"fingerprint": data_fingerprint},
             )
             return tuple(_model(row) for row in rows)
 

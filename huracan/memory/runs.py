@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from huracan.config import Settings
 from huracan.errors import UsageError
@@ -20,6 +20,7 @@ __all__ = [
     "Run",
     "claim_run",
     "finish_run",
+    "insert_run",
     "list_runs",
     "open_run",
     "phase",
@@ -80,21 +81,26 @@ def open_run(engine: Engine, kind: str, settings: Settings, data_fingerprint: st
         DatabaseError: the server fails.
     """
     with translated(engine), engine.begin() as connection:
-        return int(
-            connection.execute(
-                text(
-                    "INSERT INTO runs (kind, config, config_hash, data_fingerprint, version) "
-                    "VALUES (:kind, CAST(:config AS jsonb), :hash, :fingerprint, :version) RETURNING run_id"
-                ),
-                {
-                    "kind": kind,
-                    "config": json.dumps(settings.public()),
-                    "hash": settings.hash,
-                    "fingerprint": data_fingerprint,
-                    "version": version,
-                },
-            ).scalar_one()
-        )
+        return insert_run(connection, kind, settings, data_fingerprint, version)
+
+
+def insert_run(connection: Connection, kind: str, settings: Settings, data_fingerprint: str, version: str) -> int:
+    """Record the start of a run within the caller's transaction and return its number."""
+    return int(
+        connection.execute(
+            text(
+                "INSERT INTO runs (kind, config, config_hash, data_fingerprint, version) "
+                "VALUES (:kind, CAST(:config AS jsonb), :hash, :fingerprint, :version) RETURNING run_id"
+            ),
+            {
+                "kind": kind,
+                "config": json.dumps(settings.public()),
+                "hash": settings.hash,
+                "fingerprint": data_fingerprint,
+                "version": version,
+            },
+        ).scalar_one()
+    )
 
 
 def finish_run(engine: Engine, run_id: int, status: Literal["done", "failed", "interrupted"], error: str = "") -> None:

@@ -47,6 +47,7 @@ TRADE_TABLES = (
     "beside_accounts",
 )
 PROOF_TABLES = ("daily_results", "gate_reports")
+RETRAIN_TABLES = ("retrain_cycles", "retrain_steps")
 TABLES = (
     *SIX_TABLES,
     "runs",
@@ -58,6 +59,7 @@ TABLES = (
     "pattern_sets",
     "trade_points",
     *PROOF_TABLES,
+    *RETRAIN_TABLES,
     *TRADE_TABLES,
 )
 

@@ -9,7 +9,13 @@ from sqlalchemy import Engine, text
 
 from huracan.memory.database import translated
 
-__all__ = ["Trial", "count_trials", "read_trials", "record_trial", "trials_on"]
+__all__ = ["ON_CANDLES", "Trial", "count_trials", "read_trials", "record_trial", "trials_on"]
+
+ON_CANDLES = (
+    "data_fingerprint IN (SELECT CAST(:fingerprint AS text) UNION SELECT kin FROM kindred_candles "
+    "WHERE candles = :fingerprint)"
+)
+"""Runs on a history, whatever day it reached: retraining a day later is trying once more on the same candles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def read_trials(engine: Engine, run_id: int) -> tuple[Trial, ...]:
 
 
 def count_trials(engine: Engine, data_fingerprint: str) -> int:
-    """Return how many trials have ever been made on these candles, over all runs.
+    """Return how many trials have ever been made on these candles, as they were on other days too, over all runs.
 
     Raises:
         DatabaseError: the server fails.
@@ -92,14 +98,14 @@ def count_trials(engine: Engine, data_fingerprint: str) -> int:
     with translated(engine), engine.connect() as connection:
         return int(
             connection.execute(
-                text("SELECT count(*) FROM trials JOIN runs USING (run_id) WHERE data_fingerprint = :fingerprint"),
+                text(f"SELECT count(*) FROM trials JOIN runs USING (run_id) WHERE {ON_CANDLES}"),  # noqa: S608
                 {"fingerprint": data_fingerprint},
             ).scalar_one()
         )
 
 
 def trials_on(engine: Engine, data_fingerprint: str) -> tuple[tuple[int, Trial], ...]:
-    """Return every trial ever made on these candles with its run's number, in the order they were made.
+    """Return every trial ever made on these candles (`kindred_candles`) with its run's number, in the order made.
 
     Raises:
         DatabaseError: the server fails.
@@ -107,8 +113,8 @@ def trials_on(engine: Engine, data_fingerprint: str) -> tuple[tuple[int, Trial],
     with translated(engine), engine.connect() as connection:
         rows = connection.execute(
             text(
-                "SELECT run_id, name, CAST(trials.status AS text), params, metrics, objective, env_steps, wall_s "
-                "FROM trials JOIN runs USING (run_id) WHERE data_fingerprint = :fingerprint ORDER BY trial_id"
+                "SELECT run_id, name, CAST(trials.status AS text), params, metrics, objective, env_steps, wall_s "  # noqa: S608
+                f"FROM trials JOIN runs USING (run_id) WHERE {ON_CANDLES} ORDER BY trial_id"
             ),
             {"fingerprint": data_fingerprint},
         ).all()

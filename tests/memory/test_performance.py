@@ -1,13 +1,27 @@
 """Model performance: one row per key, replaced when measured again."""
 
 from dataclasses import replace
+from datetime import date, datetime
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
 from huracan.config import Settings
-from huracan.errors import DatabaseError
-from huracan.memory import Performance, open_run, read_performance, record_performance
+from huracan.errors import DatabaseError, InvariantError
+from huracan.memory import (
+    Performance,
+    Registry,
+    TradeRows,
+    open_run,
+    read_performance,
+    read_version_days,
+    record_performance,
+    record_shadow_days_of_versions,
+    record_traded_days_of_versions,
+    write_trades,
+)
+from tests.memory.samples import sample_trades
 
 pytestmark = pytest.mark.postgres
 ROW = Performance(
@@ -54,3 +68,66 @@ def test_rows_are_written_together_or_not_at_all(database: Engine) -> None:
     with pytest.raises(DatabaseError):
         record_performance(database, run_id, ROW, replace(ROW, fold=1, wins=13))
     assert read_performance(database, run_id) == ()
+
+
+def closed(
+    policy: str, mode: str, account: str, exits: list[str], net: list[float], reason: str = "policy_exit"
+) -> TradeRows:
+    """Return one block of trades that closed at these times (UTC) with these results."""
+    rows = sample_trades(len(net), 7, policy=policy, account=account)
+    exit_time = np.array([int(datetime.fromisoformat(f"{at}+00:00").timestamp()) * 1_000 for at in exits])
+    earned = np.array(net)
+    return replace(
+        rows,
+        mode=np.full(len(net), mode),
+        exit_reason=np.full(len(net), reason),
+        entry_time=exit_time - 60_000,
+        exit_time=exit_time,
+        entry_price=np.full(len(net), 100.0),
+        quantity=np.full(len(net), 10.0),
+        price_part=earned + 1.0,
+        spread_part=np.zeros(len(net)),
+        slippage_part=np.zeros(len(net)),
+        fee=np.full(len(net), -1.0),
+        net=earned,
+    )
+
+
+def test_a_version_has_a_row_for_every_day_it_was_judged_on(database: Engine) -> None:
+    """By day of the exit, days without one too; midnight of the end of the data is the day that ended; sums agree."""
+    run_id = open_run(database, "train", Settings(), "f", "0.1.0")
+    Registry(database).register(run_id, "by-day", "*", "x", "a" * 64, {}, "me")
+    days = [date(2025, 1, day) for day in (1, 2, 3)]
+    exits = ["2025-01-01T00:00:00", "2025-01-01T23:59:00", "2025-01-03T12:00:00"]
+    write_trades(database, run_id, closed("ensemble", "shadow", "coin", exits, [5.0, -2.0, 7.0]))
+    last = closed("ensemble", "shadow", "coin", ["2025-01-04T00:00:00"], [9.0], "end_of_data")
+    write_trades(database, run_id, replace(last, symbol=np.array(["ETH/USDT"])))
+    write_trades(database, run_id, closed("seed-1", "shadow", "coin", exits, [1.0, 1.0, 1.0]))  # another's
+    for _ in range(2):
+        assert record_shadow_days_of_versions(database, run_id, "ensemble", "coin", days) == 3
+    found = read_version_days(database, "by-day")
+    assert [(row.day.day, row.trades, row.wins, row.net, row.fees) for row in found] == [
+        (1, 2, 1, 3.0, 2.0), (2, 0, 0, 0.0, 0.0), (3, 2, 1, 16.0, 2.0)
+    ]  # fmt: skip
+    assert [row.mean_net_bps for row in found] == [pytest.approx(15.0), None, pytest.approx(80.0)]
+    assert read_performance(database, run_id) == ()  # rows by day are their own
+    with pytest.raises(InvariantError, match="4 trades closed in shadow, but 2 of them"):
+        record_shadow_days_of_versions(database, run_id, "ensemble", "coin", days[:2])
+    assert read_version_days(database, "by-day") == found
+
+
+def test_traded_versions_have_their_days_by_account(database: Engine) -> None:
+    """Paper and live rows of registered versions; a second time nothing changes, a new trade changes its day alone."""
+    run_id = open_run(database, "trade", Settings(), "f", "0.1.0")
+    Registry(database).register(run_id, "served", "*", "x", "b" * 64, {}, "me")
+    write_trades(database, run_id, closed("served", "paper", "desk", ["2025-01-01T10:00:00"], [4.0]))
+    write_trades(database, run_id, closed("served", "live", "desk", ["2025-01-02T10:00:00"], [-4.0]))
+    write_trades(database, run_id, closed("a script", "paper", "desk", ["2025-01-02T10:00:00"], [1.0]))
+    assert record_traded_days_of_versions(database) == 2
+    assert record_traded_days_of_versions(database) == 0
+    found = [(row.mode, row.day.day, row.account, row.net) for row in read_version_days(database, "served")]
+    assert found == [("paper", 1, "desk", 4.0), ("live", 2, "desk", -4.0)]
+    two = closed("served", "paper", "desk", ["2025-01-01T10:00:00", "2025-01-01T11:00:00"], [4.0, 2.0])
+    write_trades(database, run_id, two)
+    assert record_traded_days_of_versions(database) == 1
+    assert read_version_days(database, "served")[0].trades == 2

@@ -1,0 +1,107 @@
+"""The retraining job from the outside: what it refuses in a line, and a kill that the next start mends."""
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from huracan.config import load_settings
+from huracan.errors import UsageError
+from huracan.learn.cycle import STEPS
+from huracan.memory import claim_scope, end_step, open_cycle, read_cycle, read_version_days, start_step
+from huracan.terminal import run
+from jobs.retrain import program, retrain
+from tests.jobs.cycles import NEXT_DAY, candles, job, left
+from tests.venue.loopback import LoopbackExchange
+
+pytestmark = pytest.mark.postgres
+DAY = date(2025, 1, 21)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no folder of candles"),
+        (["--data", "/nowhere", "--day", "tomorrow"], "'tomorrow' is no date"),
+        (["--data", "/nowhere", "--day", "2999-01-01"], "lies in the future"),
+        (["--data", "/nowhere", "--scope", "BTC"], "BTC"),
+    ],
+)
+def test_bad_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    database: Engine,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    """Exit code 2, before a cycle is begun."""
+    monkeypatch.setenv("HURACAN__DATABASE__URL", database.url.render_as_string(hide_password=False))
+    assert run(program, words, "jobs.retrain") == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_day_that_is_done_is_done(database: Engine, tmp_path: Path) -> None:
+    """The same day's command shows what was done; a second process, and another configuration, are told."""
+    settings = load_settings(None, {"data.folder": str(tmp_path)}, environ={})
+    cycle = open_cycle(database, "A/B", DAY, settings, "1")
+    other = load_settings(None, {"data.folder": str(tmp_path), "ppo.lr": 1e-5}, environ={})
+    with pytest.raises(UsageError, match=r"was begun with configuration .* or begin the day anew"):
+        retrain(database, other, "A/B", DAY)
+    for step in STEPS:
+        start_step(database, cycle.cycle_id, step)
+        end_step(database, cycle.cycle_id, step, 1.0, {"line": step})
+    assert retrain(database, other, "A/B", DAY) == (read_cycle(database, cycle.cycle_id), True)
+    with claim_scope(database, "A/B"), pytest.raises(UsageError, match="under way: retrain by"):
+        retrain(database, settings, "A/B", DAY)
+
+
+@pytest.fixture
+def exchange(tmp_path: Path) -> Iterator[LoopbackExchange]:
+    """An exchange with three coins."""
+    histories = candles(tmp_path / "histories")
+    with LoopbackExchange(histories, int(histories[0].timestamp[-1]) + 300_000) as found:
+        yield found
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(900)
+@pytest.mark.slow
+def test_a_day_killed_in_the_middle_and_the_day_after(
+    database: Engine, exchange: LoopbackExchange, tmp_path: Path
+) -> None:
+    """Killed after its shadow trading the day is finished; the next goes on from its weights, and counts its trial."""
+    url = database.url.render_as_string(hide_password=False)
+    home, data = tmp_path / "home", tmp_path / "candles"
+    home.mkdir()
+
+    def finished(*words: str) -> dict:
+        process = job(home, data, url, exchange.url, *words)
+        out, err = process.communicate(timeout=400)
+        assert process.returncode == 0, err[-2_000:]
+        return json.loads(out)
+
+    process = job(home, data, url, exchange.url, "shadow", "undone")
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == -9, err[-2_000:]
+    trades = left(database)["trades"]
+    report = finished()
+    assert {row["step"]: row["starts"] for row in report["steps"]} == dict.fromkeys(STEPS, 1) | {"shadow": 2}
+    assert left(database)["trades"] == trades
+    asked = len(exchange.klines_requests)
+    assert finished()["before"] is True
+    assert len(exchange.klines_requests) == asked
+    (version,) = report["outcomes"]["train"]["versions"]
+    days = read_version_days(database, version)
+    assert [row.day.isoformat() for row in days] == ["2025-01-17", "2025-01-18", "2025-01-19", "2025-01-20"]
+    assert sum(row.trades for row in days) == report["outcomes"]["shadow"]["trades"] > 0
+
+    after = finished("--day", NEXT_DAY)
+    assert after["outcomes"]["download"]["symbols"][0]["new_bars"] == 288
+    training = after["outcomes"]["train"]
+    assert (training["warm_from"], training["trials"], training["trials_on_candles"]) == (report["run_id"], 0, 1)
+    assert after["outcomes"]["gate"]["versions"][0]["report"]["tried"] == 3  # two versions and one trial

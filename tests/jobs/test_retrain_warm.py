@@ -1,0 +1,45 @@
+"""Which run a retraining goes on from: decided once, and every refusal in words."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from huracan.errors import TrainingError
+from huracan.memory import Registry, open_run
+from jobs.retrain_warm import CHOICE_NAME, warm_start_of
+from jobs.train import folds_of
+from tests.learn.worlds import small_dataset
+
+pytestmark = pytest.mark.postgres
+DAY = date(2025, 1, 21)
+
+
+def test_the_choice_is_made_once(database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a version, or with one that is gone or of other candles, it begins from nothing, and stays with that."""
+    monkeypatch.setenv("HURACAN_HOME", str(tmp_path / "home"))
+    dataset = small_dataset(tmp_path / "candles")
+    folds = folds_of(dataset)
+    runs = [open_run(database, "train", dataset.settings, "f", "1") for _ in range(4)]
+
+    def reason(run_id: int, name: str, **settings: object) -> str:
+        chosen = dataset if not settings else small_dataset(tmp_path / "candles", **settings)
+        warm, choice = warm_start_of(chosen, folds, database, run_id, tmp_path / name, DAY)
+        assert warm is None
+        assert (choice.run_id, choice.search_run_id, choice.search_day) == (None, run_id, DAY)
+        return choice.reason
+
+    assert reason(runs[0], "a") == "there is no earlier version"
+    Registry(database).register(runs[0], "gone", "*", "x", "a" * 64, {}, "me")
+    assert reason(runs[0], "a") == "there is no earlier version"  # as it was decided first
+    assert "the training is not finished" in reason(runs[1], "b")
+    assert reason(runs[1], "off", **{"retrain.warm_start": False}) == "retrain.warm_start is false"
+    elsewhere = small_dataset(tmp_path / "others")
+    other = open_run(database, "train", elsewhere.settings, "g", "1")
+    Registry(database).register(other, "elsewhere", "*", "x", "b" * 64, {}, "me")
+    said = reason(runs[2], "c")
+    assert said == f"run {other}: it was trained on the candles of another folder, and 1 older ones do not fit"
+    (tmp_path / "a" / CHOICE_NAME).write_text("{")
+    with pytest.raises(TrainingError, match="is damaged"):
+        warm_start_of(dataset, folds, database, runs[0], tmp_path / "a", DAY)
