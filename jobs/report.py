@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from huracan.analysis import Analysis
 from huracan.config import Settings, home_folder
 from huracan.env.dataset import Dataset
-from huracan.errors import DataError
+from huracan.errors import DataError, EvidenceError
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.market import read_truths
@@ -24,13 +24,23 @@ from huracan.memory import Model, Registry, Stage, count_trials, read_run, read_
 from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.report.model import PaperTrading
-from huracan.shadow import MetaSummary, ShadowReport
+from huracan.shadow import GateReport, MetaSummary, ShadowReport, gather_evidence, judge_gate
 from huracan.terminal import Terminal, run, standalone
 from jobs.explain import ANALYSIS_NAME
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
 from jobs.usage import PeakMemory
 
-__all__ = ["main", "make_report", "opponent_notes", "program", "save_paper", "save_usage", "standing_of", "tried"]
+__all__ = [
+    "gates_of",
+    "main",
+    "make_report",
+    "opponent_notes",
+    "program",
+    "save_paper",
+    "save_usage",
+    "standing_of",
+    "tried",
+]
 
 USAGE_NAME = "usage.json"
 PAPER_NAME = "paper.json"
@@ -72,6 +82,7 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
     explained = folder / ANALYSIS_NAME
     analysis = _read(explained, Analysis, "run `huracan analyse` again") if explained.exists() else None
     stage, proven = standing_of(campaign.versions, Registry(engine).models())
+    gates, refusals = gates_of(engine, settings, campaign.versions)
     facts = RunFacts(
         run_id=run_id,
         settings_hash=found.config_hash,
@@ -84,11 +95,31 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
             *(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
             tried(engine, run_id, found.data_fingerprint),
             *opponent_notes(shadow),
+            *refusals,
         ),
         paper=paper,
         analysis=analysis,
+        gates=gates,
     )
     return build_report(facts, settings, dataset, campaign, shadow)
+
+
+def gates_of(
+    engine: Engine, settings: Settings, versions: Sequence[Version]
+) -> tuple[tuple[GateReport, ...], tuple[str, ...]]:
+    """Return what the gate says now of each registered version of a run, and in words of which it cannot say a thing.
+
+    Nothing is kept: a promotion asks for itself.
+    """
+    trained = {version.sha256 for version in versions}
+    gates, refusals = [], []
+    for model in reversed(Registry(engine).models()):
+        if model.sha256 in trained:
+            try:
+                gates.append(judge_gate(gather_evidence(engine, model), settings.gate))
+            except EvidenceError as error:
+                refusals.append(f"The promotion gate cannot judge {model.version}: {error}")
+    return tuple(gates), tuple(refusals)
 
 
 def standing_of(versions: Sequence[Version], models: Sequence[Model]) -> tuple[Stage, bool]:

@@ -21,6 +21,7 @@ from huracan.report.model import (
     Excerpt,
     ExitRow,
     FoldRow,
+    GateReport,
     LeftOut,
     PaperTrading,
     PhaseRow,
@@ -58,6 +59,7 @@ class RunFacts:
         notes: further sentences, each computed.
         paper: what was traded on paper with the trained versions; None: nothing was.
         analysis: why the judged policy's trades won and lost; None: it closed none.
+        gates: what the promotion gate says of each registered version of the run.
     """
 
     run_id: int
@@ -70,6 +72,7 @@ class RunFacts:
     notes: tuple[str, ...] = ()
     paper: PaperTrading | None = None
     analysis: Analysis | None = None
+    gates: tuple[GateReport, ...] = ()
 
 
 def build_report(
@@ -122,6 +125,7 @@ def build_report(
         portfolio=_portfolio(shadow, rate),
         paper=facts.paper,
         analysis=facts.analysis,
+        gates=facts.gates,
         exits=tuple(ExitRow(row.reason, row.trades, row.net_mean_bps) for row in policy.trades.exits if row.trades),
         actions={count.action: count.decisions for count in policy.actions},
         costs=CostSplit(

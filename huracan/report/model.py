@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from huracan.analysis import Analysis
+from huracan.shadow import GateReport
 
 __all__ = [
     "Analysis",
@@ -15,6 +16,7 @@ __all__ = [
     "Excerpt",
     "ExitRow",
     "FoldRow",
+    "GateReport",
     "LeftOut",
     "PaperTrading",
     "PhaseRow",
@@ -269,6 +271,7 @@ class ReportData:
     portfolio: PortfolioView | None
     paper: PaperTrading | None
     analysis: Analysis | None
+    gates: Sequence[GateReport]
     exits: Sequence[ExitRow]
     actions: Mapping[str, int]
     costs: CostSplit

@@ -78,7 +78,7 @@ def judge(
         Finding.EDGE_IN_THIS_TEST,
         "Positive in this test",
         f"{figures}; above zero, above every baseline and above chance (p = {p_value:.3f}). One test is not the "
-        "promotion gate: the number of versions tried is not yet accounted for.",
+        "promotion gate, which accounts for all that was tried.",
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from huracan.ray_env import prepare_ray_environment
 from tests.bench.harness import PEERS, Failure, Measurement, publish
 
-ROOMS = ("environment", "features", "shadow", "ppo", "memory", "analysis", "patterns", "execution", "serving")
+ROOMS = ("environment", "features", "shadow", "ppo", "memory", "analysis", "patterns", "gate", "execution", "serving")
 
 
 def main() -> int:

@@ -31,8 +31,8 @@ NULLS = {
 EDGES = {
     "one of 50 has 0.38 a day, 365 days": World(365, 50, edge=0.38),
     "one of 50 has 0.27 a day, 730 days": World(730, 50, edge=0.27),
-    "one of 50 has 0.57 a day, 180 days": World(180, 50, edge=0.57),
-    "one of 50 has 0.90 a day, 90 days": World(90, 50, edge=0.90),
+    "one of 50 has 0.60 a day, 180 days": World(180, 50, edge=0.60),
+    "one of 50 has 1.00 a day, 90 days": World(90, 50, edge=1.00),
     "one of 10 has 0.33 a day, 365 days": World(365, 10, edge=0.33),
     "all of 50 have 0.22 a day, 365 days": World(365, 50, edge=0.22, skilled=50),
     "half of 50 have 0.25 a day, 365 days": World(365, 50, edge=0.25, skilled=25),

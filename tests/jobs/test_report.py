@@ -13,11 +13,12 @@ from huracan.baselines import Momentum
 from huracan.config import Settings
 from huracan.errors import DataError
 from huracan.learn.campaign import Version
-from huracan.memory import Model, Stage, Trial, open_run, record_trial
+from huracan.memory import Model, Stage, Trial, open_run, read_gates, record_trial
 from huracan.shadow import Interval, MetaFold, MetaSummary, ShadowReport, TreeSummary, assess, to_json
 from huracan.trees import PathReport
-from jobs.report import USAGE_NAME, _read, opponent_notes, save_usage, standing_of, tried
+from jobs.report import USAGE_NAME, _read, gates_of, opponent_notes, save_usage, standing_of, tried
 from jobs.usage import PeakMemory
+from tests.shadow.proof import register, run_of, skilled, store_days
 from tests.shadow.test_assess import KERNEL, SETTINGS, outcome
 
 TREES = (
@@ -73,6 +74,20 @@ def test_the_report_says_what_meta_labelling_would_change() -> None:
     assert "not shown to earn its place" in losing
     (short,) = opponent_notes(replace(report, meta=replace(METALABELLED, day_difference=None)))
     assert "never had enough to learn from (too few)" in short
+
+
+@pytest.mark.postgres
+def test_the_report_asks_the_gate_about_every_registered_version(database: Engine, tmp_path: Path) -> None:
+    """What can be judged is, without keeping a report; what cannot is a note; another run's version is left out."""
+    runs = [run_of(database, f"gate-{at}") for at in range(3)]
+    store_days(database, runs[0], skilled(120))
+    models = [register(database, run, f"gated-{at}", tmp_path, seed=at + 1) for at, run in enumerate(runs)]
+    versions = [Version(0, "*", (), Path("x"), one.sha256, ()) for one in models[:2]]
+    gates, refusals = gates_of(database, Settings(), versions)
+    assert [(gate.version, [row.name for row in gate.failed]) for gate in gates] == [("gated-0", ["trades", "chance"])]
+    assert len(refusals) == 1
+    assert "cannot judge gated-1" in refusals[0]
+    assert read_gates(database, "gated-0") == ()
 
 
 def model(version: Version, stage: Stage, proven: bool = False) -> Model:

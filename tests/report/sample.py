@@ -21,10 +21,23 @@ from huracan.report.model import (
     TradeMark,
     TrialRow,
 )
+from huracan.shadow import Criterion, GateReport
 from tests.analysis.sample import sample_analysis
 
 DAY = 86_400_000
 START = 1_750_000_000_000 // DAY * DAY
+
+
+def sample_gate() -> GateReport:
+    """Return a refusal with one row that could not be computed."""
+    rows = (
+        Criterion("days", "test days at least, and MinTRL at the observed ratio", 6.0, 60.0, False, "54 more days"),
+        Criterion("dsr", "deflated Sharpe ratio at least", None, 0.95, False, "constant at 0 <over> 6 days"),
+        Criterion("trades", "closed trades at least", 400.0, 100.0, True, "400 closed trades"),
+    )
+    return GateReport(
+        "run-1-all", "*", 1, "a" * 64, False, rows, 6, 2, 400, 3, 17, -0.25, 0.125, None, None, 0.01, -2.08
+    )
 
 
 def sample_report() -> ReportData:
@@ -87,6 +100,7 @@ def sample_report() -> ReportData:
             trade_s=31.0,
         ),
         analysis=sample_analysis(),
+        gates=(sample_gate(),),
         exits=(ExitRow("stop_loss", 2, -110.0), ExitRow("take_profit", 2, 140.0)),
         actions={"DO_NOTHING": 100, "ENTER_LONG_NORMAL": 4, "HOLD": 60, "EXIT": 0},
         costs=CostSplit(0.5, -3.0, -2.0, -8.0, -12.5),

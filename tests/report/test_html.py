@@ -207,3 +207,17 @@ def test_page_says_why_trades_won_and_lost() -> None:
     ):
         assert words in text, words
     assert "Why trades won and lost" not in Tags(render_html(replace(sample_report(), analysis=None))).text
+
+
+def test_page_shows_every_demand_of_the_gate() -> None:
+    """Figure beside threshold, met or not, what is missing in words, escaped; without a gate no chapter."""
+    page = render_html(sample_report())
+    text = " ".join(Tags(page).text.split())
+    assert "run-1-all refused 6 days in 2 folds, 3 seeds, 400 closed trades, 17 tried on these candles." in text
+    assert "Daily Sharpe ratio -0.250; the best of all tried reaches 0.125 without skill." in text
+    assert "No number of days shows a ratio that is not positive." in text
+    assert "days: test days at least, and MinTRL at the observed ratio 6 60 no 54 more days" in text
+    assert "dsr: deflated Sharpe ratio at least – 0.95 no constant at 0 <over> 6 days" in text
+    assert "closed trades at least 400 100 yes 400 closed trades" in text
+    assert "Promotion gate" not in render_html(replace(sample_report(), gates=()))
+    assert json.loads(render_json(sample_report()))["gates"][0]["criteria"][1]["figure"] is None
