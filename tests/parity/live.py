@@ -251,7 +251,7 @@ def slot_differences(shadow: Mapping[str, bytes], live: Mapping[str, bytes]) -> 
     found = []
     for symbol in sorted(shadow):
         ours, theirs = (np.frombuffer(side[symbol], SLOT)[0] for side in (shadow, live))
-        if ours["exit_mode"] and not theirs["quantity_in"]:
+        if ours["exit_mode"] and theirs["coins"] < ours["coins"]:
             continue
         names = [name for name in SLOT.names or () if ours[name] != theirs[name]]
         found += [f"{symbol}: {name} is {ours[name]} in shadow and {theirs[name]} live" for name in names]
