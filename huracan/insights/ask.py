@@ -16,7 +16,7 @@ from huracan.memory.patterns import PatternSet, read_patterns, write_patterns
 from huracan.memory.remembered import Asked, Mode, Remembered, newest_shadow, read_remembered, trades_by_mode
 from huracan.shadow import COIN_ACCOUNT, DAY_MS, ENSEMBLE
 
-__all__ = ["Learnt", "ask", "learn_patterns", "narrowed"]
+__all__ = ["Learnt", "ask", "learn_owner", "learn_patterns", "narrowed"]
 
 _BY_WORTH: tuple[Mode, ...] = ("live", "paper", "shadow")
 
@@ -112,19 +112,29 @@ def learn_patterns(engine: Engine, asked: Asked, *, as_of_ms: int | None = None)
     if not len(trades):
         raise UsageError(_nothing(engine, meant))
     owners = sorted(set(zip(trades.run_id.tolist(), trades.policy.tolist(), trades.account.tolist(), strict=True)))
-    done = []
-    for run_id, policy, account in owners:
-        rows = read_trades(engine, run_id, policy=policy, account=account, mode=meant.mode)
-        try:
-            library = find_patterns(rows, run_id, as_of_ms=as_of_ms)
-        except DataError as error:
-            done.append(Learnt(run_id, policy, account, None, 0, str(error)))
-            continue
-        written = write_patterns(engine, library.found, library.members)
-        done.append(Learnt(run_id, policy, account, library.found, written, ""))
+    mode = meant.mode or "shadow"
+    done = [learn_owner(engine, run_id, mode, policy, account, as_of_ms=as_of_ms) for run_id, policy, account in owners]
     if not any(one.found for one in done):
         raise DataError(done[0].refused)
     return tuple(done)
+
+
+def learn_owner(
+    engine: Engine, run_id: int, mode: Mode, policy: str, account: str, *, as_of_ms: int | None = None
+) -> Learnt:
+    """Find and store the pattern library of one owner's trades; too few of them are an answer, not an error.
+
+    Raises:
+        UsageError: there is no such trade.
+        DatabaseError: the server fails.
+    """
+    rows = read_trades(engine, run_id, policy=policy, account=account, mode=mode)
+    try:
+        library = find_patterns(rows, run_id, as_of_ms=as_of_ms)
+    except DataError as error:
+        return Learnt(run_id, policy, account, None, 0, str(error))
+    written = write_patterns(engine, library.found, library.members)
+    return Learnt(run_id, policy, account, library.found, written, "")
 
 
 def _libraries(engine: Engine, meant: Asked, trades: Remembered) -> tuple[PatternSet, ...]:

@@ -148,7 +148,7 @@ def library_rows(found: PatternSet) -> list[Row]:
             f"{one.trades:,}",
             str(one.days),
             str(len(one.coins)),
-            f"{one.win_rate:.0%} [{one.win_low:.0%}, {one.win_high:.0%}], base {one.base_rate:.0%}",
+            f"{one.win_rate:.0%} [{one.win_low:.0%}, {one.win_high:.0%}]",
             _interval(one.mean_r, one.mean_r_low, one.mean_r_high, 2),
             None if one.rest_r is None else f"{one.rest_r:+.2f}",
             _chance(one.q_value),

@@ -14,6 +14,8 @@ from huracan.learn.recipe import MarketStore
 from huracan.market import CandleSet, wild_bars
 from huracan.memory import Registry, open_run, read_trades, write_trades
 from huracan.memory.analyses import count_analyses, read_proposals
+from huracan.memory.patterns import read_patterns
+from huracan.patterns.embedding import ROWS_MIN
 from huracan.policy import load_artefact
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, cut_tape, shadow_block, trade_blocks, trade_rows
 from huracan.trading import Limits
@@ -74,6 +76,8 @@ def test_every_trade_that_ended_by_itself_is_analysed_once(
     counts = count_analyses(database, run_id)
     assert counts["win_analysis"] + counts["loss_analysis"] == counts["post_exit_tracking"] == ended
     assert len(read_proposals(database, run_id)) == 3
+    libraries = read_patterns(database, run_id, policy=ENSEMBLE, account=COIN_ACCOUNT)
+    assert [library.trades for library in libraries] == ([ended] if ended >= ROWS_MIN else [])
     assert (done.analysis.identity_error, done.analysis.excursions_differ) == (0, 0)
     assert not [gap for gap in done.analysis.gaps if "regime" in gap or "layout" in gap]
     again = analyse_shadow(dataset, versions, database, run_id)
