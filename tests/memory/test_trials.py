@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from huracan.config import Settings
 from huracan.errors import DatabaseError
-from huracan.memory import Trial, count_trials, open_run, read_trials, record_trial
+from huracan.memory import Trial, count_trials, open_run, read_trials, record_trial, trials_on
 
 pytestmark = pytest.mark.postgres
 TRIAL = Trial("a1", "running", {"ppo.lr": 1e-4}, {"sharpe": 0.1}, None, 1_000, 0.5)
@@ -46,3 +46,15 @@ def test_a_trial_belongs_to_a_run(database: Engine) -> None:
     """A run that does not exist is refused."""
     with pytest.raises(DatabaseError):
         record_trial(database, 999_999_999, TRIAL)
+
+
+def test_trials_on_the_same_candles_are_found_whoevers_run_they_were(database: Engine) -> None:
+    """With their run, in the order they were made; those on other candles are not."""
+    runs = [open_run(database, "train", Settings(), candles, "0.1.0") for candles in ("same", "same", "else")]
+    for run_id, name in ((runs[1], "b"), (runs[0], "a"), (runs[2], "c")):
+        record_trial(database, run_id, Trial(name, "done", {}, {"days": 5.0}, 1.0, 10, 0.1))
+    found = trials_on(database, "same")
+    assert [(run_id, trial.name, trial.metrics) for run_id, trial in found] == [
+        (runs[1], "b", {"days": 5.0}),
+        (runs[0], "a", {"days": 5.0}),
+    ]
