@@ -87,7 +87,16 @@ def run_cycle(log: CycleLog, works: Mapping[str, Work], steps: Sequence[str] = S
         try:
             outcome = works[step]()
         except BaseException as error:  # whatever it is, the row must not say "running"; it goes on as it came
-            said = str(error) if isinstance(error, HuracanError) else f"{type(error).__name__}: {error}"
-            log.failed(step, time.perf_counter() - begun, said)
+            log.failed(step, time.perf_counter() - begun, _said(error))
+            if isinstance(error, HuracanError):
+                error.args = (f"{step}: {error}",)
             raise
         log.done(step, time.perf_counter() - begun, outcome)
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, HuracanError):
+        return str(error)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return "interrupted; run the same command again to go on"
+    return f"{type(error).__name__}: {error}"

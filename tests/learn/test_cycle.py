@@ -86,11 +86,13 @@ def test_a_fault_ends_the_cycle_at_its_step(error: BaseException) -> None:
         raise error
 
     works = noting(worked) | {"quality": fail}
-    with pytest.raises(type(error)):
+    line = str(error) or "interrupted; run the same command again to go on"
+    with pytest.raises(type(error)) as raised:
         run_cycle(log, works)
+    assert str(raised.value) == ("" if isinstance(error, KeyboardInterrupt) else f"quality: {line}")
     assert worked == ["health_before", "download"]
     assert log.rows["quality"] == "failed"
-    assert log.errors["quality"] == (str(error) if isinstance(error, RefusedError) else "KeyboardInterrupt: ")
+    assert log.errors["quality"] == line
     assert next_step(log.states()) == "quality"
 
 
