@@ -204,6 +204,8 @@ def write_patterns(engine: Engine, found: PatternSet, members: Members) -> int:
         changed = 0
         cursor.execute(_INCOMING)
         cursor.copy_expert("COPY placed FROM STDIN", io.StringIO(_copied(members)))
+        cursor.execute("CREATE INDEX ON placed (symbol, fold, seq)")  # whatever is known of trade_memory's size
+        cursor.execute("ANALYZE placed")
         ((known,),) = _asked(cursor, _KNOWN.format(owner=_OWNER), values)
         if known != len(members.seq):
             raise UsageError(
