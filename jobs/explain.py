@@ -16,7 +16,6 @@ from huracan.env.dataset import Dataset
 from huracan.errors import ArtefactError, UsageError
 from huracan.features import FeatureFit
 from huracan.insights import learn_owner
-from huracan.insights import learn_owner
 from huracan.learn.campaign import Version
 from huracan.learn.checkpoint import write_atomically
 from huracan.memory import Registry, TradeRows, read_trades
@@ -158,7 +157,5 @@ def _write(dataset: Dataset, groups: Sequence[Group], engine: Engine, run_id: in
     found = analyse(groups, dataset.bare, dataset.kernel, limits, layout=dataset.layout)
     written = write_analyses(engine, run_id, found.rows, found.proposals)
     whose = found.rows[0]
-    learn_owner(engine, run_id, whose.mode, whose.policy, whose.account)  # gives the analyses their pattern
-    whose = found.summary
     learn_owner(engine, run_id, whose.mode, whose.policy, whose.account)  # gives the analyses their pattern
     return Done(found.summary, written, time.perf_counter() - begun)
