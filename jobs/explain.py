@@ -156,6 +156,6 @@ def _write(dataset: Dataset, groups: Sequence[Group], engine: Engine, run_id: in
     limits = Limits.of(dataset.settings.risk, dataset.settings.trading.account_to_quote_rate)
     found = analyse(groups, dataset.bare, dataset.kernel, limits, layout=dataset.layout)
     written = write_analyses(engine, run_id, found.rows, found.proposals)
-    whose = found.rows[0]
+    whose = found.summary
     learn_owner(engine, run_id, whose.mode, whose.policy, whose.account)  # gives the analyses their pattern
     return Done(found.summary, written, time.perf_counter() - begun)

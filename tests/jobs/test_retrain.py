@@ -11,7 +11,17 @@ from sqlalchemy import Engine
 from huracan.config import load_settings
 from huracan.errors import UsageError
 from huracan.learn.cycle import STEPS
-from huracan.memory import claim_scope, end_step, open_cycle, read_cycle, read_version_days, start_step
+from huracan.memory import (
+    Registry,
+    claim_scope,
+    end_step,
+    open_cycle,
+    read_cycle,
+    read_trades,
+    read_version_days,
+    start_step,
+)
+from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 from huracan.terminal import run
 from jobs.retrain import program, retrain
 from tests.jobs.cycles import NEXT_DAY, candles, job, left
@@ -98,10 +108,22 @@ def test_a_day_killed_in_the_middle_and_the_day_after(
     (version,) = report["outcomes"]["train"]["versions"]
     days = read_version_days(database, version)
     assert [row.day.isoformat() for row in days] == ["2025-01-17", "2025-01-18", "2025-01-19", "2025-01-20"]
-    assert sum(row.trades for row in days) == report["outcomes"]["shadow"]["trades"] > 0
+    traded = read_trades(database, report["run_id"], policy=ENSEMBLE, account=COIN_ACCOUNT, mode="shadow")
+    assert sum(row.trades for row in days) == len(traded.net) > 0
+    # equity also holds the dust that a sale leaves
+    assert sum(row.net for row in days) == pytest.approx(report["outcomes"]["shadow"]["net"], abs=0.01)
 
+    for _ in range(2):
+        Registry(database).promote(version, "me", "by hand", forced=True)
     after = finished("--day", NEXT_DAY)
     assert after["outcomes"]["download"]["symbols"][0]["new_bars"] == 288
     training = after["outcomes"]["train"]
     assert (training["warm_from"], training["trials"], training["trials_on_candles"]) == (report["run_id"], 0, 1)
     assert after["outcomes"]["gate"]["versions"][0]["report"]["tried"] == 3  # two versions and one trial
+    (beside,) = after["outcomes"]["compare"]["versions"]
+    assert (beside["champion"], beside["champion_proven"]) == (version, False)
+    # it was trained up to the test of its second fold, less purge and embargo: that fold's two days and the one after
+    assert beside["comparison"]["days"] == 3
+    assert beside["coins"] == ["BTC/USDT", "NUL1/USDT", "REV1/USDT"]
+    assert f"champion {version}" in [row["check"] for row in after["outcomes"]["health_after"]["checks"]]
+    assert Registry(database).champion("*").version == version
