@@ -138,7 +138,7 @@ def analyse(
     summary = Analysis(
         policy=whose[0],
         account=whose[1],
-        mode=whose[2],
+        mode=whose[2],  # type: ignore[arg-type]  # the database's own words
         trades=len(everything),
         analysed=len(trades),
         wins=int(won.sum()),

@@ -7,6 +7,7 @@ from huracan.analysis.holds import HoldCurve
 from huracan.analysis.luck import Skill
 from huracan.analysis.proposals import Proposal
 from huracan.analysis.regimes import RegimeRow
+from huracan.memory import Mode
 
 __all__ = ["Analysis", "FeatureRow", "ModelRow", "QualityMedians", "RuleRow"]
 
@@ -106,7 +107,7 @@ class Analysis:
 
     policy: str
     account: str
-    mode: str
+    mode: Mode
     trades: int
     analysed: int
     wins: int

@@ -11,9 +11,9 @@ from huracan.insights.evidence import CLAIM_RATE
 from huracan.insights.library import find_patterns
 from huracan.insights.model import Insights
 from huracan.insights.tables import LEVEL, Cutter
-from huracan.memory import read_trades
+from huracan.memory import Mode, read_trades
 from huracan.memory.patterns import PatternSet, read_patterns, write_patterns
-from huracan.memory.remembered import Asked, Mode, Remembered, newest_shadow, read_remembered, trades_by_mode
+from huracan.memory.remembered import Asked, Remembered, newest_shadow, read_remembered, trades_by_mode
 from huracan.shadow import COIN_ACCOUNT, DAY_MS, ENSEMBLE
 
 __all__ = ["Learnt", "ask", "learn_owner", "learn_patterns", "narrowed"]

@@ -18,8 +18,8 @@ from huracan.errors import DataError, UsageError
 from huracan.features import CATALOGUE, MARKET_SIZE
 from huracan.insights.evidence import Judged, judge, shrunk_rate
 from huracan.market.timeframes import TIMEFRAMES
-from huracan.memory import TradeRows
-from huracan.memory.patterns import Members, Mode, PatternSet, StoredPattern
+from huracan.memory import Mode, TradeRows
+from huracan.memory.patterns import Members, PatternSet, StoredPattern
 from huracan.patterns.clusters import Clusters, embedding_bytes, embedding_of_entries
 from huracan.patterns.embedding import ROWS_MIN, Embedding
 from huracan.patterns.identity import EMBEDDED

@@ -64,6 +64,7 @@ from huracan.memory.runs import (
 from huracan.memory.server import EmbeddedServer, ServerStatus
 from huracan.memory.trades import (
     Block,
+    Mode,
     TradeRows,
     append_trades,
     count_closed_trades,
@@ -82,6 +83,7 @@ __all__ = [
     "DailyResult",
     "DatabaseStatus",
     "EmbeddedServer",
+    "Mode",
     "Model",
     "ModelEvent",
     "Performance",

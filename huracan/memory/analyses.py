@@ -4,12 +4,13 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Engine, text
 
 from huracan.errors import UsageError
 from huracan.memory.database import translated
+from huracan.memory.trades import Mode
 
 __all__ = [
     "HORIZONS",
@@ -20,8 +21,6 @@ __all__ = [
     "usable_proposals",
     "write_analyses",
 ]
-
-Mode = Literal["shadow", "paper", "live"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, text
 
 from huracan.errors import UsageError
 from huracan.memory.database import translated
+from huracan.memory.trades import Mode
 
 __all__ = [
     "Members",
@@ -32,7 +33,6 @@ __all__ = [
     "write_patterns",
 ]
 
-Mode = Literal["shadow", "paper", "live"]
 Stage = Literal["good", "bad", "unclear"]
 Share = tuple[str, float]
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, text
 
 from huracan.memory.database import translated
+from huracan.memory.trades import Mode
 
 __all__ = ["Asked", "Remembered", "newest_shadow", "read_remembered", "trades_by_mode"]
 
-Mode = Literal["shadow", "paper", "live"]
 Strings = NDArray[np.str_]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
