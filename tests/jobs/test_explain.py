@@ -1,5 +1,6 @@
 """A run's trades through the analysis and back into the database: repeatable, and whole or nothing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sqlalchemy import Engine, text
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError, UsageError
 from huracan.learn.campaign import Version
+from huracan.learn.cluster import ray_session
 from huracan.learn.recipe import MarketStore
 from huracan.market import CandleSet, wild_bars
 from huracan.memory import Registry, open_run, read_trades, write_trades
@@ -24,7 +26,14 @@ from jobs.train import folds_of
 from tests.analysis.sample import sample_analysis
 from tests.jobs.test_shadow import SETTINGS, SYMBOLS, untrained
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.ray]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_ray() -> Iterator[None]:
+    """One Ray instance for this module: recipes travel through its object store."""
+    with ray_session(SETTINGS.ray):
+        yield
 
 
 @pytest.fixture(scope="module")
