@@ -1,8 +1,6 @@
 """F14: the database is gone, with a server of its own to stop: before T1, between send and T3, and for a while only."""
 
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +9,9 @@ import psutil
 import pytest
 
 from huracan.execution.model import Status
-from huracan.memory import EmbeddedServer, connect, schema
+from huracan.memory import EmbeddedServer
 from tests.chaos.world import BOTH, HASTY, Chaos, chaotic
+from tests.memory.own_server import own_server
 from tests.trader.processes import ENTER, ROUND_TRIPS, WAIT_S, until, write_candles
 
 pytestmark = pytest.mark.postgres
@@ -22,14 +21,8 @@ ACCOUNTS = ("before", "held", "killed", "slow")
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
     """A server that only this module's processes use."""
-    home = Path(tempfile.mkdtemp(prefix="huracan-"))
-    found = EmbeddedServer(home)
-    engine = connect(found.start())
-    schema.upgrade(engine)
-    engine.dispose()
-    yield found
-    found.stop()
-    shutil.rmtree(home)
+    with own_server() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,9 @@ word), and trading goes on by itself.
 
 import json
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,9 +22,10 @@ from sqlalchemy import Engine, text
 
 from huracan.execution.invariants import Sent
 from huracan.execution.model import Status
-from huracan.memory import EmbeddedServer, Registry, connect, schema
+from huracan.memory import EmbeddedServer, Registry, connect
 from huracan.policy.artefact import WEIGHTS_NAME
 from huracan.venue.orders import Side
+from tests.memory.own_server import own_server
 from tests.serve.brought import ACCOUNT, UP_S, Up, replayed
 from tests.serve.served import register
 from tests.trader.processes import SYMBOLS, candles, until
@@ -42,14 +41,8 @@ KILLS = 6
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
     """A server that only this module's processes use, so that it may be killed."""
-    home = Path(tempfile.mkdtemp(prefix="huracan-"))
-    found = EmbeddedServer(home)
-    engine = connect(found.start())
-    schema.upgrade(engine)
-    engine.dispose()
-    yield found
-    found.stop()
-    shutil.rmtree(home)
+    with own_server() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
