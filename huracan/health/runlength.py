@@ -1,8 +1,8 @@
 """How long a control chart runs before it alarms: the numbers that its parameters are chosen by.
 
-The run length of a chart whose statistic is a Markov process solves a Fredholm equation of the second kind; for
-normal observations it is solved by Gauss-Legendre quadrature (Nystrom; Crowder 1987, Champ & Rigdon 1991), for an
-observed sample by the Markov chain of Brook & Evans (1972). All are zero-state: the chart starts at its best value.
+The run length of a chart whose statistic is a Markov process solves a Fredholm equation of the second kind. An EWMA's,
+of normal observations, is solved by Gauss-Legendre quadrature (Crowder 1987), a CUSUM's over an observed sample by the
+Markov chain of Brook & Evans (1972). Both are zero-state: the chart starts at its best value.
 """
 
 import math
@@ -18,13 +18,10 @@ from huracan.errors import InvariantError
 
 __all__ = [
     "WINSOR",
-    "cusum_interval",
-    "cusum_run_length",
     "ewma_limit",
     "ewma_run_length",
     "sample_cusum_interval",
     "sample_cusum_run_length",
-    "two_sided",
     "winsorised",
 ]
 
@@ -35,51 +32,6 @@ STATES: Final = 200
 WINSOR: Final = 3.0
 """Standardised results beyond this many deviations are cut to it: one wild trade is no change of all of them."""
 _INTERVAL_MAX: Final = 200.0
-
-
-def cusum_run_length(reference: float, interval: float, shift: float = 0.0, start: float = 0.0) -> float:
-    """Return the mean run length of the upper CUSUM of normal observations with variance 1.
-
-    C_t = max(0, C_{t-1} + z_t - k), alarm when C_t > h.
-
-    Args:
-        reference: k, half of the shift to be found.
-        interval: h, the decision interval.
-        shift: mean of z.
-        start: C_0, the head start.
-
-    Returns:
-        Observations until the alarm, on average; the alarm's own counts.
-    """
-    nodes, weights = _legendre(0.0, interval)
-    density = norm.pdf(nodes[None, :] + reference - nodes[:, None] - shift) * weights[None, :]
-    zero = norm.cdf(reference - nodes - shift)  # falls back to 0
-    # unknowns: L at each node, and L(0)
-    size = len(nodes)
-    matrix = np.eye(size + 1)
-    matrix[:size, :size] -= density
-    matrix[:size, size] -= zero
-    matrix[size, :size] -= norm.pdf(nodes + reference - shift) * weights
-    matrix[size, size] -= norm.cdf(reference - shift)
-    found = np.linalg.solve(matrix, np.ones(size + 1))
-    if start <= 0.0:
-        return float(found[size])
-    step = norm.pdf(nodes + reference - start - shift) * weights
-    return float(1.0 + norm.cdf(reference - start - shift) * found[size] + step @ found[:size])
-
-
-def two_sided(upper: float, lower: float) -> float:
-    """Return the mean run length of two one-sided CUSUMs together, 1 / L = 1 / L+ + 1 / L- (exact for h >= k)."""
-    return 1.0 / (1.0 / upper + 1.0 / lower)
-
-
-def cusum_interval(reference: float, run_length: float) -> float:
-    """Return h of the one-sided CUSUM that alarms once in `run_length` normal observations when nothing is wrong.
-
-    Raises:
-        InvariantError: no interval up to 200 deviations runs as long.
-    """
-    return _solve(lambda interval: cusum_run_length(reference, interval), run_length)
 
 
 def ewma_run_length(weight: float, limit: float, shift: float = 0.0) -> float:

@@ -8,26 +8,9 @@ again there: a watch never ends.
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from huracan.errors import InvariantError
 
-__all__ = ["Operating", "RateTest"]
-
-
-@dataclass(frozen=True, slots=True)
-class Operating:
-    """What a test does at one true rate.
-
-    Attributes:
-        bad: probability that it ends with "the rate is the bad one".
-        trades: mean number of trades until it ends.
-        open: probability that it has not ended within the trades looked at.
-    """
-
-    bad: float
-    trades: float
-    open: float
+__all__ = ["RateTest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +62,3 @@ class RateTest:
         step = rate * self.win + (1.0 - rate) * self.loss
         wrong = self.alpha if rate == self.good else 1.0 - self.beta
         return ((1.0 - wrong) * self.lower + wrong * self.upper) / step
-
-    def operating(self, rate: float, trades_max: int = 20_000) -> Operating:
-        """Return what the test does at a true rate, by following every number of wins, exactly up to `trades_max`."""
-        chance = np.array([1.0])  # of each number of wins, the test still open
-        bad, trades = 0.0, 0.0
-        for count in range(1, trades_max + 1):
-            after = np.zeros(count + 1)
-            after[:count] += chance * (1.0 - rate)
-            after[1:] += chance * rate
-            wins = np.arange(count + 1)
-            ratio = wins * self.win + (count - wins) * self.loss
-            ended_bad, ended_good = ratio >= self.upper, ratio <= self.lower
-            bad += float(after[ended_bad].sum())
-            ended = float(after[ended_bad | ended_good].sum())
-            trades += count * ended
-            chance = np.where(ended_bad | ended_good, 0.0, after)
-            left = float(chance.sum())
-            if left < 1e-12:
-                return Operating(bad, trades, 0.0)
-        return Operating(bad, trades + trades_max * left, left)
