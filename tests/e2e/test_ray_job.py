@@ -15,10 +15,10 @@ import pytest
 
 from huracan.learn.campaign import read_campaign
 from huracan.memory import connect, list_runs
+from tests.jobs.shell import CHECKOUT, run_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(900)]
 
-CHECKOUT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", (CHECKOUT / "docs" / "jobs.md").read_text(), re.M | re.S)
 SHORT = (
     "--set search.num_samples=0 --set ppo.env_steps=262144 --set walk_forward.folds=1 --set shadow.seeds=[1] "
@@ -62,16 +62,7 @@ class Page:
 
     def run(self, line: str, check: bool = True) -> str:
         """Run one command; its exports stay for the next ones."""
-        done = subprocess.run(
-            ["bash", "-c", f"set -e\n{line}\necho '<<<env'\nenv -0"],
-            cwd=CHECKOUT, env=self.environment, capture_output=True, timeout=600,
-        )  # fmt: skip
-        out, _, after = done.stdout.decode(errors="replace").partition("<<<env\n")
-        if check:
-            assert done.returncode == 0, f"{line}\n{out[-2000:]}\n{done.stderr.decode(errors='replace')[-2000:]}"
-        if after:
-            pairs = (item.partition("=") for item in after.split("\0") if item)
-            self.environment = {name: value for name, _, value in pairs}
+        out, self.environment = run_line(line, self.environment, check, timeout_s=600.0)
         return out
 
 

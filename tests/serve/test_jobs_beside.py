@@ -3,7 +3,6 @@
 import os
 import re
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -19,12 +18,12 @@ from sqlalchemy import Engine
 from huracan.learn.campaign import read_campaign
 from huracan.market import CandleStore, SyntheticSpec, write_synthetic
 from huracan.memory import EmbeddedServer, Run, list_runs, select_trades
+from tests.jobs.shell import CHECKOUT, run_line
 from tests.serve.brought import ACCOUNT, Up, replayed
 from tests.trader.processes import candles, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(1_800)]
 
-CHECKOUT = Path(__file__).parents[2]
 GUIDE = (CHECKOUT / "docs" / "serving.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^```bash\n(.*?)^```", GUIDE.partition("## Jobs while it serves")[2], re.M | re.S)
 SPEED = "20x"
@@ -50,16 +49,7 @@ class Shell:
         for old, new in self.swaps.items():
             line = line.replace(old, new)
         line = f"{line} {SHORT}" if "jobs.train" in line else line
-        done = subprocess.run(
-            ["bash", "-c", f"set -e\n{line}\necho '<<<env'\nenv -0"],
-            cwd=CHECKOUT, env=self.environment, capture_output=True, timeout=900,
-        )  # fmt: skip
-        out, _, after = done.stdout.decode(errors="replace").partition("<<<env\n")
-        if check:
-            assert done.returncode == 0, f"{line}\n{out[-2_000:]}\n{done.stderr.decode(errors='replace')[-2_000:]}"
-        if after:
-            pairs = (item.partition("=") for item in after.split("\0") if item)
-            self.environment = {name: value for name, _, value in pairs}
+        out, self.environment = run_line(line, self.environment, check)
         return out
 
 
