@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from huracan.errors import DatabaseError, EvidenceError, UsageError
 from huracan.health.inputs import InputDrift, input_drifts
 from huracan.health.trading import Watch, charts_of, claim_of, watch
-from huracan.memory import Registry, TradeRows, select_trades, translated
+from huracan.memory import Registry, TradeRows, read_trades, select_trades, translated
+from huracan.memory.daily import ALL_COINS
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 
 __all__ = ["Span", "VersionWatch", "read_watches"]
@@ -77,8 +78,10 @@ def read_watches(engine: Engine, account: str, false_alarm_days: float = 365.0) 
         rows = traded[span.version]
         try:
             model = registry.show(span.version)
-            with translated(engine), engine.connect() as connection:
-                shadow = _shadow(connection.connection.cursor(), model.run_id, model.scope)
+            coin = None if model.scope == ALL_COINS else model.scope
+            shadow = read_trades(
+                engine, model.run_id, mode="shadow", policy=ENSEMBLE, account=COIN_ACCOUNT, symbol=coin
+            )
             charts = charts_of(claim_of(shadow), false_alarm_days)
             seen, problem = watch(charts, rows, span.close_ms, span.began_ms), ""
             inputs = input_drifts(shadow, rows)
@@ -102,9 +105,3 @@ def _spans(cursor: Any, account: str) -> Sequence[Span]:
 def _traded(cursor: Any, account: str, version: str) -> TradeRows:
     where = "WHERE mode IN ('paper', 'live') AND account = %(account)s AND policy = %(version)s"
     return select_trades(cursor, where, {"account": account, "version": version})
-
-
-def _shadow(cursor: Any, run_id: int, scope: str) -> TradeRows:
-    where = "WHERE mode = 'shadow' AND run_id = %(run)s AND policy = %(policy)s AND account = %(account)s"
-    values = {"run": run_id, "policy": ENSEMBLE, "account": COIN_ACCOUNT, "scope": scope}
-    return select_trades(cursor, where if scope == "*" else f"{where} AND symbol = %(scope)s", values)
