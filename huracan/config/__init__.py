@@ -1,6 +1,7 @@
 """Every setting of huracan: frozen, typed, unknown keys refused, units in the names."""
 
 from huracan.config.base import Timeframe
+from huracan.config.health import HealthSettings
 from huracan.config.learning import (
     DataSettings,
     EnvSettings,
@@ -28,6 +29,7 @@ __all__ = [
     "ExecutionSettings",
     "FeatureSettings",
     "GateSettings",
+    "HealthSettings",
     "PaperSettings",
     "PolicySettings",
     "PpoSettings",

@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from huracan.config.health import HealthSettings
 from huracan.config.learning import (
     DataSettings,
     EnvSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "ExecutionSettings",
     "FeatureSettings",
     "GateSettings",
+    "HealthSettings",
     "PaperSettings",
     "PolicySettings",
     "PpoSettings",
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     ray: RaySettings = RaySettings()
     serve: ServeSettings = ServeSettings()
+    health: HealthSettings = HealthSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -48,6 +48,16 @@ TRADE_TABLES = (
 )
 PROOF_TABLES = ("daily_results", "gate_reports")
 RETRAIN_TABLES = ("retrain_cycles", "retrain_steps")
+HEALTH_TABLES = (
+    "health_signals",
+    "anomalies",
+    "remediations",
+    "errors",
+    "error_counts",
+    "heartbeats",
+    "notices",
+    "retrain_requests",
+)
 TABLES = (
     *SIX_TABLES,
     "runs",
@@ -60,6 +70,7 @@ TABLES = (
     "trade_points",
     *PROOF_TABLES,
     *RETRAIN_TABLES,
+    *HEALTH_TABLES,
     *TRADE_TABLES,
 )
 
