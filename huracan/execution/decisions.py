@@ -40,12 +40,15 @@ class Decisions:
         self._approvals: dict[str, Approval] = {}
         self._unclosed: list[str] = []
         self._obeyed: list[Intent] = []  # told to the planner, and still OPEN in the store
+        self._died_over: list[Intent] = []  # claimed by a process that died before it sent anything of them
 
-    async def recover(self, intents: Mapping[str, Intent]) -> None:
+    async def recover(self, intents: Mapping[str, Intent], still: bool = False) -> None:
         """Take over what an earlier process has claimed; give up what it died over before anything was sent of it.
 
         Args:
             intents: everything that is not over. What nobody has claimed is left alone.
+            still: market time waits for us, and the close at which it died is decided on once more: what is wanted
+                again there is sent, and only the rest is given up.
 
         Raises:
             DatabaseError: the store does not answer.
@@ -60,11 +63,23 @@ class Decisions:
                 continue
             children = await self._store.children(intent.intent_id)
             if not children:
-                await self._finish(intent, IntentStatus.GIVEN_UP, "NEVER_SENT")
+                self._died_over.append(intent)
             elif all(child.complete for child in children):
                 await self._finish(intent, IntentStatus.DONE, "")
             else:
                 self.intents[intent.intent_id] = intent
+        if not still:
+            await self._bury()
+
+    async def _bury(self) -> None:
+        """Give up what an earlier process died over, unless it is wanted again by now."""
+        while self._died_over:
+            intent = self._died_over[0]
+            if intent.intent_id not in self.intents:
+                found = await self._store.intent(intent.intent_id)
+                if found is not None and found.status is IntentStatus.OPEN:
+                    await self._finish(intent, IntentStatus.GIVEN_UP, "NEVER_SENT")
+            self._died_over.pop(0)
 
     async def give_up(self, intent: Intent, code: str) -> None:
         """End an intent that nobody has acted on, with a code that says why.
@@ -80,6 +95,7 @@ class Decisions:
         """End the exits that were obeyed, once their markets have written down that they want out, and what is over."""
         await self._close_ended()
         try:
+            await self._bury()
             while self._obeyed:
                 await self._finish(self._obeyed[0], IntentStatus.DONE, "")
                 self._obeyed.pop(0)

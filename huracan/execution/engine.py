@@ -117,7 +117,7 @@ class Engine:
             snapshot = await starter.run(self._markets, self._new_desk, accept_balances, self._settings.start_s)
             self._trades_closed = len(await self._store.closed_trades(0))
             self.desks.update(starter.desks)
-            await self._decisions.recover(snapshot.intents)
+            await self._decisions.recover(snapshot.intents, self._settings.still)
         except BaseException:
             await self._release()
             raise
