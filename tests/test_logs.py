@@ -1,11 +1,25 @@
 """Logging: secrets never leave the process, and every event carries the run it belongs to."""
 
 import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from huracan.logs import HIDDEN, bind_run, configure_logging, get_logger, redact, redact_text
+from huracan import logs
+from huracan.logs import (
+    HIDDEN,
+    ErrorFile,
+    bind_run,
+    collect_errors,
+    configure_logging,
+    get_logger,
+    note_error,
+    redact,
+    redact_text,
+)
 
 Captured = pytest.CaptureFixture[str]
 
@@ -85,3 +99,66 @@ def test_events_below_the_level_are_dropped(capsys: Captured) -> None:
     configure_logging("debug")
     get_logger().debug("loud")
     assert [event["event"] for event in _events(capsys.readouterr().err)] == ["loud"]
+
+
+@pytest.fixture
+def collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder into which this process writes its warnings and errors; nothing of that stays."""
+    monkeypatch.setenv(logs.ERRORS_VARIABLE, str(tmp_path))
+    collect_errors("trader", tmp_path, 20_000)
+    yield tmp_path / "events.jsonl"
+    monkeypatch.setattr(logs, "_file", None)
+    for name in ("", "ray.serve", "uvicorn.error"):
+        logging.getLogger(name).removeHandler(logs._handler)
+
+
+def test_warnings_and_errors_are_written_down_for_the_monitor_without_secrets(collected: Path) -> None:
+    """Information is not; keys, passwords and what looks like a key are replaced wherever they stand."""
+    key = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
+    get_logger().info("order.sent")
+    get_logger().warning("feed.waits", reason=f"GET https://u:hunter2@h/x?signature={key} failed", password="hunter2")
+    try:
+        raise RuntimeError(f"bad key {key}")
+    except RuntimeError:
+        get_logger().exception("trader.defect")
+    logging.getLogger("ccxt").error("not %s", "ours", exc_info=ValueError("postgresql://u:hunter2@h/d"))
+    rows = _events(collected.read_text())
+    assert [(row["level"], row["event"]) for row in rows] == [
+        ("warning", "feed.waits"), ("error", "trader.defect"), ("error", "log.ccxt")]  # fmt: skip
+    assert all(row["process"] == "trader" for row in rows)
+    assert "RuntimeError" in str(rows[1])
+    shown = collected.read_text()
+    assert "hunter2" not in shown
+    assert key not in shown
+
+
+def test_nothing_is_written_where_no_monitor_was_ever_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is the monitor's; logging goes on without it, and counts nothing as lost."""
+    file = ErrorFile("p", tmp_path / "nowhere")
+    file.write("error", "x", {})
+    assert file.lost == 0
+    assert not (tmp_path / "nowhere").exists()
+    monkeypatch.delenv(logs.ERRORS_VARIABLE, raising=False)
+    monkeypatch.setattr(logs, "_file", None)
+    note_error("error", "x")
+
+
+def test_what_finds_no_room_is_counted_and_told_of_later(collected: Path) -> None:
+    """The file is full until the monitor takes it; a line is never longer than a few pages."""
+    for number in range(200):
+        get_logger().warning("w", number=number, long="word " * 1_000)
+    assert collected.stat().st_size <= 20_000
+    written = len(_events(collected.read_text()))
+    collected.rename(collected.with_suffix(".taken"))
+    get_logger().warning("w")
+    (row,) = _events(collected.read_text())
+    assert row["lost"] == 200 - written
+    get_logger().warning("v", **{f"field{number}": "word " * 1_000 for number in range(50)})
+    assert len(collected.read_text().splitlines()[-1]) < 16_000
+
+
+def test_a_process_of_another_one_writes_where_that_one_does(collected: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers find the folder in their environment."""
+    monkeypatch.setattr(logs, "_file", None)
+    get_logger().error("worker.defect")
+    assert _events(collected.read_text())[0]["event"] == "worker.defect"
