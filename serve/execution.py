@@ -29,7 +29,7 @@ from huracan.execution.postgres_store import PostgresStore
 from huracan.logs import configure_logging
 from huracan.memory import Registry, open_database, run
 from huracan.risk.live import HaltPolicy
-from huracan.signals.backend import AccountStates, Quotes
+from huracan.signals.backend import AccountStates, Asked, Quotes
 from huracan.signals.versions import Versions
 from huracan.trader.access import access_of
 from huracan.trader.accounts import run_kind
@@ -37,6 +37,7 @@ from huracan.trader.beside import StoredBeside
 from huracan.trader.decided import AccountDecisions
 from huracan.trader.host import Doing, Host
 from huracan.trader.meters import MeteredDecisions, MeteredStore, MeteredViews, Since
+from huracan.trader.restricting import AccountRestrictions
 from huracan.trader.served import Remote
 from huracan.trader.service import Trader
 from huracan.trader.views import AccountViews
@@ -136,9 +137,9 @@ class Execution:
         return self._host.ask(lambda trader: trader.answers.states(), _ASK_S)
 
     @ray.method(concurrency_group="ask")
-    def quote(self, symbols: Sequence[str], actions: Sequence[int]) -> Quotes:
+    def quote(self, asked: Sequence[Asked]) -> Quotes:
         """See `huracan.signals.backend.Execution.quote`."""
-        return self._host.ask(lambda trader: trader.answers.quote(symbols, actions), _ASK_S)
+        return self._host.ask(lambda trader: trader.answers.quote(asked), _ASK_S)
 
     def __ray_shutdown__(self) -> None:
         """Drain when the actor is told to go."""
@@ -172,6 +173,7 @@ async def _opened(orders: Orders, again: bool) -> AsyncIterator[Trader]:
                 clock=clock,
                 rng=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
                 failpoints=kill_at(os.environ),
+                restricting=AccountRestrictions(engine, account, timeout_s),
                 lease_wait_s=_LEASE_S if again else orders.lease_wait_s,
                 accept_balances=orders.accept_balances and not again,
             )
@@ -179,7 +181,7 @@ async def _opened(orders: Orders, again: bool) -> AsyncIterator[Trader]:
                 async with open_trader(setup) as trader:
                     yield trader
             finally:
-                for part in (setup.store, setup.views, setup.decisions, setup.beside):
+                for part in (setup.store, setup.views, setup.decisions, setup.restricting, setup.beside):
                     if part is not None:
                         await part.close()
     finally:

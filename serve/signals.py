@@ -27,7 +27,7 @@ from huracan.memory import Registry, lazy_engine
 from huracan.risk.live import HaltPolicy
 from huracan.signals.api import create_app
 from huracan.signals.auth import TokenBook, token_file
-from huracan.signals.backend import AccountStates, Quotes
+from huracan.signals.backend import AccountStates, Asked, Quotes
 from huracan.signals.model import Decisions, MarketClose
 from huracan.signals.readiness import ReadyPolicies, ThreadedPolicies, check_alive
 from huracan.signals.service import Limits, SignalService
@@ -124,9 +124,9 @@ class _ExecutionActor:
         found: AccountStates = await self._actor.ask("states", timeout_s=self._timeout_s)
         return found
 
-    async def quote(self, symbols: Sequence[str], actions: Sequence[int]) -> Quotes:
+    async def quote(self, asked: Sequence[Asked]) -> Quotes:
         """See `Execution`."""
-        found: Quotes = await self._actor.ask("quote", tuple(symbols), tuple(actions), timeout_s=self._timeout_s)
+        found: Quotes = await self._actor.ask("quote", tuple(asked), timeout_s=self._timeout_s)
         return found
 
     async def halt(self, policy: HaltPolicy, author: str, reason: str) -> None:

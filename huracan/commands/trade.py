@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from huracan.trader.accounts import StoredAccount
     from huracan.trader.beside import StoredBeside
     from huracan.trader.decided import AccountDecisions
+    from huracan.trader.restricting import AccountRestrictions
     from huracan.trader.status import Holding, Status
     from huracan.trader.views import AccountViews, Holder
     from huracan.trader.wiring import Setup
@@ -133,6 +134,7 @@ def start(
             clock=WallClock(),
             rng=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
             failpoints=kill_at(os.environ),
+            restricting=rows.restricting,
             lease_wait_s=wait,
             accept_balances=accept_balances,
         )
@@ -152,6 +154,7 @@ class Rows:
     views: "AccountViews"
     decisions: "AccountDecisions"
     beside: "StoredBeside"
+    restricting: "AccountRestrictions"
     registry: "Registry"
 
 
@@ -213,6 +216,7 @@ def _trade(
     from huracan.trader.accounts import run_kind
     from huracan.trader.beside import StoredBeside
     from huracan.trader.decided import AccountDecisions
+    from huracan.trader.restricting import AccountRestrictions
     from huracan.trader.views import AccountViews
 
     engine = open_database(settings.database)
@@ -224,6 +228,7 @@ def _trade(
                 AccountViews(engine, access.account, timeout_s),
                 AccountDecisions(engine, access.account, timeout_s),
                 StoredBeside(engine, access.account, run_id, timeout_s),
+                AccountRestrictions(engine, access.account, timeout_s),
                 Registry(engine),
             )
             return asyncio.run(_serve(terminal, setup(rows)))
@@ -263,7 +268,7 @@ async def _serve(terminal: Terminal, setup: "Setup") -> "tuple[signal.Signals, S
             await trader.run(stop)
             return caught[0], await trader.held()
     finally:
-        parts = (setup.store, setup.views, setup.decisions, setup.beside)
+        parts = (setup.store, setup.views, setup.decisions, setup.restricting, setup.beside)
         await asyncio.gather(*(part.close() for part in parts if part is not None))
 
 

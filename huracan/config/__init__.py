@@ -15,6 +15,8 @@ from huracan.config.learning import (
     TradingSettings,
     WalkForwardSettings,
 )
+from huracan.config.notices import DestinationSettings, NoticeSettings
+from huracan.config.remedies import RemediesSettings, RemedyKind, RemedyRule
 from huracan.config.retrain import RetrainSettings
 from huracan.config.settings import CREDENTIAL_VARIABLES, Settings, home_folder, load_settings
 from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
@@ -25,17 +27,22 @@ __all__ = [
     "BreakerTrigger",
     "DataSettings",
     "DatabaseSettings",
+    "DestinationSettings",
     "EnvSettings",
     "ExecutionSettings",
     "FeatureSettings",
     "GateSettings",
     "HealthSettings",
+    "NoticeSettings",
     "PaperSettings",
     "PolicySettings",
     "PpoSettings",
     "ProtectionSettings",
     "QualitySettings",
     "RaySettings",
+    "RemediesSettings",
+    "RemedyKind",
+    "RemedyRule",
     "RetrainSettings",
     "RiskSettings",
     "SearchSettings",

@@ -29,6 +29,8 @@ from huracan.config.learning import (
     TradingSettings,
     WalkForwardSettings,
 )
+from huracan.config.notices import NoticeSettings
+from huracan.config.remedies import RemediesSettings
 from huracan.config.retrain import RetrainSettings
 from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
 from huracan.config.trading import ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
@@ -43,12 +45,14 @@ __all__ = [
     "FeatureSettings",
     "GateSettings",
     "HealthSettings",
+    "NoticeSettings",
     "PaperSettings",
     "PolicySettings",
     "PpoSettings",
     "ProtectionSettings",
     "QualitySettings",
     "RaySettings",
+    "RemediesSettings",
     "RetrainSettings",
     "RiskSettings",
     "SearchSettings",
@@ -91,6 +95,8 @@ class Settings(BaseSettings):
     ray: RaySettings = RaySettings()
     serve: ServeSettings = ServeSettings()
     health: HealthSettings = HealthSettings()
+    remedies: RemediesSettings = RemediesSettings()
+    notices: NoticeSettings = NoticeSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -118,7 +124,7 @@ class Settings(BaseSettings):
 
     def public(self) -> dict[str, Any]:
         """Return the effective values as JSON types, without any secret."""
-        return self.model_dump(mode="json", exclude={"database": {"url"}})
+        return self.model_dump(mode="json", exclude={"database": {"url"}, "notices": {"destinations"}})
 
     @property
     def hash(self) -> str:

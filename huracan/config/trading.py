@@ -74,6 +74,9 @@ class RiskSettings(Section):
         1.0, description="Sum of all positions, share of equity."
     )
     drawdown_max_frac: Fraction = Field(0.2, description="Loss from the peak of equity that stops entries.")
+    confidence_min: Fraction = Field(
+        0.0, description="Least confidence of an entry, in shadow as in live trading; 0: any."
+    )
     max_open_trades: PositiveInt = Field(50, description="Positions open at the same time.")
     max_orders_in_flight: PositiveInt = Field(50, description="Orders sent or about to be, without an answer.")
     order_rate_max: PositiveInt = Field(

@@ -13,7 +13,7 @@ from huracan.execution.model import Booked, Intent, IntentKind, IntentStatus
 from huracan.execution.ports import RiskPort, Verdict
 from huracan.execution.store import Store
 from huracan.logs import get_logger
-from huracan.risk.live import Approval, DenialCode, Denied, OrderIntent
+from huracan.risk.live import Approval, DenialCode, Denied, Entry, OrderIntent
 from huracan.trading import Action
 from huracan.venue.orders import Side
 
@@ -179,6 +179,7 @@ class Decisions:
             quantity=grid.quantity(steps),
             price=grid.price(cap),
             stop=grid.price(stop),
+            entry=Entry(intent.symbol, action, intent.policy, intent.confidence, intent.state),
         )
 
     async def _enter(self, intent: Intent, approval: Approval) -> None:

@@ -322,7 +322,8 @@ class Engine:
         get_logger().warning("engine.state", state=row.state, author=row.author, reason=row.reason)
         self.state = TradingState(row.state)
         if self.state is TradingState.HALTED:
-            await self._carry_out(self._settings.halt_policy)
+            gentle = row.author in self._settings.gentle
+            await self._carry_out(HaltPolicy.HOLD if gentle else self._settings.halt_policy)
         else:
             self._policy = self._uncarried = None
             self._restrict()

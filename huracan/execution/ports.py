@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from huracan.execution.resolver import ResolverSettings
-from huracan.risk.live import Approval, Denied, HaltPolicy, OrderIntent
+from huracan.risk.live import MONITOR, Approval, Denied, HaltPolicy, OrderIntent
 from huracan.trading import Instrument, KernelSettings
 
 __all__ = ["EngineSettings", "Market", "RiskPort", "Verdict"]
@@ -37,6 +37,7 @@ class EngineSettings:
         balance_strikes: comparisons in a row that must differ before trading reduces.
         halt_s: longest time for the proof that nothing rests at the venue.
         halt_policy: what a halt that somebody wrote into the store does to positions.
+        gentle: authors whose halts leave the protective stops at the venue, whatever `halt_policy` says.
         still: market time waits for us.
         rates: quote currency per unit of assets that pay fees and are not traded here.
         resolver: see there.
@@ -54,6 +55,7 @@ class EngineSettings:
     balance_strikes: int = 3
     halt_s: float = 60.0
     halt_policy: HaltPolicy = HaltPolicy.CANCEL
+    gentle: frozenset[str] = frozenset({MONITOR.name})
     still: bool = False
     rates: Mapping[str, Decimal] = field(default_factory=dict)
     resolver: ResolverSettings = field(default_factory=ResolverSettings)

@@ -25,6 +25,10 @@ class DenialCode(StrEnum):
     REDUCING = "REDUCING"
     STATE_UNKNOWN = "STATE_UNKNOWN"
     LOCKED = "LOCKED"
+    COIN_PAUSED = "COIN_PAUSED"
+    PATTERN_PAUSED = "PATTERN_PAUSED"
+    LOW_CONFIDENCE = "LOW_CONFIDENCE"
+    SIZE_REDUCED = "SIZE_REDUCED"
     MARKET_CLOSED = "MARKET_CLOSED"
     STALE_DATA = "STALE_DATA"
     CLOCK_SKEW = "CLOCK_SKEW"
@@ -70,6 +74,18 @@ _MEANING = {
         "risk fails closed: find out which",
     ),
     DenialCode.LOCKED: ("the coin, or every coin, is locked for a while", "buys", "risk.protections, or by hand"),
+    DenialCode.COIN_PAUSED: ("a remedy keeps entries out of the coin", "buys", "`huracan remedies ls`, `undo`"),
+    DenialCode.PATTERN_PAUSED: (
+        "a remedy keeps out entries whose state belongs to this pattern",
+        "buys",
+        "`huracan remedies ls`, `undo`",
+    ),
+    DenialCode.LOW_CONFIDENCE: (
+        "the policy's confidence is below the least that an entry needs",
+        "buys",
+        "risk.confidence_min, `huracan remedies ls`",
+    ),
+    DenialCode.SIZE_REDUCED: ("a remedy allows smaller entries only", "buys", "`huracan remedies ls`, `undo`"),
     DenialCode.MARKET_CLOSED: ("the venue takes no orders in this market", "buys", "the venue"),
     DenialCode.STALE_DATA: (
         "the coin's last candle or the whole feed is too old",

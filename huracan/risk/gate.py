@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from huracan.config import RiskSettings
 from huracan.risk.codes import DenialCode, Denied
-from huracan.risk.limits import EntryIntent, RiskLimits, check_entry
+from huracan.risk.limits import EntryIntent, RiskLimits, check_entry, sure_enough
 from huracan.risk.reservations import Reservation
 from huracan.risk.shape import check_shape
 from huracan.risk.state import CommandKind, TradingState, permits, reduces
@@ -45,6 +45,7 @@ class GateLimits:
         feed_age_max_s: age of the newest market data, wall clock.
         clock_skew_max_ms: difference of the venue's clock from which on entries are denied.
         max_orders_in_flight: orders without an answer.
+        confidence_min: least confidence of an entry; 0: any, also one that is not known.
     """
 
     money: RiskLimits
@@ -52,6 +53,7 @@ class GateLimits:
     feed_age_max_s: float
     clock_skew_max_ms: float
     max_orders_in_flight: int
+    confidence_min: float = 0.0
 
     @classmethod
     def of(cls, risk: RiskSettings, base_ms: int, account_to_quote_rate: float = 1.0) -> "GateLimits":
@@ -62,6 +64,7 @@ class GateLimits:
             feed_age_max_s=risk.feed_age_max_s,
             clock_skew_max_ms=risk.clock_skew_max_ms,
             max_orders_in_flight=risk.max_orders_in_flight,
+            confidence_min=risk.confidence_min,
         )
 
 
@@ -99,6 +102,8 @@ class RiskGate:
         yield _state(view, intent)
         yield _unknown(view, coin)
         yield _locked(view, intent)
+        yield _restricted(view, intent)
+        yield self._unsure(intent)
         yield _closed(coin)
         yield from self._stale(view, coin)
         yield self._skewed(view)
@@ -106,6 +111,13 @@ class RiskGate:
         yield self._money(view, coin, intent)
         yield _over_rate(view)
         yield self._in_flight(view)
+
+    def _unsure(self, intent: OrderIntent) -> Denied | None:
+        least = self._limits.confidence_min
+        confidence = math.nan if intent.entry is None else intent.entry.confidence
+        if sure_enough(confidence, least):
+            return None
+        return Denied(DenialCode.LOW_CONFIDENCE, confidence, least, "risk.confidence_min")
 
     def _stale(self, view: RiskView, coin: CoinView) -> Iterator[Denied | None]:
         assert coin.price_ms is not None
@@ -179,8 +191,8 @@ def _state(view: RiskView, intent: OrderIntent) -> Denied | None:
 
 def _unknown(view: RiskView, coin: CoinView) -> Denied | None:
     """Deny when a figure that any rule below needs is missing, not finite or impossible."""
-    if view.locks is None or view.rate is None or view.reservations is None:
-        return _not_known("locks, order rate or reservations")
+    if view.locks is None or view.rate is None or view.reservations is None or view.restrictions is None:
+        return _not_known("locks, restrictions, order rate or reservations")
     for name in ("equity", "equity_peak", "day_pnl", "cash"):
         if not known(getattr(view, name)):
             return _not_known(name)
@@ -220,6 +232,11 @@ def _locked(view: RiskView, intent: OrderIntent) -> Denied | None:
     assert view.locks is not None
     lock = view.locks.blocking(intent.symbol, view.now_ms)
     return None if lock is None else Denied(DenialCode.LOCKED, view.now_ms, lock.ends, lock.reason)
+
+
+def _restricted(view: RiskView, intent: OrderIntent) -> Denied | None:
+    assert view.restrictions is not None
+    return view.restrictions.judge(intent.entry)
 
 
 def _closed(coin: CoinView) -> Denied | None:

@@ -17,10 +17,14 @@ from huracan.risk.locks import LockBook, PairLock
 from huracan.risk.protections import ClosedTrade, protect
 from huracan.risk.rate import OrderRate
 from huracan.risk.reservations import Reservation, ReservationBook
+from huracan.risk.restrictions import Restrictions
 from huracan.risk.state import HaltPolicy, StateRow, TradingState
 from huracan.risk.view import Approval, OrderIntent, RiskView
 
 __all__ = ["RiskKeeper"]
+
+
+_UNRESTRICTED = Restrictions()
 
 
 class RiskKeeper:
@@ -32,9 +36,10 @@ class RiskKeeper:
         breaker_policy: what a trip does.
         rate: window of the order rate.
         look: shows the account now: clocks, money, coins, feed, and in `in_flight` the orders begun without an answer.
-            Its state, locks, reservations and rate are replaced by what is remembered here.
+            Its state, locks, restrictions, reservations and rate are replaced by what is remembered here.
         state: trading state as stored.
         locks: as stored.
+        restrictions: as stored.
         reservations: of the intents that are not over, with what is booked of each.
     """
 
@@ -48,6 +53,7 @@ class RiskKeeper:
         look: Callable[[], RiskView],
         state: StateRow,
         locks: Sequence[PairLock] = (),
+        restrictions: Restrictions = _UNRESTRICTED,
         reservations: Sequence[Reservation] = (),
     ) -> None:
         self._gate = gate
@@ -58,6 +64,7 @@ class RiskKeeper:
         self._look = look
         self._state = state
         self._locks = LockBook(tuple(locks))
+        self._restrictions = restrictions
         self._reservations = ReservationBook()
         for reservation in reservations:
             self._reservations = self._reservations.held(reservation)
@@ -74,6 +81,11 @@ class RiskKeeper:
         return self._locks
 
     @property
+    def restrictions(self) -> Restrictions:
+        """Return the restrictions of remedies."""
+        return self._restrictions
+
+    @property
     def reservations(self) -> ReservationBook:
         """Return what is reserved."""
         return self._reservations
@@ -85,6 +97,7 @@ class RiskKeeper:
             seen,
             state=self._state,
             locks=self._locks,
+            restrictions=self._restrictions,
             reservations=self._reservations,
             rate=self._rate,
             in_flight=None if seen.in_flight is None else seen.in_flight + len(self._waiting),
@@ -129,6 +142,10 @@ class RiskKeeper:
         if tightness.index(row.state) < tightness.index(self._state.state):
             self._breaker_state = BreakerState()
         self._state = row
+
+    def restrict(self, restrictions: Restrictions) -> None:
+        """Obey these restrictions, and no others, from now on."""
+        self._restrictions = restrictions
 
     def observe(self, fact: Fact, at_ms: int) -> tuple[Effect, ...]:
         """Tell the breaker a fact; return what must be done, which is nothing as long as all is well."""

@@ -19,6 +19,7 @@ __all__ = [
     "check_entry",
     "must_flatten",
     "reserve",
+    "sure_enough",
 ]
 
 
@@ -141,6 +142,14 @@ def must_flatten(day_pnl: float, limits: RiskLimits) -> bool:
     An unknown result flattens nothing; it denies entries (STATE_UNKNOWN), since selling blindly is a risk of its own.
     """
     return day_pnl <= -limits.daily_loss_max
+
+
+def sure_enough(confidence: float, least: float) -> bool:
+    """Return whether a decision is confident enough for an entry; unknown (NaN) is not, save where nothing is asked.
+
+    Both are float64: a float32 confidence is widened before it is compared, in shadow as in live trading.
+    """
+    return least <= 0.0 or confidence >= least
 
 
 def _known(view: AccountView, intent: EntryIntent, limits: RiskLimits) -> bool:

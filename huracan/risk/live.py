@@ -37,7 +37,9 @@ from huracan.risk.locks import EVERY_SYMBOL, LockBook, PairLock
 from huracan.risk.protections import ClosedTrade, protect
 from huracan.risk.rate import OrderRate
 from huracan.risk.reservations import Reservation, ReservationBook
+from huracan.risk.restrictions import Entry, PausedPattern, Restriction, RestrictionKind, Restrictions
 from huracan.risk.state import (
+    MONITOR,
     Author,
     CommandKind,
     HaltPolicy,
@@ -53,6 +55,7 @@ from huracan.risk.view import Approval, CoinView, OrderIntent, RiskView, account
 
 __all__ = [
     "EVERY_SYMBOL",
+    "MONITOR",
     "AccountResult",
     "AccountView",
     "Approval",
@@ -71,6 +74,7 @@ __all__ = [
     "DenialCode",
     "Denied",
     "Effect",
+    "Entry",
     "EntryIntent",
     "FeedAge",
     "Flatten",
@@ -80,9 +84,13 @@ __all__ = [
     "OrderIntent",
     "OrderRate",
     "PairLock",
+    "PausedPattern",
     "Performer",
     "Reservation",
     "ReservationBook",
+    "Restriction",
+    "RestrictionKind",
+    "Restrictions",
     "RiskGate",
     "RiskKeeper",
     "RiskLimits",

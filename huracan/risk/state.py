@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 __all__ = [
+    "MONITOR",
     "Author",
     "CommandKind",
     "HaltPolicy",
@@ -61,6 +62,10 @@ class Author:
 
     name: str
     person: bool
+
+
+MONITOR = Author("monitor", person=False)
+"""Who tightens the state as a remedy; its halt leaves the protective stops at the venue."""
 
 
 @dataclass(frozen=True, slots=True)

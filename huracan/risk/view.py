@@ -10,6 +10,7 @@ from huracan.risk.limits import AccountView, Approved
 from huracan.risk.locks import LockBook
 from huracan.risk.rate import OrderRate
 from huracan.risk.reservations import Reservation, ReservationBook
+from huracan.risk.restrictions import Entry, Restrictions
 from huracan.risk.state import StateRow
 from huracan.venue.orders import MarketFilters, Side
 
@@ -44,6 +45,7 @@ class OrderIntent:
         price: of a buy its worst price (the cap), of a sell its limit; None: a sell at market.
         stop: protective stop of a buy; None: it has none, and everything paid counts as at risk.
         replaces: sells whose coins this one takes over, since they are cancelled and confirmed before it is sent.
+        entry: the decision behind a buy; None: nothing is known of it.
     """
 
     key: str
@@ -53,6 +55,7 @@ class OrderIntent:
     price: Decimal | None
     stop: Decimal | None = None
     replaces: frozenset[str] = frozenset()
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class RiskView:
         cash: quote currency held, locked in orders or not.
         coins: every market of the account by symbol.
         locks: locks that have not expired.
+        restrictions: of remedies, those that have not expired.
         reservations: of every intent that is not over.
         rate: orders sent.
         in_flight: orders sent, or about to be, without an answer.
@@ -117,6 +121,7 @@ class RiskView:
     cash: Decimal | None
     coins: Mapping[str, CoinView]
     locks: LockBook | None
+    restrictions: Restrictions | None
     reservations: ReservationBook | None
     rate: OrderRate | None
     in_flight: int | None

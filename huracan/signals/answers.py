@@ -43,9 +43,10 @@ def wanted_intents(decided: Decided, base_ms: int) -> dict[str, Intent]:
     """Return by market what is to be written down: entries and exits that risk approves."""
     found: dict[str, Intent] = {}
     for row, symbol in enumerate(decided.decisions.symbols):
-        action = int(decided.decisions.action[row])
-        if verdict_of(action, decided.quotes.get(symbol)).verdict != "approved":
+        quote, action = decided.quotes.get(symbol), int(decided.decisions.action[row])
+        if verdict_of(action, quote).verdict != "approved":
             continue
+        action = action if quote is None else quote.action
         candle_ms = decided.close_ms - base_ms
         kind = IntentKind.ENTER if action in ENTRIES else IntentKind.EXIT
         found[symbol] = Intent(
@@ -106,7 +107,8 @@ def answer_of(decided: Decided, intents: Mapping[str, Intent], base_ms: int, dat
 
 
 def _size(action: int, quote: Quote | None) -> SignalSize:
-    multiplier = action / 2 if action in ENTRIES else 0.0
+    ordered = quote.action if quote is not None and action in ENTRIES else action
+    multiplier = ordered / 2 if ordered in ENTRIES else 0.0
     if quote is None or quote.quantity is None or quote.price is None:
         return SignalSize(multiplier=multiplier, notional="0", quantity="0")
     notional = plain_text(quote.quantity * quote.price)
@@ -123,7 +125,10 @@ def verdict_of(action: int, quote: Quote | None) -> RiskVerdict:
         return RiskVerdict(verdict="denied", code=quote.denied.code, detail=quote.denied.detail)
     if action in ENTRIES and quote.quantity is None:
         return RiskVerdict(verdict="denied", code="VOID", detail="too small, or not possible in this market now")
-    return RiskVerdict(verdict="approved", code=None, detail="")
+    stepped = ""
+    if action in ENTRIES and quote.action != action:
+        stepped = f"{action / 2:g} stakes wanted, a remedy allows {quote.action / 2:g}"
+    return RiskVerdict(verdict="approved", code=None, detail=stepped)
 
 
 def iso(at_ms: int) -> str:

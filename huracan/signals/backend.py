@@ -32,6 +32,7 @@ from huracan.signals.model import Decisions, MarketClose, ServedVersion
 
 __all__ = [
     "AccountStates",
+    "Asked",
     "Backend",
     "Book",
     "Execution",
@@ -78,15 +79,36 @@ class Quote:
 
     Attributes:
         symbol: market.
+        action: what would be ordered; of an entry larger than remedies allow, the largest that is not.
         quantity: coins to be bought at most; None: nothing would be bought.
         price: worst price of the entry; None with `quantity`.
         denied: why risk refuses it; None: it does not.
     """
 
     symbol: str
+    action: int
     quantity: Decimal | None
     price: Decimal | None
     denied: Denied | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An action that somebody wants risk's word on.
+
+    Attributes:
+        symbol: market.
+        action: code of `huracan.trading.Action`.
+        policy: version that decided.
+        confidence: 0 to 1.
+        state: float32[80] that it was decided on, as 320 little-endian bytes.
+    """
+
+    symbol: str
+    action: int
+    policy: str
+    confidence: float
+    state: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +155,7 @@ class Execution(Protocol):
         """Return the account's states at the newest close that it has carried out."""
         ...
 
-    async def quote(self, symbols: Sequence[str], actions: Sequence[int]) -> Quotes:
+    async def quote(self, asked: Sequence[Asked]) -> Quotes:
         """Preview and judge actions at the last close, in the order of their symbols; nothing is reserved.
 
         Each approval counts for the ones after it, as in the trading loop.

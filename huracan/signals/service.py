@@ -20,7 +20,18 @@ from huracan.features.layout import S_DATA_AGE
 from huracan.logs import get_logger
 from huracan.risk.live import HaltPolicy
 from huracan.signals.answers import JUDGED, Decided, answer_of, iso, wanted_intents
-from huracan.signals.backend import AccountStates, Book, Execution, Kept, Ledger, Market, Policies, Problem, Quote
+from huracan.signals.backend import (
+    AccountStates,
+    Asked,
+    Book,
+    Execution,
+    Kept,
+    Ledger,
+    Market,
+    Policies,
+    Problem,
+    Quote,
+)
 from huracan.signals.contract import (
     ErrorCode,
     HealthAnswer,
@@ -36,7 +47,7 @@ from huracan.signals.contract import (
     StatusAnswer,
     TradesAnswer,
 )
-from huracan.signals.model import MarketClose, ServedVersion
+from huracan.signals.model import Decisions, MarketClose, ServedVersion
 
 __all__ = ["Limits", "SignalService"]
 
@@ -232,9 +243,7 @@ class SignalService:
         asked = [row for row, action in enumerate(decisions.action) if int(action) in JUDGED]
         quotes: Mapping[str, Quote] = {}
         if asked:
-            answer = await self._execution.quote(
-                [names[row] for row in asked], [int(decisions.action[row]) for row in asked]
-            )
+            answer = await self._execution.quote([_asked(decisions, states, row) for row in asked])
             if answer.close_ms != found.close_ms:
                 return None
             quotes = {quote.symbol: quote for quote in answer.rows}
@@ -398,6 +407,16 @@ async def _read(question: Awaitable[T]) -> T | Problem:
         return await question
     except DatabaseError as error:
         return Problem(ErrorCode.DATABASE_DOWN, str(error))
+
+
+def _asked(decisions: Decisions, states: NDArray[np.float32], row: int) -> Asked:
+    return Asked(
+        symbol=decisions.symbols[row],
+        action=int(decisions.action[row]),
+        policy=decisions.version[row],
+        confidence=float(decisions.confidence[row]),
+        state=states[row].astype("<f4").tobytes(),
+    )
 
 
 def _key(author: str, key: str) -> str:

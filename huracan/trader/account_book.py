@@ -162,7 +162,7 @@ class AccountBook:
         return AccountResult(max(fall, 0.0), book.pnl)
 
     def look(self) -> RiskView:
-        """Return the account now; state, locks, reservations and rate are the keeper's to fill in."""
+        """Return the account now; state, locks, restrictions, reservations and rate are the keeper's to fill in."""
         kept = self.kept
         sent = [desk.planner.entry for desk in self._desks.values()] + [
             desk.planner.sale for desk in self._desks.values()
@@ -177,6 +177,7 @@ class AccountBook:
             cash=self.cash,
             coins={symbol: self._coin(symbol, desk) for symbol, desk in self._desks.items()},
             locks=None,
+            restrictions=None,
             reservations=None,
             rate=None,
             in_flight=sum(child is not None and child.stage is Stage.SENT for child in sent),

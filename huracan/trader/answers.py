@@ -6,6 +6,7 @@ states, the same preview, the same gate.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from huracan.execution.ids import intent_id
 from huracan.execution.model import Intent, IntentKind
 from huracan.features import STATE_SIZE
 from huracan.risk.live import Approval, DenialCode, Denied, OrderIntent, RiskKeeper
-from huracan.signals.backend import AccountStates, Quote, Quotes
+from huracan.signals.backend import AccountStates, Asked, Quote, Quotes
 from huracan.signals.model import MarketClose
 from huracan.trader.deciding import PolicyDecider
 from huracan.venue.orders import Side
@@ -86,32 +87,45 @@ class Answers:
             states = np.stack([rows[symbol] for symbol in symbols]) if rows else np.zeros((0, STATE_SIZE), np.float32)
             return AccountStates(self._account, close.close_ms, symbols, states, fits)
 
-    async def quote(self, symbols: Sequence[str], actions: Sequence[int]) -> Quotes:
-        """Preview and judge actions at the last close, in the order of their symbols; an approval counts for the next.
-
-        Raises:
-            ValueError: there are not as many actions as symbols.
-        """
+    async def quote(self, asked: Sequence[Asked]) -> Quotes:
+        """Preview and judge actions at the last close, in the order of their symbols; each approval counts at once."""
         async with self._closing:
             close_ms = self._newest().close_ms
             found: dict[str, Quote] = {}
-            orders: list[OrderIntent] = []
-            for symbol, action in sorted(zip(symbols, actions, strict=True)):
-                order = self._order(symbol, int(action), close_ms)
+            orders: list[tuple[OrderIntent, int]] = []
+            for one in sorted(asked, key=lambda row: row.symbol):
+                action = self._keeper.restrictions.stepped(one.symbol, int(one.action), one.policy)
+                order = self._order(replace(one, action=action), close_ms)
                 if isinstance(order, OrderIntent):
-                    orders.append(order)
+                    orders.append((order, action))
                 else:
-                    found[symbol] = Quote(symbol, None, None, order)
-            for order, verdict in zip(orders, self._keeper.judge(orders), strict=True):
+                    found[one.symbol] = Quote(one.symbol, action, None, None, order)
+            verdicts = self._keeper.judge([order for order, _ in orders])
+            for (order, action), verdict in zip(orders, verdicts, strict=True):
                 denied = None if isinstance(verdict, Approval) else verdict
-                found[order.symbol] = Quote(order.symbol, order.quantity, order.price, denied)
-            return Quotes(close_ms, tuple(found[symbol] for symbol in symbols))
+                found[order.symbol] = Quote(order.symbol, action, order.quantity, order.price, denied)
+            return Quotes(close_ms, tuple(found[one.symbol] for one in asked))
 
-    def _order(self, symbol: str, action: int, close_ms: int) -> OrderIntent | Denied | None:
+    def _order(self, asked: Asked, close_ms: int) -> OrderIntent | Denied | None:
+        symbol, action = asked.symbol, asked.action
         if symbol not in self._engine.desks:
             return Denied(DenialCode.STATE_UNKNOWN, float("nan"), float("nan"), "not traded by this account")
         candle_ms = close_ms - self._base_ms
         kind = IntentKind.ENTER if action in ENTRIES else IntentKind.EXIT
         side = Side.BUY if kind is IntentKind.ENTER else Side.SELL
         name = intent_id(self._account, symbol, candle_ms, kind)
-        return self._engine.preview(Intent(name, self._account, symbol, candle_ms, kind, side, close_ms, action=action))
+        return self._engine.preview(
+            Intent(
+                intent_id=name,
+                account=self._account,
+                symbol=symbol,
+                candle_ms=candle_ms,
+                kind=kind,
+                side=side,
+                created_ms=close_ms,
+                action=action,
+                policy=asked.policy,
+                confidence=asked.confidence,
+                state=asked.state if kind is IntentKind.ENTER else b"",
+            )
+        )

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -16,12 +16,14 @@ from huracan.logs import get_logger
 from huracan.memory import TradeRows
 from huracan.risk.breaker import Fact
 from huracan.risk.live import (
+    MONITOR,
     Author,
     BalanceCheck,
     ClosedTrade,
     Effect,
     HaltPolicy,
     PairLock,
+    Restrictions,
     RiskKeeper,
     Slippage,
     StateRefused,
@@ -31,6 +33,7 @@ from huracan.risk.live import (
     perform,
 )
 from huracan.trader.performer import BY_ITSELF, EnginePerformer
+from huracan.trader.restricting import RestrictionSource
 from huracan.trading import ExitReason
 from huracan.venue.klines import Kline
 
@@ -56,6 +59,8 @@ class Guard:
         seq: number of the trading state that the keeper began with; 0: none.
         locks: as the store had them at the start.
         trades: numbers of the trades that were closed before.
+        restricting: where restrictions are read.
+        layouts: returns the layout of the states that each market is decided on.
     """
 
     def __init__(
@@ -71,11 +76,14 @@ class Guard:
         seq: int,
         locks: Sequence[Lock],
         trades: Collection[int],
+        restricting: RestrictionSource,
+        layouts: Callable[[], Mapping[str, int]],
     ) -> None:
         self._keeper, self._performer, self._store, self._risk = keeper, performer, store, risk
         self._clock, self._market, self._base_ms = clock, market, base_ms
         self._kappa, self._seq = stop_slip_range_frac, seq
         self._locks = {lock.lock_id: lock for lock in locks}
+        self._restricting, self._layouts = restricting, layouts
         self._unwritten: list[PairLock] = []
         self._seen = set(trades)
         self._wanted: tuple[Effect, ...] = ()  # not done yet
@@ -116,7 +124,7 @@ class Guard:
     # ---- what stands in the store -----------------------------------------------------------------------------
 
     async def follow(self) -> None:
-        """Obey trading state and locks as they stand in the store; one turn.
+        """Obey trading state, restrictions and locks as they stand in the store; one turn.
 
         Raises:
             DatabaseError: the store is away; what is known stays in force.
@@ -124,8 +132,25 @@ class Guard:
         row = await self._store.state()
         if row is not None and row.seq > self._seq:
             await self._take_state(row)
+        await self.restrict()
         await self._write_locks()
         self._take_locks({lock.lock_id: lock for lock in await self._store.locks()})
+
+    async def restrict(self) -> None:
+        """Obey the restrictions that stand in the store and have not expired; asked before the first decision too.
+
+        Raises:
+            DatabaseError: the store is away; those that are known stay in force, expired or not.
+        """
+        before = self._keeper.restrictions
+        found = Restrictions(await self._restricting.load(), self._layouts()).active(self._clock.now_ms())
+        self._keeper.restrict(found)
+        for row in found.rows:
+            if row.number not in {one.number for one in before.rows}:
+                get_logger().warning("risk.restricted", kind=row.kind, subject=row.subject, reason=row.words)
+        for row in before.rows:
+            if row.number not in {one.number for one in found.rows}:
+                get_logger().info("risk.unrestricted", kind=row.kind, subject=row.subject, remedy=row.number)
 
     async def _take_state(self, row: StateChange) -> None:
         self._seq = row.seq
@@ -215,6 +240,8 @@ def state_row(row: StateChange | None, risk: RiskSettings) -> StateRow:
         return FIRST_STATE
     state = TradingState(row.state)
     policy = HaltPolicy(risk.breaker_policy if row.author == "breaker" else risk.halt_policy)
+    if row.author == MONITOR.name:
+        policy = HaltPolicy.CANCEL  # entries alone: protective stops stay at the venue
     return StateRow(state, policy if state is TradingState.HALTED else None, row.author, row.reason, row.at_ms)
 
 

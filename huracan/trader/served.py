@@ -14,6 +14,7 @@ from huracan.execution.engine import Engine
 from huracan.execution.ports import Market
 from huracan.features import FeatureContext, FeatureFit, find_leader, windows_for
 from huracan.logs import get_logger
+from huracan.patterns import state_layout
 from huracan.signals.model import CloseSource, DecisionMaker, Decisions, MarketClose, ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.trader.market_feed import MarketFeed
@@ -29,6 +30,7 @@ __all__ = [
     "fits_of",
     "followed_of",
     "kernels_of",
+    "layouts_of",
     "markets_of",
     "traded_of",
 ]
@@ -125,6 +127,13 @@ def kernels_of(
         trading = settings.trading if one is None else one.trading(settings.trading)
         found[symbol] = resolve_settings(trading, kernel.timeframe)
     return found
+
+
+def layouts_of(book: PolicyBook, symbols: Sequence[str]) -> dict[str, int]:
+    """Return the layout of the states that each market is decided on; one that nobody decides on is left out."""
+    found = {symbol: book.loaded_of(symbol) for symbol in symbols}
+    layouts = {fit.sha256: state_layout(fit.context.windows) for fit in book.fits}
+    return {symbol: layouts[one.served.fit] for symbol, one in found.items() if one is not None}
 
 
 def markets_of(instruments: Mapping[str, Instrument], kernels: Mapping[str, KernelSettings]) -> dict[str, Market]:

@@ -112,6 +112,7 @@ class Trader:
         self._besides = besides
         self._connections = 0
         self._decisions = 0
+        self._keeper = keeper
         self._closing = asyncio.Lock()
         policies = decider if isinstance(decider, PolicyDecider) else None
         self.answers = Answers(store.account, engine, keeper, policies, lambda: self._newest, self._closing, base_ms)
@@ -272,7 +273,7 @@ class Trader:
             get_logger().warning("trader.waits", what="protections", reason=str(error))
         forced = self._forced()
         wishes = () if close.late else await self._wishes(close)
-        intents = {wish.symbol: self._intent(wish, close.close_ms) for wish in wishes if wish.acts}
+        intents = {wish.symbol: self._intent(self._within(wish), close.close_ms) for wish in wishes if wish.acts}
         acting = [intent for symbol, intent in sorted(intents.items()) if symbol in closes]
         verdicts = await self._engine.on_intents(acting, forced)
         for wish in wishes:
@@ -295,6 +296,11 @@ class Trader:
                 if not desk.planner.idle:
                     forced.setdefault(symbol, ExitReason.RISK_EXIT)
         return forced
+
+    def _within(self, wish: Wish) -> Wish:
+        """Return what is ordered of a wish: of an entry that is larger than remedies allow, the largest that is not."""
+        action = self._keeper.restrictions.stepped(wish.symbol, wish.action, wish.policy)
+        return wish if action == wish.action else replace(wish, action=action)
 
     def _intent(self, wish: Wish, close_ms: int) -> Intent:
         candle_ms = close_ms - self._base_ms
@@ -343,6 +349,7 @@ class Trader:
             symbol=wish.symbol,
             close_ms=close.close_ms,
             action=wish.action,
+            ordered=None if intent is None else intent.action,
             outcome=outcome,
             code=code,
             detail=verdict.detail if isinstance(verdict, Denied) else "",

@@ -38,6 +38,7 @@ from huracan.trader.market_data import MarketData, history_bars, instrument_of
 from huracan.trader.market_feed import MarketFeed
 from huracan.trader.performer import EnginePerformer
 from huracan.trader.reporting import ViewWriter
+from huracan.trader.restricting import RestrictionSource
 from huracan.trader.script import Script
 from huracan.trader.served import (
     Changes,
@@ -48,6 +49,7 @@ from huracan.trader.served import (
     fits_of,
     followed_of,
     kernels_of,
+    layouts_of,
     markets_of,
     traded_of,
 )
@@ -82,6 +84,7 @@ class Setup:
         clock: wall clock.
         rng: spreads retries.
         failpoints: places at which tests kill.
+        restricting: where restrictions of remedies are read.
         lease_wait_s: how long the start waits for another holder's lease.
         accept_balances: book balances that differ from the ledger as a deposit or withdrawal.
         versions: what decides when there is no script; its book has been read.
@@ -99,6 +102,7 @@ class Setup:
     clock: Clock
     rng: random.Random
     failpoints: Failpoints
+    restricting: RestrictionSource
     lease_wait_s: float
     accept_balances: bool
     versions: Served | None = None
@@ -253,7 +257,10 @@ async def _assemble(
         0 if state is None else state.seq,
         locks,
         {int(number) for number in trades.seq},
+        setup.restricting,
+        lambda: layouts_of(setup.book, symbols),
     )
+    await guard.restrict()
     remote = setup.remote
     source: CloseSource | None = feed if remote is None else remote.source
     assert source is not None

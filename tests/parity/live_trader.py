@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 import huracan
 from huracan.clock import WallClock
 from huracan.config import home_folder, load_settings
-from huracan.execution.failpoints import kill_at
+from huracan.execution.failpoints import FAILPOINT_VARIABLE, kill_at
 from huracan.execution.postgres_store import PostgresStore
 from huracan.features import FeatureFit
 from huracan.logs import configure_logging
@@ -26,6 +26,7 @@ from huracan.signals.versions import Versions
 from huracan.trader.access import access_of
 from huracan.trader.beside import StoredBeside
 from huracan.trader.decided import AccountDecisions
+from huracan.trader.restricting import AccountRestrictions
 from huracan.trader.served import Served
 from huracan.trader.views import AccountViews
 from huracan.trader.wiring import Setup, open_trader
@@ -42,6 +43,19 @@ class Fixed:
     def refresh(self) -> bool:
         """Change nothing."""
         return False
+
+
+CLAIM = "claim"
+"""An entry is approved and written down, and no order of it is."""
+
+
+class DiesAtClaim(PostgresStore):
+    """A store whose process is killed once it has claimed an entry."""
+
+    async def begin_entry(self, *arguments: Any, **named: Any) -> Any:
+        """Write, then die."""
+        await super().begin_entry(*arguments, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def registered(engine: Engine, name: str) -> Versions:
@@ -81,7 +95,8 @@ def main(given: dict[str, Any]) -> None:
     versions: Served = Fixed(PolicyBook([deciding]), (beside,))
     if given["version"]:
         versions = registered(engine, given["version"])
-    timeout_s = settings.execution.database_timeout_s
+    timeout_s, dies_at = settings.execution.database_timeout_s, given["dies_at"]
+    store = DiesAtClaim if dies_at == CLAIM else PostgresStore
     with run(engine, "trade-paper", settings, "", huracan.__version__) as run_id:
         account = given["account"]
         asyncio.run(
@@ -90,7 +105,7 @@ def main(given: dict[str, Any]) -> None:
                     settings=settings,
                     access=access_of(settings.execution, "paper", home_folder(), None),
                     script=None,
-                    store=PostgresStore(engine, account, run_id, timeout_s),
+                    store=store(engine, account, run_id, timeout_s),
                     views=AccountViews(engine, account, timeout_s),
                     decisions=AccountDecisions(engine, account, timeout_s),
                     beside=StoredBeside(engine, account, run_id, timeout_s),
@@ -98,7 +113,8 @@ def main(given: dict[str, Any]) -> None:
                     home=home_folder(),
                     clock=WallClock(),
                     rng=random.Random(1),
-                    failpoints=kill_at(os.environ),
+                    failpoints=kill_at({} if dies_at == CLAIM else {FAILPOINT_VARIABLE: dies_at}),
+                    restricting=AccountRestrictions(engine, account, timeout_s),
                     lease_wait_s=30.0,
                     accept_balances=False,
                 )

@@ -14,6 +14,7 @@ from huracan.risk.live import (
     Author,
     CoinView,
     DenialCode,
+    Entry,
     GateLimits,
     HaltPolicy,
     LockBook,
@@ -22,12 +23,16 @@ from huracan.risk.live import (
     PairLock,
     Reservation,
     ReservationBook,
+    Restriction,
+    RestrictionKind,
+    Restrictions,
     RiskLimits,
     RiskView,
     StateRow,
     TradingState,
 )
 from huracan.venue.orders import MarketFilters, Side
+from tests.risk.groups import LAYOUT, paused, state_in
 
 NOW = 1_750_000_020_000
 MONEY = RiskLimits(
@@ -40,7 +45,12 @@ MONEY = RiskLimits(
     daily_profit_target=900.0,
 )
 LIMITS = GateLimits(
-    money=MONEY, price_age_max_ms=60_000, feed_age_max_s=180.0, clock_skew_max_ms=500.0, max_orders_in_flight=5
+    money=MONEY,
+    price_age_max_ms=60_000,
+    feed_age_max_s=180.0,
+    clock_skew_max_ms=500.0,
+    max_orders_in_flight=5,
+    confidence_min=0.3,
 )
 PERSON = Author("ann", person=True)
 FILTERS = MarketFilters(
@@ -75,6 +85,7 @@ VIEW = RiskView(
     cash=D(8_000),
     coins={"A/USDT": COIN, "B/USDT": HELD},
     locks=LockBook(),
+    restrictions=Restrictions(),
     reservations=ReservationBook(),
     rate=OrderRate(limit=4, window_ms=10_000),
     in_flight=0,
@@ -82,7 +93,8 @@ VIEW = RiskView(
     skew_ms=-20.0,
     throttled_s=0.0,
 )
-BUY = OrderIntent("i1", "A/USDT", Side.BUY, D(10), D(101), D(95))
+DECIDED = Entry("A/USDT", 2, "v1", 0.7, b"")
+BUY = OrderIntent("i1", "A/USDT", Side.BUY, D(10), D(101), D(95), entry=DECIDED)
 SELL = OrderIntent("i2", "B/USDT", Side.SELL, D(10), None)
 
 
@@ -100,6 +112,12 @@ def with_coin(view: RiskView, symbol: str = "A/USDT", **changes: Any) -> RiskVie
 def with_filters(view: RiskView, **changes: Any) -> RiskView:
     """Return the view with the demands of A's market changed."""
     return with_coin(view, filters=replace(FILTERS, **changes))
+
+
+def restricted(kind: str, subject: str, value: float | None = None) -> RiskView:
+    """Return the healthy account under one restriction."""
+    row = Restriction(7, RestrictionKind(kind), subject, value, None, "care")
+    return replace(VIEW, restrictions=Restrictions((row,)))
 
 
 @dataclass(frozen=True)
@@ -164,6 +182,20 @@ def _rules() -> Iterator[Case]:
     for symbol in ("*", "A/USDT"):
         lock = PairLock(symbol, NOW - 1, NOW + 1, "CooldownPeriod", "just sold")
         yield case(f"a lock of {symbol}", "LOCKED", replace(VIEW, locks=LockBook((lock,))))
+    for symbol in ("*", "A/USDT"):
+        yield case(f"a pause of {symbol}", "COIN_PAUSED", restricted("pause_coin", symbol))
+    one = Restriction(8, RestrictionKind.PAUSE_PATTERN, "3/1", None, None, "care", paused(1))
+    known = replace(VIEW, restrictions=Restrictions((one,), {"A/USDT": LAYOUT}))
+    yield case("a paused pattern", "PATTERN_PAUSED", known, replace(BUY, entry=replace(DECIDED, state=state_in(1))))
+    yield case("a raised threshold", "LOW_CONFIDENCE", restricted("raise_confidence", "", 0.71))
+    yield case("a raised threshold of the version", "LOW_CONFIDENCE", restricted("raise_confidence", "v1", 0.71))
+    yield case("a threshold that is not known", "LOW_CONFIDENCE", restricted("raise_confidence", "", None))
+    yield case("an unsure decision", "LOW_CONFIDENCE", intent=replace(BUY, entry=replace(DECIDED, confidence=0.29)))
+    yield case(
+        "an unknown confidence", "LOW_CONFIDENCE", intent=replace(BUY, entry=replace(DECIDED, confidence=math.nan))
+    )
+    yield case("a buy that nobody decided", "LOW_CONFIDENCE", intent=replace(BUY, entry=None))
+    yield case("a reduced size", "SIZE_REDUCED", restricted("reduce_size", "", 0.5))
     for status in ("HALT", "BREAK", "", None):
         yield case(f"market status {status!r}", "MARKET_CLOSED", with_filters(VIEW, status=status))
     yield case("an old candle", "STALE_DATA", with_coin(VIEW, price_ms=NOW - 60_001))
@@ -198,7 +230,11 @@ def _unknown() -> Iterator[Case]:
     for field in fields(RiskView):
         if field.name == "coins":
             continue
-        kinds = [None] if field.name in ("state", "locks", "rate", "reservations") else [None, math.nan, math.inf, "1"]
+        kinds = (
+            [None]
+            if field.name in ("state", "locks", "rate", "reservations", "restrictions")
+            else [None, math.nan, math.inf, "1"]
+        )
         if field.name in ("equity", "equity_peak", "day_pnl", "cash"):
             kinds += [D("NaN"), D("sNaN"), D("-Infinity"), D("1E+99"), 10_000.0]
         for bad in kinds:

@@ -320,7 +320,7 @@ def test_the_gate_denies_as_shadow_does(entries: list[tuple[int, int]], limits: 
     coins = {f"C{number}/USDT": COIN for number in range(len(entries))}
     live = replace(VIEW, coins=coins, cash=D(10_000), rate=OrderRate(100, 10_000))
     shadow = AccountView(10_000.0, 10_500.0, -100.0, 10_000.0, 0.0, 0.0, 0)
-    gate = RiskGate(replace(LIMITS, money=limits, max_orders_in_flight=100))
+    gate = RiskGate(replace(LIMITS, money=limits, max_orders_in_flight=100, confidence_min=0.0))
     for number, (quantity, stop) in enumerate(entries):
         steps, symbol = D(quantity) / 1000, f"C{number}/USDT"
         verdict = gate.check(live, OrderIntent(symbol, symbol, Side.BUY, steps, D(101), D(stop)))

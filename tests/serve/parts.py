@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from huracan.risk.live import HaltPolicy
-from huracan.signals.backend import AccountStates, Quotes
+from huracan.signals.backend import AccountStates, Asked, Quotes
 from huracan.signals.model import MarketClose
 from tests.signals.stand_ins import MINUTE_MS, OneAccount, market_close
 
@@ -60,9 +60,9 @@ class StandInExecution:
         """See `Execution`."""
         return await self._account.states()
 
-    async def quote(self, symbols: Sequence[str], actions: Sequence[int]) -> Quotes:
+    async def quote(self, asked: Sequence[Asked]) -> Quotes:
         """See `Execution`."""
-        return await self._account.quote(symbols, actions)
+        return await self._account.quote(asked)
 
     async def halt(self, policy: HaltPolicy, author: str, reason: str) -> None:
         """See `Execution`."""

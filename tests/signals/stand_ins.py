@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from huracan.errors import DatabaseError
 from huracan.execution.model import Intent
 from huracan.risk.live import DenialCode, Denied, HaltPolicy
-from huracan.signals.backend import AccountStates, Book, Kept, Problem, Quote, Quotes
+from huracan.signals.backend import AccountStates, Asked, Book, Kept, Problem, Quote, Quotes
 from huracan.signals.contract import (
     ErrorCode,
     ModelRow,
@@ -89,6 +89,8 @@ class OneAccount:
     state: str = "ACTIVE"
     halts: list[tuple[HaltPolicy, str, str]] = field(default_factory=list)
     asked: list[tuple[tuple[str, ...], tuple[int, ...]]] = field(default_factory=list)
+    decided: list[Asked] = field(default_factory=list)
+    largest: int = 3
     moves: list[int] = field(default_factory=list)
     pause_s: float = 0.0
 
@@ -99,17 +101,19 @@ class OneAccount:
         states[:, :52] = 1
         return AccountStates("main", self.close_ms, self.symbols, states, (self.fit,) * len(self.symbols))
 
-    async def quote(self, symbols: Sequence[str], actions: Sequence[int]) -> Quotes:
+    async def quote(self, asked: Sequence[Asked]) -> Quotes:
         """Judge; a move that stands ready closes the next candle first."""
         await self._answer()
-        self.asked.append((tuple(symbols), tuple(actions)))
+        self.asked.append((tuple(one.symbol for one in asked), tuple(one.action for one in asked)))
+        self.decided += asked
         if self.moves:
             self.close_ms = self.moves.pop(0)
         rows = []
-        for symbol, action in zip(symbols, actions, strict=True):
+        for one in asked:
+            symbol, action = one.symbol, min(one.action, self.largest) if one.action in (1, 2, 3) else one.action
             buys = action in (1, 2, 3) and symbol not in self.void
             quantity, price = (Decimal(action) / 2, Decimal("100.5")) if buys else (None, None)
-            rows.append(Quote(symbol, quantity, price, self.denied.get(symbol)))
+            rows.append(Quote(symbol, action, quantity, price, self.denied.get(symbol)))
         return Quotes(self.close_ms, tuple(rows))
 
     async def halt(self, policy: HaltPolicy, author: str, reason: str) -> None:

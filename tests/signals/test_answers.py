@@ -12,9 +12,9 @@ from huracan.signals.model import Decisions
 from huracan.trading import Action
 from tests.signals.stand_ins import CLOSE_MS, MINUTE_MS, RuleBook
 
-BOUGHT = Quote("BTC/USDT", Decimal("0.5"), Decimal("100.10"), None)
-NOTHING = Quote("BTC/USDT", None, None, None)
-REFUSED = Quote("BTC/USDT", Decimal("0.5"), Decimal("100.10"), Denied(DenialCode.HEAT, 2.0, 1.0, "why"))
+BOUGHT = Quote("BTC/USDT", 1, Decimal("0.5"), Decimal("100.10"), None)
+NOTHING = Quote("BTC/USDT", 1, None, None, None)
+REFUSED = Quote("BTC/USDT", 1, Decimal("0.5"), Decimal("100.10"), Denied(DenialCode.HEAT, 2.0, 1.0, "why"))
 
 
 @pytest.mark.parametrize(

@@ -14,4 +14,4 @@ def test_a_problem_is_a_value_that_nobody_changes() -> None:
     assert problem == Problem(ErrorCode.FEED_DOWN, "away")
     with pytest.raises(dataclasses.FrozenInstanceError):
         problem.message = "here"  # type: ignore[misc]
-    assert Quote("A/B", None, None, None) == Quote("A/B", None, None, None)
+    assert Quote("A/B", 1, None, None, None) == Quote("A/B", 1, None, None, None)

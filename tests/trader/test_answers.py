@@ -4,18 +4,26 @@ import asyncio
 from decimal import Decimal
 
 from huracan.execution.engine import Engine
-from huracan.risk.live import Approval, DenialCode, Denied, OrderIntent
+from huracan.risk.live import Approval, DenialCode, Denied, OrderIntent, Restrictions
+from huracan.signals.backend import Asked as Wanted
 from huracan.signals.model import MarketClose
 from huracan.trader.answers import Answers
 from tests.execution.scenes import EXIT, NORMAL, opened, posts, scene
 from tests.execution.world import ACCOUNT, World, virtually
 
+FREE = Restrictions()
+
+
+def wanted(symbol: str, action: int) -> Wanted:
+    """Return an action that somebody wants risk's word on."""
+    return Wanted(symbol, action, "v1", 0.7, b"")
+
 
 class Asked:
     """Stands for risk: approves as the world's gate does, or denies, and reserves nothing for a question."""
 
-    def __init__(self, world: World, denies: bool = False) -> None:
-        self._world, self._denies = world, denies
+    def __init__(self, world: World, denies: bool = False, restrictions: Restrictions = FREE) -> None:
+        self._world, self._denies, self.restrictions = world, denies, restrictions
 
     def judge(self, intents: list[OrderIntent]) -> tuple[Approval | Denied, ...]:
         """Judge."""
@@ -45,7 +53,7 @@ def test_a_quote_is_what_would_be_ordered_and_leaves_no_trace() -> None:
         world = scene()
         engine = await opened(world)
         asked = answers(world, engine)
-        quotes = await asked.quote([world.symbol], [NORMAL])
+        quotes = await asked.quote([wanted(world.symbol, NORMAL)])
         (quote,) = quotes.rows
         assert quotes.close_ms == world.intent(NORMAL).created_ms
         assert quote.denied is None
@@ -68,7 +76,7 @@ def test_risks_word_is_told_with_the_size() -> None:
     async def steps() -> None:
         world = scene()
         engine = await opened(world)
-        (quote,) = (await answers(world, engine, denies=True).quote([world.symbol], [NORMAL])).rows
+        (quote,) = (await answers(world, engine, denies=True).quote([wanted(world.symbol, NORMAL)])).rows
         assert quote.quantity is not None
         assert quote.denied == Denied(DenialCode.HEAT, 1.0, 0.5)
         await engine.stop()
@@ -82,7 +90,7 @@ def test_what_orders_nothing_has_no_size() -> None:
     async def steps() -> None:
         world = scene()
         engine = await opened(world)
-        found = await answers(world, engine).quote(["ZZZ/USDT", world.symbol], [NORMAL, EXIT])
+        found = await answers(world, engine).quote([wanted("ZZZ/USDT", NORMAL), wanted(world.symbol, EXIT)])
         assert [row.symbol for row in found.rows] == ["ZZZ/USDT", world.symbol]
         foreign, leave = found.rows
         assert foreign.denied is not None

@@ -18,6 +18,7 @@ from huracan.paper import Faults, Request
 from huracan.risk.live import HaltPolicy, TradingState
 from huracan.trader.guard import FIRST_STATE, Guard, beyond_model_bps, pair_lock, state_row, traded
 from huracan.trader.performer import EnginePerformer
+from huracan.trader.restricting import MemoryRestrictions
 from huracan.trading import ExitReason
 from huracan.venue.klines import Kline
 from tests.execution.samples import closed_trades
@@ -94,7 +95,21 @@ async def killed_while_away() -> AsyncIterator[tuple[Booked, Guard]]:
     booked = await Booked.open(world)
     await booked.buy()
     performer, risk = EnginePerformer(booked.engine), RiskSettings()
-    guard = Guard(booked.keeper, performer, world.store(), risk, world.clock, booked.market, BASE_MS, 0.1, 0, (), ())
+    guard = Guard(
+        booked.keeper,
+        performer,
+        world.store(),
+        risk,
+        world.clock,
+        booked.market,
+        BASE_MS,
+        0.1,
+        0,
+        (),
+        (),
+        MemoryRestrictions(),
+        dict,
+    )
     acting = asyncio.ensure_future(guard.act())
     await write_state(world.store(), TradingState.HALTED, "breaker", "clock_skew", world.clock.now_ms())
     await guard.follow()
