@@ -1,7 +1,7 @@
 """Charts over a series: run through it, and say whether it has changed, since when, and how sure that is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy.stats import nbinom, poisson
 
 from huracan.errors import InvariantError
+from huracan.health.days import Days, Played, cusum_played, ewma_played, limit_of, rate_played
 from huracan.health.runlength import (
     ewma_limit,
     ewma_run_length,
@@ -18,7 +19,7 @@ from huracan.health.runlength import (
 )
 from huracan.health.sprt import RateTest
 
-__all__ = ["CountChart", "Cusum", "Ewma", "Found", "RateWatch"]
+__all__ = ["BothWays", "CountChart", "Cusum", "Ewma", "Found", "RateWatch"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -60,6 +61,7 @@ class Cusum:
         sign: 1 looks for more, -1 for less.
         reference: k, half of the shift, in deviations.
         interval: h.
+        shift: deviations.
         false_every: observations between false alarms.
         delay: observations until the shift is noticed.
     """
@@ -69,6 +71,7 @@ class Cusum:
     sign: float
     reference: float
     interval: float
+    shift: float
     false_every: float
     delay: float
 
@@ -93,11 +96,28 @@ class Cusum:
         center = float(sample.mean())  # winsorising moves the mean
         interval = sample_cusum_interval(sample - center, shift / 2.0, false_every)
         delay = sample_cusum_run_length(sample - center, shift / 2.0, interval, shift)
-        return cls(float(values.mean()), deviation, sign, shift / 2.0 + center, interval, false_every, delay)
+        return cls(float(values.mean()), deviation, sign, shift / 2.0 + center, interval, shift, false_every, delay)
+
+    def on_days(self, days: Days, false_every_days: float) -> "Cusum":
+        """Return this chart with the interval that its reference's own error and days ask for, never a smaller one.
+
+        Args:
+            days: the reference that it was set on.
+            false_every_days: days between false alarms, on average.
+        """
+        played, shift = Played.of(days, false_every_days), self.shift
+
+        def alarms(interval: float) -> int:
+            return cusum_played(days, played, self.sign, shift, interval)[0]
+
+        interval = limit_of(alarms, played, false_every_days, self.interval)
+        found, seen = cusum_played(days, played, self.sign, shift, interval, shift, until_first=True)
+        every = false_every_days * days.per_day
+        return replace(self, interval=interval, false_every=every, delay=seen / max(1, found))
 
     def run(self, values: Floats) -> Found:
         """Go through a series; the first alarm stands."""
-        total, since, shift = 0.0, 0, 2.0 * self.reference
+        total, since, shift = 0.0, 0, self.shift
         for number, z in enumerate((self.sign * winsorised(values, self.mean, self.deviation)).tolist()):
             total = max(0.0, total + z - self.reference)
             if total == 0.0:
@@ -105,6 +125,31 @@ class Cusum:
             if total > self.interval:
                 return Found(True, total, self.interval, since, number, self.false_every, shift, self.delay)
         return Found(False, total, self.interval, -1, -1, self.false_every, shift, self.delay)
+
+
+@dataclass(frozen=True, slots=True)
+class BothWays:
+    """Two one-sided CUSUMs, one for more and one for less; each has half of the false alarms.
+
+    Attributes:
+        more, less: the charts.
+    """
+
+    more: Cusum
+    less: Cusum
+
+    @classmethod
+    def on_days(cls, days: Days, shift: float, false_every_days: float) -> "BothWays":
+        """Return the charts of a reference by days; arguments as of `Cusum.on_days`."""
+        each, every = 2.0 * false_every_days, max(2.0 * false_every_days * days.per_day, 10.0)
+        more, less = (Cusum.of(days.values, sign, shift, every).on_days(days, each) for sign in (1.0, -1.0))
+        return cls(more, less)
+
+    def run(self, values: Floats) -> Found:
+        """Go through a series; the first alarm of either stands."""
+        found = (self.more.run(values), self.less.run(values))
+        first = min((one for one in found if one.alarm), key=lambda one: one.at, default=found[1])
+        return replace(first, false_every=first.false_every / 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +186,18 @@ class Ewma:
         delay = ewma_run_length(weight, limit, shift)
         mean = float(values.mean()) + deviation * float(sample.mean())
         return cls(mean, deviation, weight, edge, false_every, delay, shift)
+
+    def on_days(self, days: Days, false_every_days: float) -> "Ewma":
+        """Return this chart with the edge that its reference's own error and days ask for; see `Cusum.on_days`."""
+        played = Played.of(days, false_every_days)
+
+        def alarms(edge: float) -> int:
+            return ewma_played(days, played, self.weight, edge)[0]
+
+        edge = limit_of(alarms, played, false_every_days, self.edge)
+        found, seen = ewma_played(days, played, self.weight, edge, -self.shift, until_first=True)
+        every = false_every_days * days.per_day
+        return replace(self, edge=edge, false_every=every, delay=seen / max(1, found))
 
     def run(self, values: Floats) -> Found:
         """Go through a series; the first alarm stands."""
@@ -182,6 +239,23 @@ class RateWatch:
             low, high = (alpha, high) if test.expected_trades(good) / alpha > false_every else (low, alpha)
         test = RateTest(good, bad, low, beta)
         return cls(test, false_every, test.expected_trades(bad))
+
+    def on_days(self, days: Days, false_every_days: float) -> "RateWatch":
+        """Return this watch with the alpha that its reference's own error and days ask for; see `Cusum.on_days`.
+
+        Args:
+            days: outcomes of the reference, 1 won and 0 lost.
+            false_every_days: days between false alarms, on average.
+        """
+        played, drop = Played.of(days, false_every_days), self.test.good - self.test.bad
+
+        def alarms(upper: float) -> int:
+            return rate_played(days, played, drop, upper, self.test.lower)[0]
+
+        upper = limit_of(alarms, played, false_every_days, self.test.upper)
+        test = RateTest(self.test.good, self.test.bad, (1.0 - self.test.beta) * math.exp(-upper), self.test.beta)
+        found, seen = rate_played(days, played, drop, test.upper, test.lower, drop, until_first=True)
+        return RateWatch(test, false_every_days * days.per_day, seen / max(1, found))
 
     def run(self, won: Flags) -> Found:
         """Go through a series of outcomes; the first "bad" stands."""

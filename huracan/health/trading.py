@@ -1,13 +1,14 @@
 """Is a version still what it was when it was judged? Its trades on paper or live, held against its shadow's."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from huracan.errors import EvidenceError
-from huracan.health.charts import CountChart, Cusum, Ewma, Found, RateWatch
+from huracan.health.charts import BothWays, CountChart, Cusum, Ewma, Found, RateWatch
+from huracan.health.days import Days
 from huracan.memory import TradeRows
 
 __all__ = ["Charts", "Claim", "Reading", "Watch", "charts_of", "claim_of", "watch"]
@@ -20,10 +21,12 @@ SHIFT: Final = 0.25
 """Change of the mean result that the charts are made for, in deviations of one trade."""
 SLIPPAGE_SHIFT: Final = 0.5
 RATE_DROP: Final = 0.10
-CHARTS: Final = 5
-"""They share the false alarms: each is set to raise one in five of them."""
+VOLUME_SHIFT: Final = 1.0
+"""Change of a day's volume, in deviations of a day."""
+CHARTS: Final = 6
+"""They share the false alarms: each is set to raise one in six of them."""
 
-Name = Literal["result", "drift", "win_rate", "trades_per_day", "slippage"]
+Name = Literal["result", "drift", "win_rate", "trades_per_day", "volume_per_day", "slippage"]
 Floats = npt.NDArray[np.float64]
 
 _MEANS: Final[dict[str, str]] = {
@@ -31,6 +34,7 @@ _MEANS: Final[dict[str, str]] = {
     "drift": "the result of a trade drifts away from what shadow claims",
     "win_rate": "fewer trades win than shadow claims",
     "trades_per_day": "it trades more or less often than in shadow",
+    "volume_per_day": "it buys for more or for less money a day than in shadow",
     "slippage": "fills slip more than the cost model says",
 }
 
@@ -42,12 +46,16 @@ class Claim:
     Attributes:
         results: float64[N], net result of each trade as a fraction of the value bought, in the order of exits.
         slippage_bps: float64[N], slippage paid, basis points of the value bought.
+        days: int64[N], UTC day of each exit, since the epoch.
         counts: int64[D], trades that ended on each UTC day, from the first exit to the last.
+        volumes: float64[D], what these trades had bought, quote currency.
     """
 
     results: Floats
     slippage_bps: Floats
+    days: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
+    volumes: Floats
 
     @property
     def win_rate(self) -> float:
@@ -133,7 +141,9 @@ def claim_of(trades: TradeRows) -> Claim:
     results, slippage = _results(trades)[order], _slippage(trades)[order]
     if not np.isfinite(results).all() or not np.isfinite(slippage).all() or results.std() <= 0.0:
         raise EvidenceError("the results in shadow are not finite, or do not vary; judge the version again")
-    return Claim(results, slippage, np.bincount((days - days[0]).astype(np.int64), minlength=span))
+    since = (days - days[0]).astype(np.int64)
+    volumes = np.bincount(since, _values(trades)[order], minlength=span).astype(np.float64)
+    return Claim(results, slippage, days, np.bincount(since, minlength=span), volumes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,6 +158,7 @@ class Charts:
         win_rate: None where everything wins, or hardly anything does.
         slippage: rising; None where the claim has none.
         counts: of trades a day.
+        volumes: of money a day, either way; None where every day has the same.
     """
 
     claim: Claim
@@ -157,6 +168,7 @@ class Charts:
     win_rate: RateWatch | None
     slippage: Cusum | None
     counts: CountChart
+    volumes: BothWays | None
 
 
 def charts_of(claim: Claim, false_alarm_days: float = 365.0) -> Charts:
@@ -168,14 +180,24 @@ def charts_of(claim: Claim, false_alarm_days: float = 365.0) -> Charts:
     """
     days_each = CHARTS * false_alarm_days
     every, rate, slips = max(days_each * claim.per_day, 10.0), claim.win_rate, claim.slippage_bps
+    results, won = Days.of(claim.results, claim.days), Days.of((claim.results > 0.0).astype(np.float64), claim.days)
+    win_rate = slippage = volumes = None
+    if RATE_DROP < rate < 1.0:
+        win_rate = RateWatch.of(rate, rate - RATE_DROP, every).on_days(won, days_each)
+    if slips.std() > 0.0:
+        slippage = Cusum.of(slips, 1.0, SLIPPAGE_SHIFT, every)
+        slippage = slippage.on_days(Days.of(slips, claim.days), days_each)
+    if claim.volumes.std() > 0.0:
+        volumes = BothWays.on_days(Days.of(claim.volumes, np.arange(len(claim.volumes))), VOLUME_SHIFT, days_each)
     return Charts(
         claim=claim,
         false_every_days=days_each,
-        result=Cusum.of(claim.results, -1.0, SHIFT, every),
-        drift=Ewma.of(claim.results, SHIFT, every),
-        win_rate=RateWatch.of(rate, rate - RATE_DROP, every) if RATE_DROP < rate < 1.0 else None,
-        slippage=Cusum.of(slips, 1.0, SLIPPAGE_SHIFT, every) if slips.std() > 0.0 else None,
+        result=Cusum.of(claim.results, -1.0, SHIFT, every).on_days(results, days_each),
+        drift=Ewma.of(claim.results, SHIFT, every).on_days(results, days_each),
+        win_rate=win_rate,
+        slippage=slippage,
         counts=CountChart.of(claim.counts, days_each),
+        volumes=volumes,
     )
 
 
@@ -193,7 +215,9 @@ def watch(charts: Charts, trades: TradeRows, now_ms: int, begun_ms: int) -> Watc
     exits, results, slippage = trades.exit_time[order], _results(trades)[order], _slippage(trades)[order]
     first, last = begun_ms // DAY_MS, now_ms // DAY_MS
     whole = max(0, int(last - first))  # the day that has begun is not over
-    counts = np.bincount((exits // DAY_MS - first).clip(0).astype(np.int64), minlength=whole + 1)[:whole]
+    days = (exits // DAY_MS - first).clip(0).astype(np.int64)
+    counts = np.bincount(days, minlength=whole + 1)[:whole]
+    volumes = np.bincount(days, _values(trades)[order], minlength=whole + 1)[:whole].astype(np.float64)
     per_day, bp = claim.per_day, 1e4
     readings = [
         _of_trades("result", charts.result.run(results), bp * results, bp * claim.results, "bp", exits, per_day),
@@ -205,7 +229,10 @@ def watch(charts: Charts, trades: TradeRows, now_ms: int, begun_ms: int) -> Watc
     if charts.slippage is not None:
         found = charts.slippage.run(slippage)
         readings.append(_of_trades("slippage", found, slippage, claim.slippage_bps, "bp", exits, per_day))
-    readings.append(_of_days(charts.counts.run(counts), counts, claim.counts, int(first), charts.false_every_days))
+    every, day = charts.false_every_days, int(first)
+    readings.append(_of_days("trades_per_day", charts.counts.run(counts), counts, claim.counts, day, every))
+    if charts.volumes is not None:
+        readings.append(_of_days("volume_per_day", charts.volumes.run(volumes), volumes, claim.volumes, day, every))
     return Watch(len(results), whole, tuple(readings))
 
 
@@ -232,30 +259,35 @@ def _of_trades(
 
 
 def _of_days(
-    found: Found, observed: npt.NDArray[np.int64], claimed: npt.NDArray[np.int64], first: int, false_every: float
+    name: Name, found: Found, observed: npt.NDArray[Any], claimed: npt.NDArray[Any], first: int, false_every: float
 ) -> Reading:
+    counted = name == "trades_per_day"
     part = observed[found.since : found.at + 1] if found.alarm else observed
     return Reading(
-        name="trades_per_day",
+        name=name,
         alarm=found.alarm,
-        means=_MEANS["trades_per_day"],
+        means=_MEANS[name],
         observed=float(part.mean()) if len(part) else float("nan"),
         claimed=float(claimed.mean()),
-        unit="trades a day",
+        unit="trades a day" if counted else "bought a day",
         since_ms=(first + found.since) * DAY_MS if found.alarm else None,
         at_ms=(first + found.at + 1) * DAY_MS if found.alarm else None,
         false_every_days=false_every,
         shift=found.shift,
-        shift_unit="no trade at all",
+        shift_unit="no trade at all" if counted else "deviations of a day",
         delay=found.delay,
         per="days",
         observations=len(observed),
     )
 
 
+def _values(trades: TradeRows) -> Floats:
+    return np.maximum(trades.entry_price * trades.quantity, np.finfo(np.float64).tiny)
+
+
 def _results(trades: TradeRows) -> Floats:
-    return trades.net / np.maximum(trades.entry_price * trades.quantity, np.finfo(np.float64).tiny)
+    return trades.net / _values(trades)
 
 
 def _slippage(trades: TradeRows) -> Floats:
-    return -1e4 * trades.slippage_part / np.maximum(trades.entry_price * trades.quantity, np.finfo(np.float64).tiny)
+    return -1e4 * trades.slippage_part / _values(trades)

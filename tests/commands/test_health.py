@@ -36,5 +36,5 @@ def test_the_word_on_each_version_is_told(database: Engine, database_server: Emb
     assert alarms == ["slippage"]
     shown = told("--account", "main")
     assert "ALARM: fills slip more than the cost model says" in shown
-    assert shown.count("as claimed") == 4
+    assert shown.count("as claimed") == 5
     assert "no version has decided for nobody yet" in told("--account", "nobody")

@@ -9,9 +9,10 @@ from sqlalchemy import Engine, text
 from huracan import __version__
 from huracan.config import Settings
 from huracan.health import read_watches
+from huracan.health.trading import DAY_MS
 from huracan.memory import Registry, TradeRows, open_run, write_trades
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
-from tests.health.test_trading import DAY_MS, START_MS, joined, trades
+from tests.health.test_trading import START_MS, joined, trades
 
 pytestmark = pytest.mark.postgres
 

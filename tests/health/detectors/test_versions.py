@@ -1,0 +1,48 @@
+"""A version's charts as anomalies: each says what, since when, how sure, how long it takes and what it means."""
+
+import pytest
+from sqlalchemy import Engine, text
+
+from huracan.health.detector import look_at
+from huracan.health.detectors.versions import VersionCharts
+from huracan.health.trading import DAY_MS
+from tests.health.test_stored import fill
+from tests.health.test_trading import START_MS
+
+pytestmark = pytest.mark.postgres
+NOW_MS = START_MS + 200 * DAY_MS
+
+
+def test_an_alarm_is_an_anomaly_with_all_its_figures(database: Engine) -> None:
+    """Slippage twice what it was after thirty good days; and nothing else is called wrong."""
+    fill(database, 60, slip=2.0)
+    detector = VersionCharts(database, "main", 365.0)
+    found = look_at([detector], NOW_MS)
+    assert {"slippage", "win_rate", "result"} <= found.names
+    (one,) = found.anomalies
+    assert (one.detector, one.account, one.subject, one.severity) == ("slippage", "main", "v1", "warning")
+    assert one.since_ms is not None
+    assert START_MS + 28 * DAY_MS < one.since_ms < START_MS + 40 * DAY_MS
+    assert one.noticed_ms == NOW_MS
+    assert one.observed is not None
+    assert one.claimed is not None
+    assert one.observed == pytest.approx(2.0 * one.claimed, rel=0.2)
+    assert one.false_every_days == pytest.approx(6 * 365.0, rel=0.1)
+    assert one.delay.endswith("trades until a change of 0.5 deviations")
+    assert one.means == "fills slip more than the cost model says"
+    assert "slippage of v1" in one.words
+    assert look_at([detector], NOW_MS + 1).anomalies[0].since_ms == one.since_ms  # charts are kept, the word stands
+
+
+def test_a_version_that_decides_no_more_is_left_alone(database: Engine) -> None:
+    """Another one decided eight days after its last decision."""
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                """INSERT INTO decisions (close_at, heard_at, decided_at, account_no, symbols, versions, version_of,
+                actions, confidences) SELECT close_at + interval '8 days', heard_at, decided_at, account_no, symbols,
+                '{v0}', version_of, actions, confidences FROM decisions ORDER BY close_at DESC LIMIT 1"""
+            )
+        )
+    assert not look_at([VersionCharts(database, "main", 365.0)], NOW_MS).anomalies
+    assert not look_at([VersionCharts(database, "nobody", 365.0)], NOW_MS).anomalies
