@@ -86,13 +86,14 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._number = folder, 0
+        self._given: set[str] = set()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder} cannot be made: {error.strerror}; set HURACAN_HOME") from None
 
     def take(self, now_ms: int) -> Taken:
-        """Return what came since the last turn, and what nobody has said is safe since."""
+        """Return what came since the last turn; at the first one also what an earlier process had not counted."""
         self._number += 1
         current = self._folder / "events.jsonl"
         try:
@@ -103,6 +104,8 @@ class Spool:
         events: list[Event] = []
         lost, names = 0, []
         for path in sorted(self._folder.glob("taken-*.jsonl")):
+            if path.name in self._given:
+                continue
             try:
                 with path.open("rb") as file:
                     flock(file, LOCK_EX | LOCK_NB)  # whoever opens it from now on sees that it has another name
@@ -113,6 +116,7 @@ class Spool:
                 get_logger().error("errors.unreadable", path=str(path), reason=str(error))
                 continue
             names.append(path.name)
+            self._given.add(path.name)
             for line in lines:
                 found, missing = _read(line)
                 lost += missing
@@ -121,12 +125,16 @@ class Spool:
         return Taken(tuple(events), tuple(names), lost)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Delete files whose events are counted where nothing is lost."""
+        """Delete files whose events are counted where nothing is lost; names that are not of this folder are left."""
         for name in names:
+            if "/" in name:
+                continue
             try:
-                (self._folder / Path(name).name).unlink(missing_ok=True)
-            except OSError as error:
+                (self._folder / name).unlink(missing_ok=True)
+            except OSError as error:  # it is not read again by this process
                 get_logger().error("errors.not_forgotten", path=name, reason=str(error))
+            else:
+                self._given.discard(name)
 
 
 def _read(line: bytes) -> tuple[Event | None, int]:

@@ -64,6 +64,7 @@ class HealthWriter:
     def __init__(self, engine: Engine, buffer: DiskBuffer, settings: HealthSettings) -> None:
         self._engine, self._buffer, self._settings = engine, buffer, settings
         self._held: deque[tuple[Batch, tuple[str, ...]]] = deque()
+        self._settled: set[str] = set()
         self._lost = 0
         self._pruned_s: float | None = None
 
@@ -77,6 +78,22 @@ class HealthWriter:
         """Return the samples lost since the start."""
         return self._lost + self._buffer.lost
 
+    def taken(self) -> frozenset[str]:
+        """Return the names of files of errors whose counts wait on disk."""
+        return self._buffer.taken()
+
+    def settled(self) -> frozenset[str]:
+        """Return the names of files of errors whose counts are safe, on disk or in Postgres, and may be deleted."""
+        return frozenset(self._settled)
+
+    def forget_settled(self) -> None:
+        """Forget those names: the files are deleted."""
+        self._settled.clear()
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        self._buffer.close()
+
     def keep(self, batch: Batch, taken: tuple[str, ...] = ()) -> bool:
         """Take a batch; return whether it is safe on disk.
 
@@ -85,8 +102,9 @@ class HealthWriter:
             taken: files of errors whose counts are in it.
         """
         while self._held and self._buffer.put(*self._held[0]):
-            self._held.popleft()
+            self._settled.update(self._held.popleft()[1])
         if not self._held and self._buffer.put(batch, taken):
+            self._settled.update(taken)
             return True
         self._held.append((batch, taken))
         if len(self._held) > HELD_MAX:
@@ -121,7 +139,7 @@ class HealthWriter:
             if problem := self._write(self._held[0][0]):
                 self._lost += len(self._held[0][0].samples)
                 get_logger().error("health.batch_refused", reason=problem)
-            self._held.popleft()
+            self._settled.update(self._held.popleft()[1])
         return True
 
     def _write(self, batch: Batch) -> str:
