@@ -307,6 +307,17 @@ class Planner:
         if child.role is Role.ENTRY and self._current:
             self.position.attempt = -1
 
+    def forget_unwritten(self, written: int) -> None:
+        """Want an entry again that a process planned and died over before it was written down, if time waits for us.
+
+        Args:
+            written: number after the highest one among the entry's children that are written down.
+        """
+        position = self.position
+        planned = position.sequence.get(position.entry_intent, 0)
+        if self.still and self.entry is None and self._current and planned > written:
+            position.attempt = -1
+
     # ---- what follows -----------------------------------------------------------------------------------------
 
     def plan(self) -> tuple[Command, ...]:

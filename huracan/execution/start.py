@@ -8,6 +8,7 @@ from huracan.clock import Clock
 from huracan.errors import RefusedError
 from huracan.execution.desk import Desk
 from huracan.execution.grid import Grid
+from huracan.execution.ids import next_child
 from huracan.execution.journal import Journal
 from huracan.execution.lease import LeaseKeeper
 from huracan.execution.model import Alarm, AlarmCode, OrderFact, Record, Snapshot, Status, Trigger
@@ -159,6 +160,9 @@ class Starter:
         desk.remember(position.to_bytes() if row is not None and not facts else b"")
         if facts:
             await desk.note(facts)
+        if int(position.slot.want) > 0:
+            written = await self._store.children(position.entry_intent)
+            desk.planner.forget_unwritten(next_child(order.cid for order in written))
         if works.cursor is None and not orders:
             newest = await self._venue.trades(symbol, limit=1)  # what happened before our time is in the balances
             works.cursor = newest[-1].trade_id if newest else "0"

@@ -8,10 +8,11 @@ import pytest
 
 from huracan.errors import RefusedError
 from huracan.execution.failpoints import Failpoint
+from huracan.execution.memory_store import MemoryStore
 from huracan.execution.model import AlarmCode, SlotRow
 from huracan.execution.positions import Position
 from huracan.paper import FaultKind, ScriptedFault
-from tests.execution.scenes import EXIT, NORMAL, bury, check, opened, orders, posts, quiet, scene
+from tests.execution.scenes import EXIT, NORMAL, PATIENT, bury, check, opened, orders, posts, quiet, scene
 from tests.execution.test_faults import entered, held, protected
 from tests.execution.world import Killed, dying_at, virtually
 
@@ -142,5 +143,33 @@ def test_the_first_start_opens_the_books_with_what_is_there() -> None:
         balances = (await world.store().load()).balances
         assert {asset: row.total for asset, row in balances.items()} == {"USDT": 1_000_000, "BNB": 3}
         assert len((await world.store().log()).entries) == 2
+
+    virtually(steps)
+
+
+class DiesBeforeT1(MemoryStore):
+    """A store whose process dies when the first order is to be written down; the slot has named it by then."""
+
+    async def begin_order(self, *arguments: Any, **named: Any) -> Any:
+        """Die before writing."""
+        raise Killed
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_an_entry_planned_and_never_written_is_sent_only_where_time_stood_still(still: bool) -> None:
+    """Its close is decided once more in lock-step; where time went on, its window is over."""
+
+    async def steps() -> None:
+        world = scene(engine_settings=replace(PATIENT, still=still))
+        engine = await opened(world, store=DiesBeforeT1(world.database, world.store().account))
+        with pytest.raises(Killed):
+            await engine.on_intents([world.intent(NORMAL)])
+        await bury(engine)
+        engine = await opened(world, holder="two")
+        await engine.on_intents([world.intent(NORMAL)])
+        await engine.quiesce()
+        assert list(posts(world).values()) == ([1, 1] if still else []), "the entry, and its bracket"
+        await check(world, engine)
+        await engine.stop()
 
     virtually(steps)

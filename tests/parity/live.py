@@ -1,6 +1,7 @@
 """Parity on the live stack: one case traded by portfolio shadow here, and by two processes over HTTP and Postgres."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -294,8 +295,8 @@ class TraderProcess:
     starts: int = 0
     errors: Path = Path()
 
-    def start(self) -> None:
-        """Start it and wait until it trades."""
+    def start(self, dies_at: str = "") -> None:
+        """Start it and wait until it trades, or until it is dead: `dies_at` names the place of its first entry."""
         self.starts += 1
         self.errors = self.world.home / f"{self.account}.{self.starts}.err"
         policy = self.case.policy
@@ -308,6 +309,7 @@ class TraderProcess:
             "symbols": list(self.case.symbols),
             "policy": given,
             "version": self.case.version,
+            "dies_at": dies_at,
         }
         with self.errors.open("w") as file:
             self.process = subprocess.Popen(
@@ -318,6 +320,10 @@ class TraderProcess:
                 text=True,
             )
         assert self.process.stdout is not None
+        if dies_at:
+            assert self.process.wait(120.0) == -signal.SIGKILL, self.errors.read_text()[-4_000:]
+            self.kill()
+            return
         line = self.process.stdout.readline()
         assert line.strip() == "trading", self.errors.read_text()[-4_000:]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from huracan.execution.failpoints import Failpoint
 from huracan.market import Candles, wild_bars
 from huracan.memory import EmbeddedServer, connect, schema
 from huracan.signals.parity import ParityReport, compare
@@ -20,6 +21,7 @@ from huracan.trading import infer_instrument, resolve_settings
 from huracan.trading.slot import SLOT
 from tests.parity.coins import COINS, DAY_MS, HOUR_MS, MAKER, PAST_DAYS, QUICK, case_of
 from tests.parity.live import BASE_MS, BESIDE, Case, Eager, Live, slot_differences, trade, trading, wait_for_end
+from tests.parity.live_trader import CLAIM
 from tests.parity.trained import trained
 from tests.trader.processes import World
 
@@ -162,6 +164,19 @@ def test_a_trader_that_is_killed_and_started_again_changes_nothing(site: Site) -
         wait_for_end(site.world, url, "killed", process, 300.0)
         assert process.starts == 3
     assert_same(Live(site.engine, "killed").report(case.shadow()), 6)
+
+
+def test_a_trader_that_dies_at_every_place_of_an_entry_changes_nothing(site: Site) -> None:
+    """Between any two steps from the claim of an entry to its booking, one life after the other, within an hour."""
+    case, places = case_of(1, **{"execution.lease_ttl_s": 5.0}), (CLAIM, *Failpoint)
+    with trading(case, site.world, "dying") as (url, process):
+        process.kill()
+        for place in places:
+            process.start(dies_at=place)
+        process.start()
+        wait_for_end(site.world, url, "dying", process, 300.0)
+        assert process.starts == len(places) + 2
+    assert_same(Live(site.engine, "dying").report(case.shadow()), 10)
 
 
 def _wait_for(count: Callable[[], int], least: int) -> None:
