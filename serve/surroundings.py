@@ -35,6 +35,9 @@ def keep_settings(settings: Settings, database_url: str, home: Path) -> Path:
     path = settings_file(home)
     content = settings.public()
     content["database"] = settings.database.model_dump(mode="json") | {"url": database_url}
+    content["notices"]["destinations"] = [
+        one.model_dump(mode="json") | {"url": one.url.get_secret_value()} for one in settings.notices.destinations
+    ]
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         staging = path.with_suffix(".new")

@@ -56,6 +56,7 @@ HEALTH_TABLES = (
     "error_counts",
     "heartbeats",
     "notices",
+    "notice_deliveries",
     "retrain_requests",
 )
 TABLES = (

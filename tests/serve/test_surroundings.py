@@ -32,6 +32,16 @@ def test_the_configuration_arrives_as_it_was_given(tmp_path: Path, monkeypatch: 
     assert found.database.url.get_secret_value() == URL
 
 
+def test_addresses_of_notices_arrive_by_the_file_alone(tmp_path: Path) -> None:
+    """The monitor reads them where the database's password stands; a public value never has them."""
+    url = "tgram://110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/12345"
+    given = load_settings(None, {"notices.destinations": [{"name": "me", "url": url, "level": "info"}]}, {})
+    found = read_settings(keep_settings(given, URL, tmp_path))
+    assert found.notices.destinations == given.notices.destinations
+    assert found.notices.destinations[0].url.get_secret_value() == url
+    assert "AAHdqTcv" not in json.dumps(runtime_env(tmp_path)) + json.dumps(found.public())
+
+
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:
     """The file is written for its owner alone; one that is open to others is not believed."""
     path = keep_settings(load_settings(None, {}, {}), URL, tmp_path)
