@@ -69,8 +69,8 @@ class RemediesSettings(Section):
         (
             RemedyRule(detector="feed_silent", remedy="reducing", mode="act"),
             RemedyRule(detector="disk_full", remedy="reducing", mode="act"),
-            RemedyRule(detector="feed_silent", remedy="restart_feed", after_s=120.0),
-            RemedyRule(detector="replica_*", remedy="restart_replica", after_s=60.0),
+            RemedyRule(detector="feed_silent", remedy="restart_feed", after_s=120.0, lasts_min=10.0),
+            RemedyRule(detector="replica_*", remedy="restart_replica", after_s=60.0, lasts_min=10.0),
             RemedyRule(detector="win_rate", severity="warning", remedy="reduce_size", value=0.5, lasts_min=1_440.0),
             RemedyRule(detector="result", severity="warning", remedy="reduce_size", value=0.5, lasts_min=1_440.0),
             RemedyRule(detector="result", remedy="roll_back", after_s=3_600.0),
@@ -88,7 +88,9 @@ class RemediesSettings(Section):
         3, description="The same remedy begun anew so often within `flap_hours` is not begun again."
     )
     flap_hours: PositiveFloat = Field(6.0, description="Window in which a flapping remedy is looked for, hours.")
-    undone_hours: PositiveFloat = Field(24.0, description="What a person has undone is left undone so long, hours.")
+    undone_hours: PositiveFloat = Field(
+        24.0, description="What a person has undone is left so while its anomaly goes on, hours."
+    )
     coins_paused_max_frac: Fraction = Field(
         0.5, description="Share of an account's coins that may be paused; more than that is a matter of REDUCING."
     )

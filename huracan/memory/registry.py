@@ -179,17 +179,53 @@ class Registry:
             RefusedError: the scope has no champion, or none before it.
         """
         with translated(self._engine), self._engine.begin() as connection:
-            self._lock(connection, scope)
-            champion = self._champion(connection, scope)
-            if champion is None:
-                raise RefusedError(f"scope {scope} has no champion: there is nothing to roll back")
-            former = self._former_champion(connection, scope, champion)
-            if former is None:
-                raise RefusedError(
-                    f"scope {scope} had no champion before {champion.version}: there is nothing to go back to"
-                )
-            self._move(connection, champion, "rollback", "retired", author, reason)
-            return self._move(connection, former, "rollback", "champion", author, reason)
+            champion, former = self.rollback_pair(connection, scope)
+            return self.roll_back(connection, champion, former, author, reason)
+
+    def rollback_pair(self, connection: Connection, scope: str) -> tuple[Model, Model]:
+        """Return a scope's champion and the one before it; nobody else moves either until the transaction ends.
+
+        Raises:
+            RefusedError: the scope has no champion, or none before it.
+        """
+        self._lock(connection, scope)
+        champion = self._champion(connection, scope)
+        if champion is None:
+            raise RefusedError(f"scope {scope} has no champion: there is nothing to roll back")
+        former = self._former_champion(connection, scope, champion)
+        if former is None:
+            raise RefusedError(
+                f"scope {scope} had no champion before {champion.version}: there is nothing to go back to"
+            )
+        return champion, former
+
+    def roll_back(self, connection: Connection, champion: Model, former: Model, author: str, reason: str) -> Model:
+        """Carry a rollback out in somebody's transaction, which `rollback_pair` began; return the one brought back."""
+        self._move(connection, champion, "rollback", "retired", author, reason)
+        return self._move(connection, former, "rollback", "champion", author, reason)
+
+    def undo_rollback(self, connection: Connection, version: str, former: str, author: str, reason: str) -> Model:
+        """Make a version that was rolled back champion again, and retire the one that had come back in its place.
+
+        For a person who undoes a rollback in their own transaction: the stages, and what a later rollback would do, are
+        those before it.
+
+        Raises:
+            UsageError: no such version, or no author or reason.
+            RefusedError: the stages are no longer those that the rollback left.
+        """
+        model = self._locked_model(connection, version)
+        back = self._get(connection, former)
+        last = connection.execute(
+            text("SELECT verb FROM model_events WHERE model_id = :model_id ORDER BY event_id DESC LIMIT 1"),
+            {"model_id": model.model_id},
+        ).scalar()
+        if (model.stage, last, back.stage, back.scope) != ("retired", "rollback", "champion", model.scope):
+            raise RefusedError(
+                f"{version} is {model.stage} and {former} is {back.stage}: versions have moved since that rollback"
+            )
+        self._move(connection, back, "retire", "retired", author, reason)
+        return self._move(connection, model, "rollback", "champion", author, reason)
 
     def retire(self, version: str, author: str, reason: str) -> Model:
         """Take a candidate or shadow version out of use.
@@ -297,15 +333,16 @@ class Registry:
     def _former_champion(self, connection: Connection, scope: str, champion: Model) -> Model | None:
         """Return who was champion before: the last to be replaced that has not been rolled back itself.
 
-        A version rolled back is out for good; one that replaced another and stayed keeps its predecessor behind it.
+        A version rolled back is out for good, unless that rollback was undone; one that replaced another and stayed
+        keeps its predecessor behind it.
         """
         row = connection.execute(
             text(
                 f"SELECT {COLUMNS} FROM models WHERE scope = :scope AND stage = 'retired' AND model_id <> :champion "  # noqa: S608
                 "AND EXISTS (SELECT 1 FROM model_events e WHERE e.model_id = models.model_id "
                 "AND e.to_stage = 'champion') "
-                "AND NOT EXISTS (SELECT 1 FROM model_events e WHERE e.model_id = models.model_id "
-                "AND e.verb = 'rollback' AND e.to_stage = 'retired') "
+                "AND (SELECT e.verb FROM model_events e WHERE e.model_id = models.model_id "
+                "ORDER BY e.event_id DESC LIMIT 1) <> 'rollback' "
                 "ORDER BY (SELECT max(event_id) FROM model_events e WHERE e.model_id = models.model_id "
                 "AND e.to_stage = 'champion' AND e.verb = 'promote') DESC LIMIT 1"
             ),

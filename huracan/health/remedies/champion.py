@@ -1,0 +1,80 @@
+"""The remedy that rolls back a champion: only to one that was champion before it, is proven, and is still whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Engine
+
+from huracan.errors import HuracanError, RefusedError, UsageError
+from huracan.health.remedies.model import AUTHOR, Done, Plan, Refusal, Scene
+from huracan.memory import Model, Registry
+from huracan.memory.remediations import Remediation
+from huracan.shadow.promotion import check_artefact
+
+__all__ = ["RollBack"]
+
+
+class RollBack:
+    """Retire a version that has decayed, and bring back the one it had replaced.
+
+    Promotion stays with the gate: nothing that was not champion becomes one here, and nothing unproven.
+
+    Args:
+        engine: of the registry.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._registry = Registry(engine)
+
+    def refuse(self, scene: Scene, plan: Plan) -> Refusal | None:
+        """See `Remedy`."""
+        try:
+            champion, former = self._pair(scene, plan.subject)
+            if champion.version != plan.subject:
+                return Refusal(f"{plan.subject} is not champion of {champion.scope}, {champion.version} is")
+            if not former.proven:
+                return Refusal(f"{former.version}, champion before {champion.version}, has not passed the gate")
+            check_artefact(former)
+        except HuracanError as error:
+            return Refusal(str(error))
+        return None
+
+    def apply(self, scene: Scene, plan: Plan) -> Done:
+        """See `Remedy`."""
+        champion, former = self._pair(scene, plan.subject)
+        before = _packed(champion.scope, champion.version, former.version)
+        reason = f"remedy: {plan.anomaly.detector}: {plan.anomaly.words}"
+        self._registry.roll_back(scene.connection, champion, former, AUTHOR, reason)
+        return Done(before, _packed(champion.scope, former.version, champion.version))
+
+    def superseded(self, scene: Scene, row: Remediation) -> str | None:
+        """See `Remedy`: somebody has moved versions of the scope since."""
+        champion = self._registry.champion(row.after["scope"])
+        now = None if champion is None else champion.version
+        return None if now == row.after["champion"] else f"registry: {now or 'nobody'} is champion"
+
+    def undo(self, scene: Scene, row: Remediation, author: str, reason: str) -> Refusal | None:
+        """See `Remedy`."""
+        version, former = row.before["champion"], row.after["champion"]
+        words = f"{reason} (undoes remedy {row.number})"
+        try:
+            self._registry.undo_rollback(scene.connection, version, former, author, words)
+        except RefusedError as error:
+            return Refusal(str(error))
+        return None
+
+    def _pair(self, scene: Scene, version: str) -> tuple[Model, Model]:
+        """Return champion and former champion of a version's scope.
+
+        Raises:
+            UsageError: there is no such version.
+            RefusedError: there is nobody to go back to.
+        """
+        model = next((one for one in self._registry.models() if one.version == version), None)
+        if model is None:
+            raise UsageError(f"there is no version {version}")
+        return self._registry.rollback_pair(scene.connection, model.scope)
+
+
+def _packed(scope: str, champion: str, retired: str) -> Mapping[str, Any]:
+    return {"scope": scope, "champion": champion, "retired": retired}
