@@ -24,7 +24,7 @@ from huracan.memory import Model, Registry, Stage, count_trials, read_run, read_
 from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.report.model import PaperTrading
-from huracan.shadow import GateReport, MetaSummary, ShadowReport, gather_evidence, judge_gate
+from huracan.shadow import AblationSummary, GateReport, MetaSummary, ShadowReport, gather_evidence, judge_gate
 from huracan.terminal import Terminal, run, standalone
 from jobs.explain import ANALYSIS_NAME
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
@@ -167,7 +167,18 @@ def opponent_notes(shadow: ShadowReport) -> tuple[str, ...]:
         )
     if shadow.meta is not None:
         notes.append(_meta_note(shadow.meta))
-    return tuple(notes)
+    return (*notes, *map(_ablation_note, shadow.ablations))
+
+
+def _ablation_note(found: AblationSummary) -> str:
+    """Return in words what a block of the state is worth to the policy that was trained with it."""
+    gain = found.day_difference
+    verdict = "it earns its place" if found.earns else "it harms" if found.harms else "not shown to earn its place"
+    return (
+        f"{found.block} of the state, present against zero on {found.days} days: trades {found.trades_without:,} -> "
+        f"{found.trades_with:,}, net {found.net_without:+,.2f} -> {found.net_with:+,.2f}, a day {gain.estimate:+,.2f} "
+        f"[{gain.low:+,.2f}, {gain.high:+,.2f}]: {verdict}"
+    )
 
 
 def _meta_note(meta: MetaSummary) -> str:

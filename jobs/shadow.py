@@ -49,6 +49,7 @@ from huracan.memory import (
 )
 from huracan.policy import Artefact, Ensemble, load_artefact
 from huracan.shadow import (
+    BLOCKS,
     COIN_ACCOUNT,
     ENSEMBLE,
     Fold,
@@ -74,6 +75,7 @@ from jobs.shadow_tasks import (
     trade_filtered,
     trade_portfolio,
     trade_randomly,
+    trade_without,
     train_tree,
     walk_paths,
 )
@@ -90,11 +92,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Coins of one fold that share a policy: all of them, or one with per-coin policies; `schooling` is the fold's."""
+    """Coins of one fold that share a policy: all of them, or one with per-coin policies; `schooling` is the fold's.
+
+    `blocks` are those of the state that it was trained with beside the market: memory, tree.
+    """
 
     tapes: tuple[Tape, ...]
     policy: Ensemble
     schooling: Schooling
+    blocks: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -109,13 +115,15 @@ class FoldTasks:
     paths: ray.ObjectRef | None
     meta: ray.ObjectRef
     filtered: list[ray.ObjectRef]
+    ablated: dict[str, list[ray.ObjectRef]]
 
     @property
     def refs(self) -> list[ray.ObjectRef]:
         """Return all tasks."""
         traded = [ref for refs in self.blocks.values() for ref in refs]
         paths = [] if self.paths is None else [self.paths]
-        return [*traded, *self.chance, self.portfolio, self.opponent, *paths, self.meta, *self.filtered]
+        ablated = [ref for refs in self.ablated.values() for ref in refs]
+        return [*traded, *self.chance, self.portfolio, self.opponent, *paths, self.meta, *self.filtered, *ablated]
 
     def outcome(self, seeds: Sequence[str]) -> FoldOutcome:
         """Return what was traded; every task is done."""
@@ -133,6 +141,11 @@ class FoldTasks:
             paths=None if self.paths is None else ray.get(self.paths),
             meta=MetaOutcome(ray.get(self.meta), join_blocks(filtered) if filtered else None),
             chance_blocks=tuple(zip(coins, ray.get(self.chance), strict=True)),
+            ablated={
+                block: join_blocks(ray.get(refs))
+                for block, refs in self.ablated.items()
+                if len(refs) == len(self.blocks[ENSEMBLE])
+            },
         )
 
 
@@ -210,7 +223,9 @@ def _units(dataset: Dataset, fold: Fold, trained: Sequence[tuple[Version, Artefa
         base_ms = dataset.kernel.base_ms
         cut = tuple(cut_tape(tape, fold.test, base_ms) for tape in tapes if tape.symbol in chosen)
         if cut:
-            units.append(Unit(cut, artefact.ensemble, schooled[fit.sha256]))
+            given = {"memory": artefact.memory is not None, "tree": artefact.tree is not None}
+            blocks = tuple(block for block in BLOCKS if given[block])
+            units.append(Unit(cut, artefact.ensemble, schooled[fit.sha256], blocks))
     if not units:
         raise DataError(f"fold {fold.index} has no trained version; resume the training of this run")
     return units
@@ -263,6 +278,7 @@ def _start(
     size = settings.shadow.coins_per_block
     opponents: dict[str, ray.ObjectRef] = {}
     filtered: list[ray.ObjectRef] = []
+    ablated: dict[str, list[ray.ObjectRef]] = {}
     meta = learn_meta.remote(rules, *(ref for earlier in before for ref in earlier.blocks[ENSEMBLE]))
     for unit in units:
         fit = unit.schooling.fit
@@ -279,6 +295,8 @@ def _start(
                 blocks[baseline.name].append(trade_block.remote(baseline.name, baseline.policy, tapes, own))
             blocks[LIGHTGBM].append(trade_block.remote(LIGHTGBM, opponents[fit], tapes, rules))
             filtered.append(trade_filtered.remote(judged[ENSEMBLE], meta, tapes, rules))
+            for block in unit.blocks:
+                ablated.setdefault(block, []).append(trade_without.remote(block, judged[ENSEMBLE], tapes, rules))
             copies = settings.shadow.random_policies
             chance.append(trade_randomly.remote(blocks[ENSEMBLE][-1], tapes, rules, copies))
     everything = ray.put(tuple(tape for unit in units for tape in unit.tapes))
@@ -286,7 +304,7 @@ def _start(
     portfolio = trade_portfolio.remote(policies, everything, rules, settings)
     first_school = units[0].schooling
     walked = walk_paths.remote(first_school) if last else None
-    return FoldTasks(fold, blocks, chance, portfolio, opponents[first_school.fit], walked, meta, filtered)
+    return FoldTasks(fold, blocks, chance, portfolio, opponents[first_school.fit], walked, meta, filtered, ablated)
 
 
 def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:

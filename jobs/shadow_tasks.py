@@ -39,6 +39,7 @@ from huracan.shadow import (
     stretches,
     trade_blocks,
     trade_rows,
+    without,
 )
 from huracan.trading import KernelSettings, Limits, Tape
 from huracan.trees import PathReport
@@ -51,6 +52,7 @@ __all__ = [
     "trade_filtered",
     "trade_portfolio",
     "trade_randomly",
+    "trade_without",
     "train_tree",
     "walk_paths",
 ]
@@ -129,6 +131,13 @@ def trade_filtered(policy: Ensemble, meta: MetaModel, tapes: Sequence[Tape], rul
         return None
     filtered = MetaPolicy(policy, meta)
     return shadow_block(filtered, tapes, rules.fold.test, rules.kernel, rules.limits, name=META, fold=rules.fold.index)
+
+
+@ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
+def trade_without(block: str, policy: Ensemble, tapes: Sequence[Tape], rules: Rules) -> ShadowResult:
+    """Trade the judged policy with a block of its state at zero."""
+    less, fold = without(tapes, block), rules.fold
+    return shadow_block(policy, less, fold.test, rules.kernel, rules.limits, name=f"without {block}", fold=fold.index)
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)

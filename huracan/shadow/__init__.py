@@ -4,6 +4,7 @@
 is stored; the statistics stand by themselves in `sharpe`, `sharpe_inference`, `overfit`, `spa` and `bootstrap`.
 """
 
+from huracan.shadow.ablation import BLOCKS, without
 from huracan.shadow.assess import FoldOutcome, assess
 from huracan.shadow.bootstrap import Interval, Resampler
 from huracan.shadow.by_coin import ByCoin
@@ -35,15 +36,25 @@ from huracan.shadow.splits import (
     walk_forward_splits,
 )
 from huracan.shadow.stretches import Stretch, cut_tape, stretches
-from huracan.shadow.summary import MetaFold, MetaSummary, PolicySummary, ShadowReport, TreeSummary, to_json
+from huracan.shadow.summary import (
+    AblationSummary,
+    MetaFold,
+    MetaSummary,
+    PolicySummary,
+    ShadowReport,
+    TreeSummary,
+    to_json,
+)
 from huracan.shadow.trades import TradeTable
 from huracan.shadow.verdict import Finding, Verdict
 
 __all__ = [
+    "BLOCKS",
     "COIN_ACCOUNT",
     "DAY_MS",
     "ENSEMBLE",
     "PORTFOLIO_ACCOUNT",
+    "AblationSummary",
     "ByCoin",
     "Criterion",
     "DailyMetrics",
@@ -91,4 +102,5 @@ __all__ = [
     "usable_history",
     "validation_split",
     "walk_forward_splits",
+    "without",
 ]

@@ -1,7 +1,7 @@
 """From the results of all folds to the report: metrics, intervals on shared days, differences, verdict."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from huracan.baselines import Pace, TreePolicy
 from huracan.config import ShadowSettings
 from huracan.errors import InvariantError
+from huracan.shadow.ablation import summarise_ablations
 from huracan.shadow.bootstrap import Resampler, daily_sharpe, equity_band, max_drawdown, permutation_p_value
 from huracan.shadow.meta import MetaOutcome, summarise_meta
 from huracan.shadow.metrics import daily_metrics, trade_metrics
@@ -58,6 +59,7 @@ class FoldOutcome:
         paths: CPCV of its training window; None when not run.
         meta: the policy filtered by what the folds before taught; None when not run.
         chance_blocks: the random policies of each block of coins, with its coins.
+        ablated: the policy without a block of its state (`huracan.shadow.ablation.BLOCKS`), by the block's name.
     """
 
     fold: Fold
@@ -70,6 +72,7 @@ class FoldOutcome:
     paths: PathReport | None = None
     meta: MetaOutcome | None = None
     chance_blocks: tuple[tuple[tuple[str, ...], RandomResult], ...] = ()
+    ablated: Mapping[str, ShadowResult] = field(default_factory=dict)
 
 
 def assess(
@@ -135,6 +138,12 @@ def assess(
         ),
         tree_paths=outcomes[-1].paths,
         meta=_meta(outcomes, settings),
+        ablations=summarise_ablations(
+            [outcome.policy for outcome in outcomes],
+            [outcome.ablated for outcome in outcomes],
+            settings,
+            BOOTSTRAP_SEED,
+        ),
     )
 
 

@@ -17,6 +17,7 @@ from huracan.shadow.verdict import Verdict
 from huracan.trees import PathReport
 
 __all__ = [
+    "AblationSummary",
     "ActionCount",
     "BaselineSummary",
     "ChanceSummary",
@@ -286,6 +287,30 @@ class MetaSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationSummary:
+    """The judged policy beside itself with a block of its state at zero, in the folds in which it was trained with it.
+
+    Attributes:
+        block: memory (entries 52 to 60) or tree (61).
+        days: UTC days of these folds.
+        trades_with, trades_without: closed trades, `end_of_data` left out.
+        net_with, net_without: of all closed trades and open positions.
+        day_difference: interval of what the block adds to the mean day.
+        earns: whether the whole interval lies above zero; `harms`: below.
+    """
+
+    block: str
+    days: int
+    trades_with: int
+    trades_without: int
+    net_with: float
+    net_without: float
+    day_difference: Interval
+    earns: bool
+    harms: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ShadowReport:
     """Everything shadow trading says about a version.
 
@@ -309,6 +334,7 @@ class ShadowReport:
         trees: how the supervised opponent was trained, by fold.
         tree_paths: its CPCV paths through the last fold's training window; None when that is too small.
         meta: what meta-labelling would change; None when it was not run.
+        ablations: what each block of the state that it was trained with is worth to it.
     """
 
     run_id: int | None
@@ -330,6 +356,7 @@ class ShadowReport:
     trees: tuple[TreeSummary, ...] = ()
     tree_paths: PathReport | None = None
     meta: MetaSummary | None = None
+    ablations: tuple[AblationSummary, ...] = ()
 
 
 def to_json(value: object) -> Any:

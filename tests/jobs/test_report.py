@@ -14,7 +14,7 @@ from huracan.config import Settings
 from huracan.errors import DataError
 from huracan.learn.campaign import Version
 from huracan.memory import Model, Stage, Trial, open_run, read_gates, record_trial
-from huracan.shadow import Interval, MetaFold, MetaSummary, ShadowReport, TreeSummary, assess, to_json
+from huracan.shadow import AblationSummary, Interval, MetaFold, MetaSummary, ShadowReport, TreeSummary, assess, to_json
 from huracan.trees import PathReport
 from jobs.report import USAGE_NAME, _read, gates_of, opponent_notes, save_usage, standing_of, tried
 from jobs.usage import PeakMemory
@@ -74,6 +74,23 @@ def test_the_report_says_what_meta_labelling_would_change() -> None:
     assert "not shown to earn its place" in losing
     (short,) = opponent_notes(replace(report, meta=replace(METALABELLED, day_difference=None)))
     assert "never had enough to learn from (too few)" in short
+
+
+def test_the_report_says_what_the_memory_is_worth() -> None:
+    """Beside itself with the memory at zero: it earns, it harms, or nothing is shown."""
+    report = assess([outcome(Momentum(), 0)], KERNEL, SETTINGS)
+    found = AblationSummary(
+        "memory", 30, 500, 480, -100.0, -220.0, Interval(4.0, 1.0, 7.0, 0.95), earns=True, harms=False
+    )
+    (earning,) = opponent_notes(replace(report, ablations=(found,)))
+    assert earning == (
+        "memory of the state, present against zero on 30 days: trades 480 -> 500, net -220.00 -> -100.00, a day +4.00 "
+        "[+1.00, +7.00]: it earns its place"
+    )
+    (unknown,) = opponent_notes(replace(report, ablations=(replace(found, earns=False),)))
+    assert unknown.endswith("not shown to earn its place")
+    (harming,) = opponent_notes(replace(report, ablations=(replace(found, earns=False, harms=True),)))
+    assert harming.endswith("it harms")
 
 
 @pytest.mark.postgres
