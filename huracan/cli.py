@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "health": ("huracan.commands.health", "health", "Is each version still what its shadow trading claims?"),
     "insights": ("huracan.commands.insights", "insights", "What the memory of closed trades says, and at what odds."),
     "models": ("huracan.commands.models", "models", "The registry of policies: ls, show, promote, rollback."),
+    "notices": ("huracan.commands.notices", "notices", "Who is told what goes wrong: test, ls."),
     "paper-exchange": ("huracan.commands.paper", "paper_exchange", "A Binance-like exchange over candles."),
     "patterns": ("huracan.commands.patterns", "patterns", "Setups that come again: find, like."),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),

@@ -13,9 +13,10 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, text
 
-from huracan.config import NoticeSettings
-from huracan.errors import DatabaseError
-from huracan.health.channels import Channel
+from huracan.config import NoticeSettings, Settings
+from huracan.errors import ConfigError, DatabaseError
+from huracan.health.channels import AppriseChannel, Channel
+from huracan.health.daily import summary_of
 from huracan.health.letters import (
     Acted,
     Letter,
@@ -41,7 +42,7 @@ from huracan.memory.notices import (
     remove_old,
 )
 
-__all__ = ["DRAFTS_MAX", "Notices", "Summary"]
+__all__ = ["DRAFTS_MAX", "Notices", "Summary", "open_notices"]
 
 DRAFTS_MAX: Final = 1_000
 """Notices kept in memory while the database is away."""
@@ -419,3 +420,18 @@ class Notices:
         """Return the names of the destinations."""
         names: Any = [post.name for post in self._posts]
         return f"Notices({names})"
+
+
+def open_notices(engine: Engine, settings: Settings) -> Notices:
+    """Return the notices of a monitor, with the summary of each day of the configured account.
+
+    A destination whose address is none is left out and logged by its name: it keeps nobody else from being told.
+    """
+    channels = []
+    for one in settings.notices.destinations:
+        try:
+            channels.append(AppriseChannel(one))
+        except ConfigError as error:
+            get_logger().error("notices.refused", destination=one.name, reason=str(error))
+    account = settings.execution.account
+    return Notices(engine, settings.notices, channels, lambda connection, day: summary_of(connection, account, day))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from huracan.config import DestinationSettings, NoticeSettings
+from huracan.config import DestinationSettings, NoticeSettings, load_settings
 from huracan.health.channels import open_channels
-from huracan.health.notices import DRAFTS_MAX, Notices, Summary
+from huracan.health.notices import DRAFTS_MAX, Notices, Summary, open_notices
 from huracan.memory import lazy_engine
 from huracan.memory.health import Anomaly, Severity
 from huracan.memory.notices import Notice, list_notices
@@ -405,3 +405,19 @@ def test_nothing_that_is_stored_logged_or_shown_has_an_address(
     assert "HTTP 500" in stored
     assert "the mail server refuses" in stored
     assert not [one for one in ("a-password", "a-secret-token", "db-password") if one in everything]
+
+
+def test_an_address_that_is_none_keeps_nobody_else_from_being_told(
+    database: Engine, post: Post, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is left out by its name; the account's days are summed up for the others."""
+    rows = [{"name": "typo", "url": "nosuch://a-password"}, {"name": "hook", "url": post.url, "level": "critical"}]
+    given = load_settings(None, {"notices.destinations": rows, "notices.gather_s": 0}, {})
+    with database.begin() as connection:
+        connection.execute(text("INSERT INTO accounts (name) VALUES ('main') ON CONFLICT DO NOTHING"))
+    notices = open_notices(database, given)
+    settle(notices, NOW, post, 1)
+    assert post.taken[0].title.startswith("[INFO] 2026-09-20 main:")
+    out = capfd.readouterr()
+    assert "notices.refused" in out.err
+    assert "a-password" not in out.err
