@@ -37,6 +37,7 @@ from huracan.trader.beside import StoredBeside
 from huracan.trader.decided import AccountDecisions
 from huracan.trader.host import Doing, Host
 from huracan.trader.meters import MeteredDecisions, MeteredStore, MeteredViews, Since
+from huracan.trader.pulse import StoredPulse
 from huracan.trader.restricting import AccountRestrictions
 from huracan.trader.served import Remote
 from huracan.trader.service import Trader
@@ -174,6 +175,7 @@ async def _opened(orders: Orders, again: bool) -> AsyncIterator[Trader]:
                 rng=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
                 failpoints=kill_at(os.environ),
                 restricting=AccountRestrictions(engine, account, timeout_s),
+                pulses=StoredPulse(engine, timeout_s),
                 lease_wait_s=_LEASE_S if again else orders.lease_wait_s,
                 accept_balances=orders.accept_balances and not again,
             )
@@ -181,7 +183,8 @@ async def _opened(orders: Orders, again: bool) -> AsyncIterator[Trader]:
                 async with open_trader(setup) as trader:
                     yield trader
             finally:
-                for part in (setup.store, setup.views, setup.decisions, setup.restricting, setup.beside):
+                parts = (setup.store, setup.views, setup.decisions, setup.restricting, setup.pulses, setup.beside)
+                for part in parts:
                     if part is not None:
                         await part.close()
     finally:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from huracan.trader.accounts import StoredAccount
     from huracan.trader.beside import StoredBeside
     from huracan.trader.decided import AccountDecisions
+    from huracan.trader.pulse import StoredPulse
     from huracan.trader.restricting import AccountRestrictions
     from huracan.trader.status import Holding, Status
     from huracan.trader.views import AccountViews, Holder
@@ -135,6 +136,7 @@ def start(
             rng=random.Random(),  # noqa: S311 (spreads retries, guards nothing)
             failpoints=kill_at(os.environ),
             restricting=rows.restricting,
+            pulses=rows.pulses,
             lease_wait_s=wait,
             accept_balances=accept_balances,
         )
@@ -155,6 +157,7 @@ class Rows:
     decisions: "AccountDecisions"
     beside: "StoredBeside"
     restricting: "AccountRestrictions"
+    pulses: "StoredPulse"
     registry: "Registry"
 
 
@@ -216,6 +219,7 @@ def _trade(
     from huracan.trader.accounts import run_kind
     from huracan.trader.beside import StoredBeside
     from huracan.trader.decided import AccountDecisions
+    from huracan.trader.pulse import StoredPulse
     from huracan.trader.restricting import AccountRestrictions
     from huracan.trader.views import AccountViews
 
@@ -229,6 +233,7 @@ def _trade(
                 AccountDecisions(engine, access.account, timeout_s),
                 StoredBeside(engine, access.account, run_id, timeout_s),
                 AccountRestrictions(engine, access.account, timeout_s),
+                StoredPulse(engine, timeout_s),
                 Registry(engine),
             )
             return asyncio.run(_serve(terminal, setup(rows)))
@@ -268,7 +273,7 @@ async def _serve(terminal: Terminal, setup: "Setup") -> "tuple[signal.Signals, S
             await trader.run(stop)
             return caught[0], await trader.held()
     finally:
-        parts = (setup.store, setup.views, setup.decisions, setup.restricting, setup.beside)
+        parts = (setup.store, setup.views, setup.decisions, setup.restricting, setup.pulses, setup.beside)
         await asyncio.gather(*(part.close() for part in parts if part is not None))
 
 

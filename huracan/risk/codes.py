@@ -33,6 +33,7 @@ class DenialCode(StrEnum):
     STALE_DATA = "STALE_DATA"
     CLOCK_SKEW = "CLOCK_SKEW"
     THROTTLED = "THROTTLED"
+    NO_MONITOR = "NO_MONITOR"
     # a limit in money: also in portfolio shadow
     DAILY_LOSS = "DAILY_LOSS"
     DAILY_PROFIT = "DAILY_PROFIT"
@@ -94,6 +95,11 @@ _MEANING = {
     ),
     DenialCode.CLOCK_SKEW: ("our clock and the venue's differ too much", "buys", "risk.clock_skew_max_ms"),
     DenialCode.THROTTLED: ("the venue asked for silence (429, 418)", "buys", "the venue's Retry-After"),
+    DenialCode.NO_MONITOR: (
+        "nobody watches: the monitor's heartbeat has been silent for too long where one is expected",
+        "buys",
+        "`huracan monitor status`; health.monitor_silent_s, health.monitor_expected",
+    ),
     DenialCode.DAILY_LOSS: (
         "the UTC day's realised and unrealised loss reached its limit",
         "buys",

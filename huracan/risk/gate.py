@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from huracan.config import RiskSettings
+from huracan.config import HealthSettings, RiskSettings
 from huracan.risk.codes import DenialCode, Denied
 from huracan.risk.limits import EntryIntent, RiskLimits, check_entry, sure_enough
 from huracan.risk.reservations import Reservation
@@ -45,6 +45,7 @@ class GateLimits:
         feed_age_max_s: age of the newest market data, wall clock.
         clock_skew_max_ms: difference of the venue's clock from which on entries are denied.
         max_orders_in_flight: orders without an answer.
+        unwatched_max_s: time without the monitor's heartbeat, where one is expected.
         confidence_min: least confidence of an entry; 0: any, also one that is not known.
     """
 
@@ -53,10 +54,17 @@ class GateLimits:
     feed_age_max_s: float
     clock_skew_max_ms: float
     max_orders_in_flight: int
+    unwatched_max_s: float
     confidence_min: float = 0.0
 
     @classmethod
-    def of(cls, risk: RiskSettings, base_ms: int, account_to_quote_rate: float = 1.0) -> "GateLimits":
+    def of(
+        cls,
+        risk: RiskSettings,
+        base_ms: int,
+        account_to_quote_rate: float = 1.0,
+        unwatched_max_s: float = HealthSettings().monitor_silent_s,
+    ) -> "GateLimits":
         """Return the settings in quote currency and milliseconds, for base bars of `base_ms`."""
         return cls(
             money=RiskLimits.of(risk, account_to_quote_rate),
@@ -64,6 +72,7 @@ class GateLimits:
             feed_age_max_s=risk.feed_age_max_s,
             clock_skew_max_ms=risk.clock_skew_max_ms,
             max_orders_in_flight=risk.max_orders_in_flight,
+            unwatched_max_s=unwatched_max_s,
             confidence_min=risk.confidence_min,
         )
 
@@ -108,6 +117,7 @@ class RiskGate:
         yield from self._stale(view, coin)
         yield self._skewed(view)
         yield _throttled(view)
+        yield self._unwatched(view)
         yield self._money(view, coin, intent)
         yield _over_rate(view)
         yield self._in_flight(view)
@@ -132,6 +142,11 @@ class RiskGate:
         assert view.skew_ms is not None
         skew, limit = abs(view.skew_ms), self._limits.clock_skew_max_ms
         return None if skew < limit else Denied(DenialCode.CLOCK_SKEW, skew, limit)
+
+    def _unwatched(self, view: RiskView) -> Denied | None:
+        assert view.unwatched_s is not None
+        silent_s, limit_s = view.unwatched_s, self._limits.unwatched_max_s
+        return None if silent_s <= limit_s else Denied(DenialCode.NO_MONITOR, silent_s, limit_s)
 
     def _money(self, view: RiskView, coin: CoinView, intent: OrderIntent) -> Denied | None:
         wanted = _reservation(view, coin, intent)
@@ -199,7 +214,7 @@ def _unknown(view: RiskView, coin: CoinView) -> Denied | None:
     for name in ("now_ms", "rate_ms", "skew_ms"):
         if not measured(getattr(view, name)):
             return _not_known(name)
-    for name in ("in_flight", "throttled_s", "feed_age_s"):
+    for name in ("in_flight", "throttled_s", "feed_age_s", "unwatched_s"):
         if not measured(getattr(view, name)) or getattr(view, name) < 0:
             return _not_known(name)
     if not measured(coin.price_ms) or not usable(coin.price):

@@ -110,6 +110,7 @@ class RiskView:
         feed_age_s: wall time since the newest market data.
         skew_ms: the venue's clock less ours.
         throttled_s: how long the venue still wants silence, 0 when it does not.
+        unwatched_s: time without the monitor's heartbeat, 0 where none is expected.
     """
 
     now_ms: int
@@ -128,6 +129,7 @@ class RiskView:
     feed_age_s: float | None
     skew_ms: float | None
     throttled_s: float | None
+    unwatched_s: float | None
 
     def after(self, approval: Approval) -> "RiskView":
         """Return the account as the next intent of the same decision must see it."""

@@ -13,6 +13,7 @@ from huracan.execution.model import Snapshot
 from huracan.execution.store import Store
 from huracan.logs import get_logger
 from huracan.risk.live import AccountResult, CoinView, DayBook, RiskLimits, RiskView
+from huracan.trader.pulse import Pulse
 from huracan.trader.watched_venue import WatchedVenue
 from huracan.trading import Instrument
 from huracan.venue.orders import MarketFilters
@@ -75,6 +76,7 @@ class AccountBook:
         market: market clock.
         venue: tells the distance of the clocks.
         feed: tells how fresh the data is.
+        pulse: tells for how long nobody has watched.
         kept: as stored by an earlier process; None: this is the first close.
         reserved: intents that risk has a reservation of.
     """
@@ -88,6 +90,7 @@ class AccountBook:
         market: MarketClock,
         venue: WatchedVenue,
         feed: Feed,
+        pulse: Pulse,
         kept: Ledgered | None,
         reserved: Callable[[], Collection[str]],
     ) -> None:
@@ -95,7 +98,7 @@ class AccountBook:
         self.snapshot: Snapshot | None = None
         self._desks, self._instruments, self._filters = desks, instruments, filters
         self._limits, self._market, self._venue, self._feed = limits, market, venue, feed
-        self._reserved = reserved
+        self._reserved, self._pulse = reserved, pulse
         self._prices: dict[str, tuple[Decimal, int]] = {}
 
     @property
@@ -184,6 +187,7 @@ class AccountBook:
             feed_age_s=self._feed.age_s,
             skew_ms=float(-self._venue.skew_ms),
             throttled_s=self._feed.throttled_s,
+            unwatched_s=self._pulse.silent_s,
         )
 
     def _coin(self, symbol: str, desk: Desk) -> CoinView:

@@ -33,6 +33,7 @@ from huracan.risk.live import (
     perform,
 )
 from huracan.trader.performer import BY_ITSELF, EnginePerformer
+from huracan.trader.pulse import Pulse
 from huracan.trader.restricting import RestrictionSource
 from huracan.trading import ExitReason
 from huracan.venue.klines import Kline
@@ -61,6 +62,7 @@ class Guard:
         trades: numbers of the trades that were closed before.
         restricting: where restrictions are read.
         layouts: returns the layout of the states that each market is decided on.
+        pulse: tells for how long nobody has watched.
     """
 
     def __init__(
@@ -78,12 +80,13 @@ class Guard:
         trades: Collection[int],
         restricting: RestrictionSource,
         layouts: Callable[[], Mapping[str, int]],
+        pulse: Pulse,
     ) -> None:
         self._keeper, self._performer, self._store, self._risk = keeper, performer, store, risk
         self._clock, self._market, self._base_ms = clock, market, base_ms
         self._kappa, self._seq = stop_slip_range_frac, seq
         self._locks = {lock.lock_id: lock for lock in locks}
-        self._restricting, self._layouts = restricting, layouts
+        self._restricting, self._layouts, self._pulse = restricting, layouts, pulse
         self._unwritten: list[PairLock] = []
         self._seen = set(trades)
         self._wanted: tuple[Effect, ...] = ()  # not done yet
@@ -124,7 +127,7 @@ class Guard:
     # ---- what stands in the store -----------------------------------------------------------------------------
 
     async def follow(self) -> None:
-        """Obey trading state, restrictions and locks as they stand in the store; one turn.
+        """Obey trading state, restrictions and locks as they stand in the store, and see who watches; one turn.
 
         Raises:
             DatabaseError: the store is away; what is known stays in force.
@@ -133,11 +136,21 @@ class Guard:
         if row is not None and row.seq > self._seq:
             await self._take_state(row)
         await self.restrict()
+        await self._pulse.look()
         await self._write_locks()
         self._take_locks({lock.lock_id: lock for lock in await self._store.locks()})
 
+    async def begin(self) -> None:
+        """Ask what must be known before the first decision: restrictions, and who watches.
+
+        Raises:
+            DatabaseError: the store is away.
+        """
+        await self.restrict()
+        await self._pulse.look()
+
     async def restrict(self) -> None:
-        """Obey the restrictions that stand in the store and have not expired; asked before the first decision too.
+        """Obey the restrictions that stand in the store and have not expired.
 
         Raises:
             DatabaseError: the store is away; those that are known stay in force, expired or not.

@@ -37,6 +37,7 @@ from huracan.trader.lockstep import LockStep, lock_step_of
 from huracan.trader.market_data import MarketData, history_bars, instrument_of
 from huracan.trader.market_feed import MarketFeed
 from huracan.trader.performer import EnginePerformer
+from huracan.trader.pulse import Pulse, PulseSource
 from huracan.trader.reporting import ViewWriter
 from huracan.trader.restricting import RestrictionSource
 from huracan.trader.script import Script
@@ -85,6 +86,7 @@ class Setup:
         rng: spreads retries.
         failpoints: places at which tests kill.
         restricting: where restrictions of remedies are read.
+        pulses: where the monitor's heartbeat is read.
         lease_wait_s: how long the start waits for another holder's lease.
         accept_balances: book balances that differ from the ledger as a deposit or withdrawal.
         versions: what decides when there is no script; its book has been read.
@@ -103,6 +105,7 @@ class Setup:
     rng: random.Random
     failpoints: Failpoints
     restricting: RestrictionSource
+    pulses: PulseSource
     lease_wait_s: float
     accept_balances: bool
     versions: Served | None = None
@@ -186,7 +189,9 @@ async def _assemble(
     feed, newest, told = await _past(setup, kernel, venue, reader, symbols, lock_step)
     data = MarketData(settings, kernel, instruments, told, newest_sigma(newest))
     fresh, market = Feed(clock, still=lock_step is not None), MarketClock(newest.close_ms)
-    limits = GateLimits.of(risk, kernel.base_ms, settings.trading.account_to_quote_rate)
+    health, rate = settings.health, settings.trading.account_to_quote_rate
+    limits = GateLimits.of(risk, kernel.base_ms, rate, health.monitor_silent_s)
+    pulse = Pulse(setup.pulses, clock, health.monitor_expected, health.monitor_silent_s)
     breaker_halt = state is not None and (state.state, state.author) == (TradingState.HALTED, "breaker")
     keeper = RiskKeeper(
         gate=RiskGate(limits),
@@ -237,6 +242,7 @@ async def _assemble(
         market,
         watched,
         fresh,
+        pulse,
         None if kept is None or setup.accept_balances else Ledgered(kept.day, kept.peak),
         lambda: {row.key for row in keeper.reservations.rows},
     )
@@ -259,8 +265,9 @@ async def _assemble(
         {int(number) for number in trades.seq},
         setup.restricting,
         lambda: layouts_of(setup.book, symbols),
+        pulse,
     )
-    await guard.restrict()
+    await guard.begin()
     remote = setup.remote
     source: CloseSource | None = feed if remote is None else remote.source
     assert source is not None

@@ -26,6 +26,7 @@ from huracan.signals.versions import Versions
 from huracan.trader.access import access_of
 from huracan.trader.beside import StoredBeside
 from huracan.trader.decided import AccountDecisions
+from huracan.trader.pulse import StoredPulse
 from huracan.trader.restricting import AccountRestrictions
 from huracan.trader.served import Served
 from huracan.trader.views import AccountViews
@@ -115,6 +116,7 @@ def main(given: dict[str, Any]) -> None:
                     rng=random.Random(1),
                     failpoints=kill_at({} if dies_at == CLAIM else {FAILPOINT_VARIABLE: dies_at}),
                     restricting=AccountRestrictions(engine, account, timeout_s),
+                    pulses=StoredPulse(engine, timeout_s),
                     lease_wait_s=30.0,
                     accept_balances=False,
                 )

@@ -50,6 +50,7 @@ LIMITS = GateLimits(
     feed_age_max_s=180.0,
     clock_skew_max_ms=500.0,
     max_orders_in_flight=5,
+    unwatched_max_s=30.0,
     confidence_min=0.3,
 )
 PERSON = Author("ann", person=True)
@@ -92,6 +93,7 @@ VIEW = RiskView(
     feed_age_s=1.0,
     skew_ms=-20.0,
     throttled_s=0.0,
+    unwatched_s=5.0,
 )
 DECIDED = Entry("A/USDT", 2, "v1", 0.7, b"")
 BUY = OrderIntent("i1", "A/USDT", Side.BUY, D(10), D(101), D(95), entry=DECIDED)
@@ -203,6 +205,7 @@ def _rules() -> Iterator[Case]:
     yield case("the venue's clock ahead", "CLOCK_SKEW", replace(VIEW, skew_ms=500.0))
     yield case("the venue's clock behind", "CLOCK_SKEW", replace(VIEW, skew_ms=-30_000.0))
     yield case("the venue wants silence", "THROTTLED", replace(VIEW, throttled_s=0.1))
+    yield case("nobody watches", "NO_MONITOR", replace(VIEW, unwatched_s=30.1))
     yield case("the day is lost", "DAILY_LOSS", replace(VIEW, day_pnl=D(-500)))
     yield case("the day is won", "DAILY_PROFIT", replace(VIEW, day_pnl=D(900)))
     yield case("far below the peak", "DRAWDOWN", replace(VIEW, equity_peak=D(12_500)))
@@ -239,7 +242,7 @@ def _unknown() -> Iterator[Case]:
             kinds += [D("NaN"), D("sNaN"), D("-Infinity"), D("1E+99"), 10_000.0]
         for bad in kinds:
             yield Case(f"{field.name} {bad!r}", unknown, replace(VIEW, **{field.name: bad}), BUY)
-    for name in ("in_flight", "throttled_s", "feed_age_s"):
+    for name in ("in_flight", "throttled_s", "feed_age_s", "unwatched_s"):
         yield Case(f"{name} below zero", unknown, replace(VIEW, **{name: -1}), BUY)
     yield Case("equity of zero", unknown, replace(VIEW, equity=D(0)), BUY)
     yield Case("a peak below equity", unknown, replace(VIEW, equity_peak=D(9_999)), BUY)

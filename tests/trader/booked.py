@@ -11,6 +11,7 @@ from huracan.execution.ports import Market
 from huracan.risk.live import AccountResult, Breaker, GateLimits, HaltPolicy, OrderRate, RiskGate, RiskKeeper
 from huracan.trader.account_book import AccountBook, Feed, Ledgered
 from huracan.trader.guard import FIRST_STATE
+from huracan.trader.pulse import MemoryPulse, Pulse
 from huracan.trader.watched_venue import WatchedVenue
 from tests.execution.made import close_at
 from tests.execution.world import World
@@ -36,6 +37,7 @@ class Booked:
         settings = RiskSettings(**risk)
         self.limits = GateLimits.of(settings, BASE_MS)
         self.market, self.fresh = MarketClock(START_MS + BASE_MS), Feed(world.clock)
+        self.pulse = Pulse(MemoryPulse(), world.clock, "never", 30.0)
         self.keeper = RiskKeeper(
             gate=RiskGate(self.limits),
             breaker=Breaker(settings, self.limits.money),
@@ -66,6 +68,7 @@ class Booked:
             self.market,
             self.venue,
             self.fresh,
+            self.pulse,
             kept,
             lambda: {row.key for row in self.keeper.reservations.rows},
         )

@@ -18,6 +18,7 @@ from huracan.execution.failpoints import no_failpoints
 from huracan.execution.memory_store import MemoryDatabase, MemoryStore
 from huracan.paper import PaperAccount, PaperExchange, PaperMarket, PaperSettings, paper_market
 from huracan.trader.access import Access
+from huracan.trader.pulse import MemoryPulse
 from huracan.trader.restricting import MemoryRestrictions
 from huracan.trader.script import parse_script
 from huracan.trader.service import Trader
@@ -79,6 +80,7 @@ class Inside:
             "rng": random.Random(1),
             "failpoints": no_failpoints,
             "restricting": MemoryRestrictions(),
+            "pulses": MemoryPulse(),
             "lease_wait_s": 0.0,
             "accept_balances": False,
         }

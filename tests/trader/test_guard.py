@@ -109,6 +109,7 @@ async def killed_while_away() -> AsyncIterator[tuple[Booked, Guard]]:
         (),
         MemoryRestrictions(),
         dict,
+        booked.pulse,
     )
     acting = asyncio.ensure_future(guard.act())
     await write_state(world.store(), TradingState.HALTED, "breaker", "clock_skew", world.clock.now_ms())
