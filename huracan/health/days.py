@@ -1,8 +1,8 @@
 """Limits for charts whose reference is some days of trading: a short sample, and a day's observations go together.
 
 The run length of a chart (`huracan.health.runlength`) holds for independent observations whose law is known. A
-reference of weeks is neither: its mean is off by chance, and trades of one hour share that hour's market. So the limit is raised
-until false alarms come as seldom as said when both are played through: days of the reference are drawn with
+reference of weeks is neither: its mean is off by chance, and trades of one hour share that hour's market. So the limit
+is raised until false alarms come as seldom as said when both are played through: days of the reference are drawn with
 replacement, once as the reference that the chart is set on, once as the trading that it watches (a bootstrap over
 blocks of days, Kunsch 1989; the reference's own error in it as Gandy & Kvaloy 2013, here for the mean rate of alarms).
 """

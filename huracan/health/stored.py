@@ -15,13 +15,13 @@ from huracan.memory.daily import ALL_COINS
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 
 __all__ = [
+    "Shadow",
+    "Shadows",
     "Span",
     "VersionWatch",
     "Watched",
     "read_only",
-    "read_shadow",
     "read_watches",
-    "shadow_of",
     "spans_of",
     "traded_of",
 ]
@@ -65,6 +65,59 @@ class VersionWatch:
     inputs: tuple[InputDrift, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shadow:
+    """What a version was judged by.
+
+    Attributes:
+        key: changes when the trades are others.
+        run_id: of its training.
+        scope: its coin, or `*`.
+        trades: closed in shadow, one account a coin.
+    """
+
+    key: tuple[int, ...]
+    run_id: int
+    scope: str
+    trades: TradeRows
+
+
+class Shadows:
+    """The shadow trades of versions, read once until they are others.
+
+    Args:
+        engine: of the database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: dict[str, Shadow] = {}
+
+    def of(self, version: str) -> Shadow:
+        """Return a version's shadow.
+
+        Raises:
+            UsageError: there is no such version.
+            DatabaseError: the server fails.
+        """
+        model = Registry(self._engine).show(version)
+        coin = None if model.scope == ALL_COINS else model.scope
+        with read_only(self._engine) as cursor:
+            cursor.execute(
+                """SELECT count(*), coalesce(max(trade_id), 0) FROM trade_memory WHERE run_id = %s AND mode = 'shadow'
+                AND policy = %s AND account = %s AND (%s::text IS NULL OR symbol = %s)""",
+                (model.run_id, ENSEMBLE, COIN_ACCOUNT, coin, coin),
+            )
+            key = (model.run_id, *(int(number) for number in cursor.fetchone()))
+        known = self._known.get(version)
+        if known is None or known.key != key:
+            trades = read_trades(
+                self._engine, model.run_id, mode="shadow", policy=ENSEMBLE, account=COIN_ACCOUNT, symbol=coin
+            )
+            known = self._known[version] = Shadow(key, model.run_id, model.scope, trades)
+        return known
+
+
 class Watched:
     """An account's versions, looked at again and again: charts are set once for each version's shadow.
 
@@ -72,11 +125,15 @@ class Watched:
         engine: of the database.
         account: its name.
         false_alarm_days: days between two false alarms of a version's charts together.
+        shadows: of its versions.
     """
 
-    def __init__(self, engine: Engine, account: str, false_alarm_days: float = 365.0) -> None:
+    def __init__(
+        self, engine: Engine, account: str, false_alarm_days: float = 365.0, shadows: Shadows | None = None
+    ) -> None:
         self._engine, self._account, self._days = engine, account, false_alarm_days
-        self._shadows: dict[str, tuple[tuple[int, int], Charts, TradeRows]] = {}
+        self._shadows = Shadows(engine) if shadows is None else shadows
+        self._charts: dict[str, tuple[tuple[int, ...], Charts]] = {}
 
     def read(self) -> tuple[VersionWatch, ...]:
         """Return the word on every version that has decided for the account, the newest first.
@@ -91,29 +148,19 @@ class Watched:
         for span in spans:
             rows = traded[span.version]
             try:
-                charts, shadow = self._claimed(span.version)
-                seen, problem = watch(charts, rows, span.close_ms, span.began_ms), ""
-                inputs = input_drifts(shadow, rows)
+                shadow = self._shadows.of(span.version)
+                seen, problem = watch(self._charts_of(span.version, shadow), rows, span.close_ms, span.began_ms), ""
+                inputs = input_drifts(shadow.trades, rows)
             except (EvidenceError, UsageError) as error:
                 seen, problem, inputs = None, str(error), ()
             found.append(VersionWatch(span.version, span.began_ms, span.close_ms, len(rows), problem, seen, inputs))
         return tuple(found)
 
-    def _claimed(self, version: str) -> tuple[Charts, TradeRows]:
-        """Return charts and trades of a version's shadow, set anew when its trades are others."""
-        run_id, coin = shadow_of(self._engine, version)
-        with read_only(self._engine) as cursor:
-            cursor.execute(
-                """SELECT count(*), coalesce(max(trade_id), 0) FROM trade_memory WHERE run_id = %s AND mode = 'shadow'
-                AND policy = %s AND account = %s AND (%s::text IS NULL OR symbol = %s)""",
-                (run_id, ENSEMBLE, COIN_ACCOUNT, coin, coin),
-            )
-            key = cursor.fetchone()
-        kept = self._shadows.get(version)
-        if kept is None or kept[0] != key:
-            shadow = read_shadow(self._engine, run_id, coin)
-            kept = self._shadows[version] = (key, charts_of(claim_of(shadow), self._days), shadow)
-        return kept[1], kept[2]
+    def _charts_of(self, version: str, shadow: Shadow) -> Charts:
+        kept = self._charts.get(version)
+        if kept is None or kept[0] != shadow.key:
+            kept = self._charts[version] = (shadow.key, charts_of(claim_of(shadow.trades), self._days))
+        return kept[1]
 
 
 def read_watches(engine: Engine, account: str, false_alarm_days: float = 365.0) -> tuple[VersionWatch, ...]:
@@ -123,7 +170,7 @@ def read_watches(engine: Engine, account: str, false_alarm_days: float = 365.0) 
 
 @contextmanager
 def read_only(engine: Engine) -> Iterator[Any]:
-    """Give a psycopg2 cursor of a transaction that only reads.
+    """Give a psycopg2 cursor of a transaction that is not kept.
 
     Raises:
         DatabaseError: the server fails.
@@ -133,23 +180,7 @@ def read_only(engine: Engine) -> Iterator[Any]:
         if raw is None:
             raise DatabaseError("the database gave no connection")
         with raw.cursor() as cursor:
-            cursor.execute("SET TRANSACTION READ ONLY")
             yield cursor
-
-
-def shadow_of(engine: Engine, version: str) -> tuple[int, str | None]:
-    """Return the run whose shadow a version is judged by, and its coin; None: all coins.
-
-    Raises:
-        UsageError: there is no such version.
-    """
-    model = Registry(engine).show(version)
-    return model.run_id, None if model.scope == ALL_COINS else model.scope
-
-
-def read_shadow(engine: Engine, run_id: int, coin: str | None) -> TradeRows:
-    """Return the closed trades in shadow of a run's version, one account a coin."""
-    return read_trades(engine, run_id, mode="shadow", policy=ENSEMBLE, account=COIN_ACCOUNT, symbol=coin)
 
 
 def spans_of(cursor: Any, account: str) -> Sequence[Span]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from huracan.health.stored import Watched
+from huracan.health.stored import Shadows, Watched
 from huracan.health.trading import DAY_MS, Reading
 from huracan.memory.health import Anomaly, Severity
 
@@ -32,12 +32,20 @@ class VersionCharts:
         account: its name.
         false_alarm_days: days between two false alarms of a version's charts together, on average.
         quiet_days: see above.
+        shadows: of the versions.
     """
 
     names = frozenset(_SEVERITY)
 
-    def __init__(self, engine: Engine, account: str, false_alarm_days: float, quiet_days: float = 7.0) -> None:
-        self._watched = Watched(engine, account, false_alarm_days)
+    def __init__(
+        self,
+        engine: Engine,
+        account: str,
+        false_alarm_days: float,
+        quiet_days: float = 7.0,
+        shadows: Shadows | None = None,
+    ) -> None:
+        self._watched = Watched(engine, account, false_alarm_days, shadows)
         self._account, self._quiet_ms = account, quiet_days * DAY_MS
 
     def look(self, now_ms: int) -> Sequence[Anomaly]:
@@ -75,5 +83,5 @@ def anomaly_of(reading: Reading, account: str, version: str, now_ms: int) -> Ano
         unit=reading.unit,
         false_every_days=reading.false_every_days,
         delay=f"{reading.delay:,.0f} {reading.per} until a change of {abs(reading.shift):.2g} {reading.shift_unit}",
-        evidence={"market_at_ms": reading.at_ms, "observations": reading.observations},
+        evidence={"version": version, "market_at_ms": reading.at_ms, "observations": reading.observations},
     )

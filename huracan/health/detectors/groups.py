@@ -1,0 +1,136 @@
+"""Patterns, coins, regimes and versions that are no longer what shadow claims, as anomalies."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Engine
+
+from huracan.errors import UsageError
+from huracan.health.groups import GroupClaim, Grouped, GroupHealth, group_claims, group_health
+from huracan.health.stored import Shadow, Shadows, read_only, spans_of, traded_of
+from huracan.memory.health import Anomaly
+from huracan.memory.patterns import PatternSet, read_embedding, read_patterns
+from huracan.patterns.clusters import Clusters, embedding_of_bytes
+from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
+
+__all__ = ["GroupCharts", "VersionGroups"]
+
+_KINDS: Final = ("version", "pattern", "coin", "regime")
+
+
+class VersionGroups:
+    """What became of each group of a version's trades, looked at again and again.
+
+    Args:
+        engine: of the database.
+        account: its name.
+        shadows: of its versions.
+    """
+
+    def __init__(self, engine: Engine, account: str, shadows: Shadows) -> None:
+        self._engine, self._account, self._shadows = engine, account, shadows
+        self._known: dict[str, tuple[tuple[int, ...], Clusters | None, int, tuple[GroupClaim, ...]]] = {}
+
+    def read(self) -> dict[str, tuple[int, int, tuple[GroupHealth, ...]]]:
+        """Return (pattern set, 0 without one; market time; its groups) of each version that decides for the account.
+
+        Raises:
+            DatabaseError: the server fails.
+        """
+        with read_only(self._engine) as cursor:
+            spans = spans_of(cursor, self._account)
+            traded = {span.version: traded_of(cursor, self._account, span.version) for span in spans}
+        found = {}
+        for span in spans:
+            try:
+                shadow = self._shadows.of(span.version)
+            except UsageError:  # it decides, but is not in the registry: it claims nothing
+                continue
+            key, clusters, layout, claims = self._claims(span.version, shadow)
+            grouped = Grouped.of(traded[span.version], clusters, layout)
+            found[span.version] = (key[-1], span.close_ms, group_health(claims, grouped, span.close_ms))
+        return found
+
+    def _claims(
+        self, version: str, shadow: Shadow
+    ) -> tuple[tuple[int, ...], Clusters | None, int, tuple[GroupClaim, ...]]:
+        sets = read_patterns(self._engine, shadow.run_id, mode="shadow", policy=ENSEMBLE, account=COIN_ACCOUNT)
+        key = (*shadow.key, sets[0].set_id if sets else 0)
+        kept = self._known.get(version)
+        if kept is None or kept[0] != key:
+            clusters, layout = (self._clusters(sets[0]), sets[0].layout) if sets else (None, 0)
+            claims = group_claims(Grouped.of(shadow.trades, clusters, layout))
+            kept = self._known[version] = (key, clusters, layout, claims)
+        return kept
+
+    def _clusters(self, found: PatternSet) -> Clusters:
+        centres = np.array([one.centroid for one in found.patterns], np.float64)
+        return Clusters(embedding_of_bytes(read_embedding(self._engine, found)), centres, ())
+
+
+class GroupCharts:
+    """`Detector` of groups; its names are `pattern_degraded`, `pattern_recovered`, and likewise of coins and regimes.
+
+    Args:
+        groups: of an account's versions.
+        account: its name.
+    """
+
+    names = frozenset(f"{kind}_{change}" for kind in _KINDS for change in ("degraded", "recovered"))
+
+    def __init__(self, groups: VersionGroups, account: str) -> None:
+        self._groups, self._account = groups, account
+
+    def look(self, now_ms: int) -> Sequence[Anomaly]:
+        """Name every group that is called.
+
+        Raises:
+            DatabaseError: the server fails.
+        """
+        return [
+            _anomaly(one, self._account, version, set_id, now_ms)
+            for version, (set_id, _, groups) in self._groups.read().items()
+            for one in groups
+            if one.called
+        ]
+
+
+def _anomaly(one: GroupHealth, account: str, version: str, set_id: int, now_ms: int) -> Anomaly:
+    kind, name = one.group.kind, one.group.name
+    what = f"{kind} {name} of {version}" if name else version
+    worse = one.change == "degraded"
+    evidence: dict[str, object] = {
+        "version": version,
+        "e_value": min(one.e_value, 1e300),
+        "questions": one.questions,
+        "stage": one.stage,
+        "trades": one.trades,
+        "spells": one.spells,
+    }
+    if kind == "pattern":
+        evidence |= {"set_id": set_id, "pattern": int(name)}
+    elif kind == "coin":
+        evidence["symbol"] = name
+    elif kind == "regime":
+        evidence["regime"] = name
+    return Anomaly(
+        detector=f"{kind}_{one.change}",
+        account=account,
+        subject=f"{version} {name}".strip(),
+        severity="warning" if worse else "info",
+        words=(
+            f"{what} ({one.stage} in shadow): {one.observed:+.2f} R a spell since, "
+            f"{'at least' if worse else 'at most'} {one.claimed:+.2f} claimed"
+        ),
+        means="entries of this kind earn less than shadow bears out"
+        if worse
+        else "entries of this kind lost in shadow and now do better than that bears out",
+        since_ms=one.since_ms,
+        noticed_ms=now_ms,
+        observed=one.observed,
+        claimed=one.claimed,
+        unit="R a spell",
+        delay=f"{one.delay:,.0f} spells of a day until a change of a spell's deviation",
+        evidence=evidence,
+    )
