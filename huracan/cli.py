@@ -27,6 +27,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "notices": ("huracan.commands.notices", "notices", "Who is told what goes wrong: test, ls."),
     "paper-exchange": ("huracan.commands.paper", "paper_exchange", "A Binance-like exchange over candles."),
     "patterns": ("huracan.commands.patterns", "patterns", "Setups that come again: find, like."),
+    "remedies": (
+        "huracan.commands.remedies",
+        "remedies",
+        "What was done about anomalies by itself: ls, undo, dry-run.",
+    ),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
     "resume": ("huracan.commands.halt", "resume", "Trade again after a halt."),
     "retrain": ("jobs.retrain", "program", "The daily cycle: download, train, judge, promote or not, report."),
