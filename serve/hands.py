@@ -18,8 +18,8 @@ _REPLICA: Final = "SERVE_REPLICA::"
 class ServeHands:
     """Restarts the feed actor, or one replica of the endpoint.
 
-    Nothing of an account is touched: the trader goes on from its own position when the feed is back, its brackets rest at
-    the venue meanwhile; a replica that is asked while it is replaced answers from another, or callers ask again.
+    Nothing of an account is touched: the trader goes on from its own position when the feed is back, its brackets rest
+    at the venue meanwhile; a replica that is asked while it is replaced answers from another, or callers ask again.
 
     Args:
         feed: name of the feed actor.

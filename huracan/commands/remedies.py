@@ -34,14 +34,12 @@ def ls(terminal: Terminal, account: str | None, everything: bool, newest: int) -
     settings = terminal.settings(execution__account=account)
     engine = open_database(settings.database)
     try:
-        states = () if everything else ("applied",)
-        found = read_remediations(engine, settings.execution.account, states=states, newest=newest)
+        account = settings.execution.account
+        found = read_remediations(engine, account, states=() if everything else ["applied"], newest=newest)
     finally:
         engine.dispose()
-    what = "remedies" if everything else "remedies in force"
-    terminal.show(
-        [_facts(row) for row in found], lambda: _table(terminal, f"{settings.execution.account}: {what}", found)
-    )
+    title = f"{account}: remedies" + ("" if everything else " in force")
+    terminal.show([_facts(row) for row in found], lambda: _table(terminal, title, found))
 
 
 @command(remedies, "undo")

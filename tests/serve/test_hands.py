@@ -1,4 +1,4 @@
-"""Hands on a real cluster: the feed comes back as another process, a replica is replaced, what is not there is named."""
+"""Hands on a real cluster: the feed comes back as another process, a replica is ended, what is not there is named."""
 
 import os
 import time
