@@ -27,6 +27,7 @@ __all__ = [
     "OpenAnomaly",
     "StoredError",
     "beat",
+    "first_sample_ms",
     "forget_heartbeat",
     "open_anomalies",
     "prune_health",
@@ -392,6 +393,21 @@ def read_samples(engine: Engine, name: str, subject: str | None = None, since_ms
             {"name": name, "subject": subject, "since": _moment(since_ms)},
         )
         return tuple(Sample(_millis(row[0]), *row[1:]) for row in cursor.fetchall())
+
+
+def first_sample_ms(engine: Engine, name: str, since_ms: int) -> int | None:
+    """Return when a name was first measured since a time; None: it was not.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    with translated(engine), engine.connect() as connection, _cursor(connection) as cursor:
+        cursor.execute(
+            "SELECT at FROM health_signals WHERE name = %s AND subject = '' AND at >= %s ORDER BY at LIMIT 1",
+            (name, _moment(since_ms)),
+        )
+        row = cursor.fetchone()
+        return None if row is None else _millis(row[0])
 
 
 def read_errors(engine: Engine, since_ms: int, limit: int = 200) -> tuple[StoredError, ...]:

@@ -14,6 +14,7 @@ from huracan.memory.health_rows import (
     Batch,
     ErrorGroup,
     beat,
+    first_sample_ms,
     forget_heartbeat,
     open_anomalies,
     prune_health,
@@ -59,6 +60,8 @@ def test_a_batch_is_written_once_however_often_it_is_sent(database: Engine) -> N
     assert read_samples(database, "feed.candle_age_s") == one.samples[:1]
     assert read_samples(database, "feed.candle_age_s", "ADA/USDT") == ()
     assert read_samples(database, "feed.candle_age_s", since_ms=T + 1) == ()
+    assert first_sample_ms(database, "database.up", 0) == T
+    assert first_sample_ms(database, "database.up", T + 1) is None
     assert count(database, "health_signals") == 2
     (error,) = read_errors(database, T)
     assert (error.count, error.minutes, error.example) == (3, ((T, 3),), {"reason": "away"})
