@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Installs huracan on a bare Debian or Ubuntu, step by step what cluster/Dockerfile does: `bash cluster/bare.sh`, from a
-# checkout. May be repeated: what is there in the right version is left as it is.
+# Installs huracan on a bare Debian or Ubuntu: `bash cluster/bare.sh`, from a checkout. cluster/Dockerfile runs the same file, so
+# that the image is what this makes. May be repeated: what is there in the right version is left as it is.
+#
+#   bare.sh packages the packages alone, which change seldom; pyproject.toml and constraints.txt are all it needs
 #
 #   HURACAN_PREFIX   where to: venv/ (packages), numba/ (compiled kernels), installed and code (what they are of); /opt/huracan
 #   PYTHON           the interpreter; python3.11 or python3.12 if one is there, else the distribution's is installed
@@ -15,20 +17,25 @@ fail() { echo "bare.sh: $1" >&2; exit 2; }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
+only=${1:-}
+[ -z "$only" ] || [ "$only" = packages ] || fail "it takes packages or nothing, not $only"
 extra=${EXTRA:-/dev/null}
 [ -r "$extra" ] || fail "EXTRA names $extra, which cannot be read"
 if grep -vE '^(#.*|[A-Za-z0-9._-]+==[A-Za-z0-9.]+)?$' "$extra" >&2; then fail "$extra: write exact versions, name==1.2.3"; fi
 
-# 1. An interpreter with venv and pip.
+# 1. An interpreter with venv and pip, and the library of threads that compiled packages do not bring along.
 python=${PYTHON:-}
 for name in python3.11 python3.12; do
   if [ -z "$python" ] && "$name" -c 'import ensurepip, venv' 2>/dev/null; then python=$name; fi
 done
-if [ -z "$python" ]; then
-  command -v apt-get >/dev/null || fail "no Python 3.11 or 3.12 with venv, and no apt-get; install one and pass PYTHON="
+missing=()
+[ -n "$python" ] || missing+=(python3-venv ca-certificates)
+{ ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libgomp\.so\.1' || missing+=(libgomp1)
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null || fail "${missing[*]} is missing, and there is no apt-get; install it, or pass PYTHON="
   as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv ca-certificates
-  python=python3
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  python=${python:-python3}
 fi
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
   || fail "$python is $("$python" --version); Python 3.11 or 3.12 is needed"
@@ -51,6 +58,8 @@ LIST
   pip install --constraint "$prefix/constraints.txt" --requirement "$prefix/requirements.txt" --requirement "$extra"
   echo "$wanted" > "$prefix/installed"
 fi
+
+[ -z "$only" ] || exit 0
 
 # 3. huracan itself, from a copy: a build writes into its source folder.
 copy=$(mktemp -d)
