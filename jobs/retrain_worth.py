@@ -14,7 +14,7 @@ from huracan.errors import HuracanError
 from huracan.features import FeatureFit
 from huracan.learn.campaign import Campaign
 from huracan.memory import Model, Registry
-from huracan.policy import Artefact, load_artefact
+from huracan.policy import Artefact, Sureness, load_artefact
 from huracan.shadow import Fold, Window, cut_tape, shadow_block, to_json
 from huracan.shadow.compare import Comparison, Pair, compare_days, unseen_windows
 from huracan.shadow.run import ShadowResult
@@ -170,7 +170,15 @@ def _trade(dataset: Dataset, artefact: Artefact, window: Window, coins: Sequence
     fit = FeatureFit.from_json(json.dumps(artefact.card.fit))
     tapes = dataset.fold_tapes(fit, artefact.memory, artefact.tree)
     cut = [cut_tape(tape, window, dataset.kernel.base_ms) for tape in tapes if tape.symbol in coins]
-    limits = Limits.of(dataset.settings.risk, dataset.settings.trading.account_to_quote_rate)
+    risk = dataset.settings.risk
+    limits = Limits.of(risk, dataset.settings.trading.account_to_quote_rate)
     return shadow_block(
-        artefact.ensemble, cut, window, dataset.kernel, limits, name=artefact.card.name, fold=fold
-    )  # fmt: skip
+        artefact.ensemble,
+        cut,
+        window,
+        dataset.kernel,
+        limits,
+        name=artefact.card.name,
+        fold=fold,
+        sureness=Sureness.of(risk),
+    )

@@ -47,7 +47,7 @@ from huracan.memory import (
     record_shadow_days,
     record_shadow_days_of_versions,
 )
-from huracan.policy import Artefact, Ensemble, load_artefact
+from huracan.policy import Artefact, Ensemble, Sureness, load_artefact
 from huracan.shadow import (
     BLOCKS,
     COIN_ACCOUNT,
@@ -270,8 +270,9 @@ def _start(
     """Send all tasks of a fold on their way, behind those of the folds before; of the last one the CPCV paths too."""
     settings = dataset.settings
     limits = Limits.of(settings.risk, settings.trading.account_to_quote_rate)
-    rules = ray.put(Rules(fold, dataset.kernel, limits, place))
-    bare = ray.put(Rules(fold, replace(dataset.kernel, stops_enabled=False), limits, place))
+    sureness = Sureness.of(dataset.settings.risk)
+    rules = ray.put(Rules(fold, dataset.kernel, limits, place, sureness))
+    bare = ray.put(Rules(fold, replace(dataset.kernel, stops_enabled=False), limits, place, sureness))
     names = [ENSEMBLE, *seeds, *(baseline.name for baseline in BASELINES), LIGHTGBM]
     blocks: dict[str, list[ray.ObjectRef]] = {name: [] for name in names}
     chance: list[ray.ObjectRef] = []

@@ -22,7 +22,7 @@ from huracan.baselines import (
 )
 from huracan.config import Settings
 from huracan.memory import connect, write_trades
-from huracan.policy import Ensemble, Policy
+from huracan.policy import CERTAIN, Ensemble, Policy, Sureness
 from huracan.shadow import (
     COIN_ACCOUNT,
     ENSEMBLE,
@@ -88,12 +88,26 @@ class Rules:
     kernel: KernelSettings
     limits: Limits
     place: Place
+    sureness: Sureness = CERTAIN
+
+
+def _traded(policy: Policy, tapes: Sequence[Tape], rules: Rules, name: str) -> ShadowResult:
+    return shadow_block(
+        policy,
+        tapes,
+        rules.fold.test,
+        rules.kernel,
+        rules.limits,
+        name=name,
+        fold=rules.fold.index,
+        sureness=rules.sureness,
+    )
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
 def trade_block(name: str, policy: Policy, tapes: Sequence[Tape], rules: Rules) -> ShadowResult:
     """Trade one policy on one block of coins and write its trades."""
-    result = shadow_block(policy, tapes, rules.fold.test, rules.kernel, rules.limits, name=name, fold=rules.fold.index)
+    result = _traded(policy, tapes, rules, name)
     rules.place.write(result, COIN_ACCOUNT)
     return result
 
@@ -130,14 +144,13 @@ def trade_filtered(policy: Ensemble, meta: MetaModel, tapes: Sequence[Tape], rul
     if meta.forest is None:
         return None
     filtered = MetaPolicy(policy, meta)
-    return shadow_block(filtered, tapes, rules.fold.test, rules.kernel, rules.limits, name=META, fold=rules.fold.index)
+    return _traded(filtered, tapes, rules, META)
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
 def trade_without(block: str, policy: Ensemble, tapes: Sequence[Tape], rules: Rules) -> ShadowResult:
     """Trade the judged policy with a block of its state at zero."""
-    less, fold = without(tapes, block), rules.fold
-    return shadow_block(policy, less, fold.test, rules.kernel, rules.limits, name=f"without {block}", fold=fold.index)
+    return _traded(policy, without(tapes, block), rules, f"without {block}")
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)

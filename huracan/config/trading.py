@@ -77,6 +77,9 @@ class RiskSettings(Section):
     confidence_min: Fraction = Field(
         0.0, description="Least confidence of an entry, in shadow as in live trading; 0: any."
     )
+    bad_pattern_factor_min: Fraction = Field(
+        1.0, description="Least share that similar entries with bad results leave of an entry's confidence; 1: all."
+    )
     max_open_trades: PositiveInt = Field(50, description="Positions open at the same time.")
     max_orders_in_flight: PositiveInt = Field(50, description="Orders sent or about to be, without an answer.")
     order_rate_max: PositiveInt = Field(

@@ -7,9 +7,11 @@ from huracan.policy.ensemble import Ensemble
 from huracan.policy.forward import BLOCK_ROWS, Decision, decide
 from huracan.policy.network import NUM_ACTIONS, NetworkSpec, Normaliser, PolicyNet, legal_mask
 from huracan.policy.protocol import Policy
+from huracan.policy.sureness import CERTAIN, Sureness
 
 __all__ = [
     "BLOCK_ROWS",
+    "CERTAIN",
     "NUM_ACTIONS",
     "Artefact",
     "Decision",
@@ -19,6 +21,7 @@ __all__ = [
     "Policy",
     "PolicyCard",
     "PolicyNet",
+    "Sureness",
     "catalogue_identity",
     "check_policy",
     "combine_artefacts",

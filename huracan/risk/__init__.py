@@ -5,7 +5,16 @@ Here are the limits in money, which portfolio shadow calls as well; `huracan.ris
 
 from huracan.risk.codes import DenialCode, Denied, denial_table
 from huracan.risk.day import DayBook
-from huracan.risk.limits import AccountView, Approved, EntryIntent, RiskLimits, check_entry, must_flatten, reserve
+from huracan.risk.limits import (
+    AccountView,
+    Approved,
+    EntryIntent,
+    RiskLimits,
+    check_entry,
+    must_flatten,
+    reserve,
+    sure_enough,
+)
 
 __all__ = [
     "AccountView",
@@ -19,4 +28,5 @@ __all__ = [
     "denial_table",
     "must_flatten",
     "reserve",
+    "sure_enough",
 ]

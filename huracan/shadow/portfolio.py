@@ -16,8 +16,19 @@ import numpy.typing as npt
 from huracan.baselines import Pace
 from huracan.config import RiskSettings
 from huracan.features.layout import S_DAY_PNL, S_DRAWDOWN, S_GROSS, S_HEALTH, S_HEAT, STATE_SIZE
-from huracan.policy import Policy
-from huracan.risk import AccountView, Approved, DayBook, DenialCode, EntryIntent, RiskLimits, check_entry, reserve
+from huracan.policy import Policy, Sureness
+from huracan.risk import (
+    AccountView,
+    Approved,
+    DayBook,
+    DenialCode,
+    Denied,
+    EntryIntent,
+    RiskLimits,
+    check_entry,
+    reserve,
+    sure_enough,
+)
 from huracan.shadow.collect import Confidences, Confident, collect_trades
 from huracan.shadow.run import ShadowResult, daily_pnl
 from huracan.shadow.splits import DAY_MS, Window
@@ -111,19 +122,19 @@ def shadow_portfolio(
     """
     account = _Account(tapes, window, kernel, risk, account_to_quote_rate)
     lanes, confidences, pace = account.lanes, Confidences(), Pace(account.lanes.num_lanes)
-    confident = policy if isinstance(policy, Confident) else None
+    confident, sureness = policy if isinstance(policy, Confident) else None, Sureness.of(risk)
     begun = time.perf_counter()
     while account.live.any() and (until_ms is None or account.close_ms < until_ms):
         deciding = account.deciding()
         if deciding.any():
             account.write_states(deciding)
             if confident is not None:
-                decision = confident.decide(lanes.obs)
+                decision = sureness.of_decision(confident.decide(lanes.obs), lanes.obs)
                 wanted, confidence = decision.action, decision.confidence
             else:
                 wanted, confidence = policy.act(lanes.obs), np.ones(lanes.num_lanes, np.float32)
             pace.observe(lanes.obs, wanted, deciding)
-            actions = account.judge(wanted, deciding)
+            actions = account.judge(wanted, confidence, deciding)
             confidences.note(lanes.bar, np.where(deciding, actions, Action.DO_NOTHING), confidence)
         account.advance()
     wall_s = time.perf_counter() - begun
@@ -150,6 +161,7 @@ class _Account:
         self.kernel = kernel
         self.limits = Limits.of(risk, rate)
         self.risk = RiskLimits.of(risk, rate)
+        self._confidence_min = risk.confidence_min
         self.lanes_of = stretches(tapes, window, kernel.base_ms)
         self.lanes: Lanes = open_lanes(tapes, self.lanes_of, kernel, self.limits, every_bar=True)
         count = self.lanes.num_lanes
@@ -195,7 +207,7 @@ class _Account:
         self._columns[deciding, -1] = self.lanes.obs[deciding, S_HEALTH]  # trades of the coin itself, as in training
         self.lanes.set_account(self._columns)
 
-    def judge(self, wanted: Ints, deciding: Flags) -> Ints:
+    def judge(self, wanted: Ints, confidence: npt.NDArray[np.float32], deciding: Flags) -> Ints:
         """Return the actions after risk: entries in the order of symbols, each approval counting for the next."""
         self._actions[deciding] = wanted[deciding]
         entering = deciding & (wanted >= _ENTER_FIRST) & (wanted <= _ENTER_LAST)
@@ -205,7 +217,12 @@ class _Account:
         for lane in self._by_symbol:
             if not entering[lane]:
                 continue
-            verdict = check_entry(view, self._intent(lane, int(wanted[lane])), self.risk)
+            sure = float(confidence[lane])
+            verdict: Approved[EntryIntent] | Denied
+            if not sure_enough(sure, self._confidence_min):
+                verdict = Denied(DenialCode.LOW_CONFIDENCE, sure, self._confidence_min)
+            else:
+                verdict = check_entry(view, self._intent(lane, int(wanted[lane])), self.risk)
             if isinstance(verdict, Approved):
                 self.approvals += 1
                 view = reserve(view, verdict)

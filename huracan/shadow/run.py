@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from huracan.baselines import Pace, RandomPolicy
 from huracan.errors import InvariantError
-from huracan.policy import Policy
+from huracan.policy import CERTAIN, Policy, Sureness
 from huracan.shadow.collect import Confidences, Confident, collect_trades
 from huracan.shadow.splits import DAY_MS, Window
 from huracan.shadow.stretches import Stretch, open_lanes, stretches
@@ -88,6 +88,7 @@ def shadow_block(
     *,
     name: str,
     fold: int,
+    sureness: Sureness = CERTAIN,
 ) -> ShadowResult:
     """Trade every coin in its own account, deciding greedily.
 
@@ -99,6 +100,7 @@ def shadow_block(
         limits: the account's limits behind state 72-75.
         name: of the policy, in the result and in messages.
         fold: index of the fold.
+        sureness: what is made of a policy's confidence; an entry that is not sure enough is left out.
 
     Raises:
         DataError: a coin has no warm bar in the window.
@@ -112,8 +114,8 @@ def shadow_block(
     live = ~(lanes.terminated | lanes.truncated)
     while live.any():
         if confident is not None:
-            decision = confident.decide(lanes.obs)
-            actions = decision.action
+            decision = sureness.of_decision(confident.decide(lanes.obs), lanes.obs)
+            actions = sureness.kept(decision.action, decision.confidence)
             confidences.note(lanes.bar, actions, decision.confidence)
         else:
             actions = policy.act(lanes.obs)

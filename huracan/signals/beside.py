@@ -22,7 +22,19 @@ from huracan.execution.positions import Position
 from huracan.execution.results import Decision, closed_trade, trade_rows
 from huracan.features import STATE_SIZE
 from huracan.memory import TradeRows, join_trades
-from huracan.risk import AccountView, Approved, DayBook, Denied, EntryIntent, RiskLimits, check_entry, reserve
+from huracan.policy import Sureness
+from huracan.risk import (
+    AccountView,
+    Approved,
+    DayBook,
+    DenialCode,
+    Denied,
+    EntryIntent,
+    RiskLimits,
+    check_entry,
+    reserve,
+    sure_enough,
+)
 from huracan.shadow.trades import regime_of
 from huracan.shadow.worst import Ask, entry_at_worst
 from huracan.signals.model import MarketClose
@@ -90,7 +102,7 @@ class BesideAccount:
     ) -> None:
         self._loaded, self._account = loaded, account
         self._kernel = resolve_settings(loaded.trading(trading), loaded.timeframe)
-        self._limits = RiskLimits.of(risk, trading.account_to_quote_rate)
+        self._limits, self._sureness = RiskLimits.of(risk, trading.account_to_quote_rate), Sureness.of(risk)
         self._state_limits = Limits.of(risk, trading.account_to_quote_rate)
         self._markets = {
             symbol: _Market(instrument, Position(Grid.of(instrument), self._kernel.base_ms))
@@ -184,13 +196,17 @@ class BesideAccount:
             return (), {}
         states = self._book.write(close, self._seats(), due)
         self._peak = max(self._peak, self.value)
-        decision = self._loaded.ensemble.decide(states)
+        decision = self._sureness.of_decision(self._loaded.ensemble.decide(states), states)
         view, denied = self._view(), dict[str, Denied]()
         for row, symbol in enumerate(due):
             action = int(decision.action[row])
             if symbol in forced:
                 continue
             if action in ENTRIES:
+                sure, least = float(decision.confidence[row]), self._sureness.confidence_min
+                if not sure_enough(sure, least):
+                    denied[symbol] = Denied(DenialCode.LOW_CONFIDENCE, sure, least)
+                    continue
                 verdict = check_entry(view, self._ask(symbol, action), self._limits)
                 if not isinstance(verdict, Approved):
                     denied[symbol] = verdict

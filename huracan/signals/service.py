@@ -7,7 +7,7 @@ again. Nothing here trades; an intent is a row that the execution process may ac
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from huracan.errors import DatabaseError, HuracanError, VenueError
 from huracan.execution.model import Intent
 from huracan.features.layout import S_DATA_AGE
 from huracan.logs import get_logger
+from huracan.policy import CERTAIN, Sureness
 from huracan.risk.live import HaltPolicy
 from huracan.signals.answers import JUDGED, Decided, answer_of, iso, wanted_intents
 from huracan.signals.backend import (
@@ -72,6 +73,7 @@ class Limits:
         feed_age_max_s: how long the next candle may be overdue before data counts as stale.
         ask_timeout_s: how long the parts have to say that they are well.
         halt_policy: of a halt that names none.
+        sureness: what is made of a version's confidence, as in shadow and in the trading loop.
     """
 
     base_ms: int
@@ -80,6 +82,7 @@ class Limits:
     feed_age_max_s: float
     ask_timeout_s: float
     halt_policy: HaltPolicy
+    sureness: Sureness = CERTAIN
 
 
 class SignalService:
@@ -239,7 +242,9 @@ class SignalService:
     ) -> Decided | None:
         """Return decisions with risk's word on each; None: a candle came in between."""
         names = tuple(found.symbols[row] for row in rows)
-        decisions = await book.decide(found.close_ms, names, states)
+        said = await book.decide(found.close_ms, names, states)
+        sureness = self._limits.sureness
+        decisions = replace(said, confidence=sureness.lowered(said.action, said.confidence, states))
         asked = [row for row, action in enumerate(decisions.action) if int(action) in JUDGED]
         quotes: Mapping[str, Quote] = {}
         if asked:

@@ -12,6 +12,7 @@ from huracan.clock import Clock
 from huracan.errors import DatabaseError, InvariantError
 from huracan.execution.desk import Desk
 from huracan.logs import get_logger
+from huracan.policy import CERTAIN, Sureness
 from huracan.shadow.trades import regime_of
 from huracan.signals.model import DecisionMaker, MarketClose, ServedVersion
 from huracan.signals.states import Seat, StateBook
@@ -100,6 +101,7 @@ class PolicyDecider:
         cash: quote currency that the account has; None: not known.
         clock: wall clock.
         timeout_s: from a close being heard until it must be decided on; None: time stands still until it is.
+        sureness: what is made of a version's confidence, as in shadow.
     """
 
     def __init__(
@@ -113,11 +115,12 @@ class PolicyDecider:
         cash: Callable[[], Decimal | None],
         clock: Clock,
         timeout_s: float | None,
+        sureness: Sureness = CERTAIN,
     ) -> None:
         self.maker, self.who, self._memory = maker, who, memory
         self._log, self._limits, self._clock, self._timeout_s = log, limits, clock, timeout_s
         self._tick_step = {symbol: float(one.tick_step_quote) for symbol, one in instruments.items()}
-        self._cash = cash
+        self._cash, self._sureness = cash, sureness
         self._book: StateBook | None = None
         self._last: Decided | None = None
 
@@ -207,7 +210,7 @@ class PolicyDecider:
             self._clock.now_ms(),
             due,
             found.action,
-            found.confidence,
+            self._sureness.lowered(found.action, found.confidence, states),
             found.version,
             states,
             book.to_bytes(),

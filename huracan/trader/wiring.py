@@ -21,6 +21,7 @@ from huracan.execution.ports import EngineSettings
 from huracan.execution.resolver import ResolverSettings
 from huracan.execution.store import Store
 from huracan.logs import get_logger
+from huracan.policy import Sureness
 from huracan.risk.breaker import Fact
 from huracan.risk.live import Breaker, GateLimits, HaltPolicy, OrderRate, RiskGate, RiskKeeper, TradingState
 from huracan.signals.follower import Follower, newest_sigma
@@ -292,6 +293,7 @@ async def _assemble(
             lambda: book.cash,
             clock,
             None if lock_step is not None else settings.serve.decision_timeout_s,
+            Sureness.of(risk),
         )
         await decider.open(setup.accept_balances)
         if setup.beside is not None:

@@ -4,9 +4,11 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from huracan.baselines import BuyAndHold, MeanReversion, Momentum
 from huracan.config import RiskSettings
+from huracan.policy import Decision, Sureness
 from huracan.risk import DenialCode
 from huracan.shadow.portfolio import shadow_portfolio
 from huracan.shadow.run import shadow_block
@@ -37,6 +39,37 @@ def test_without_binding_limits_one_account_trades_like_one_account_per_coin(pol
     assert np.array_equal(whole.result.trades.entry_state[:, :72], single.trades.entry_state[:, :72])
     assert np.array_equal(whole.result.pnl, single.pnl)
     assert whole.result.pace.decisions == single.pace.decisions
+
+
+class Doubted(Momentum):
+    """Momentum that says how sure it is."""
+
+    def decide(self, states: NDArray[np.float32]) -> Decision:
+        """Return its actions with a confidence of each state's own."""
+        zeros = np.zeros(len(states), np.float32)
+        confidence = (0.5 + 0.4 * np.tanh(states[:, 7])).astype(np.float32)
+        return Decision(self.act(states), zeros, np.zeros((len(states), 6), np.float32), zeros, confidence)
+
+
+def test_confidence_is_lowered_and_judged_the_same_in_one_account_and_in_many() -> None:
+    """Bad results of similar entries (random here) and a least confidence: equal trades, equal confidences."""
+    risk = LOOSE.model_copy(update={"bad_pattern_factor_min": 0.3, "confidence_min": 0.4})
+    sureness = Sureness.of(risk)
+    single = shadow_block(Doubted(), TAPES, WINDOW, KERNEL, LIMITS, name="p", fold=0, sureness=sureness)
+    whole = shadow_portfolio(Doubted(), TAPES, WINDOW, KERNEL, risk, name="p", fold=0)
+    assert {one.code for one in whole.denials} == {DenialCode.LOW_CONFIDENCE}
+    assert all(one.value < one.limit == 0.4 for one in whole.denials)
+    trades = whole.result.trades
+    assert len(trades) > 20
+    assert trades.confidence.min() >= 0.4
+    for field in fields(TradeTable):
+        if field.name != "entry_state":
+            assert np.array_equal(getattr(trades, field.name), getattr(single.trades, field.name)), field.name
+    entered = np.ascontiguousarray(trades.entry_state)
+    plain = Doubted().decide(entered).confidence
+    lowered = sureness.lowered(np.full(len(trades), 2), plain, entered)
+    assert (lowered < plain).any()
+    assert np.array_equal(trades.confidence, lowered.astype(np.float64))
 
 
 def test_a_single_coin_with_default_limits_has_the_states_of_its_own_account() -> None:

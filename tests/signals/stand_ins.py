@@ -90,6 +90,7 @@ class OneAccount:
     halts: list[tuple[HaltPolicy, str, str]] = field(default_factory=list)
     asked: list[tuple[tuple[str, ...], tuple[int, ...]]] = field(default_factory=list)
     decided: list[Asked] = field(default_factory=list)
+    memory: tuple[float, ...] = ()
     largest: int = 3
     moves: list[int] = field(default_factory=list)
     pause_s: float = 0.0
@@ -99,6 +100,7 @@ class OneAccount:
         await self._answer()
         states = np.zeros((len(self.symbols), 80), np.float32)
         states[:, :52] = 1
+        states[:, 52 : 52 + len(self.memory)] = self.memory
         return AccountStates("main", self.close_ms, self.symbols, states, (self.fit,) * len(self.symbols))
 
     async def quote(self, asked: Sequence[Asked]) -> Quotes:

@@ -204,6 +204,35 @@ def test_a_version_that_remembers_has_its_memory_in_every_state() -> None:
     _same(found, trade_rows(wanted.result, "portfolio"))
 
 
+def test_bad_results_of_similar_entries_lower_its_confidence_as_in_portfolio_shadow() -> None:
+    """With the rule on and a least confidence: the same confidences to the last bit, denials and trades."""
+    outcomes = random_outcomes(1_500, 7)
+    memory = fitted(replace(outcomes, result=outcomes.result - 0.4))
+    risk = LOOSE.model_copy(update={"bad_pattern_factor_min": 0.3, "confidence_min": 0.3})
+    tapes = []
+    for tape in WORLD.tapes:
+        features = tape.features.copy()
+        close_ms = (tape.bars[tape.rows, NUMBER] + 1) * KERNEL.base_ms
+        features[:, MEMORY_SLICE] = memory.history(features[:, :MARKET_SIZE], close_ms, tape.symbol)
+        tapes.append(tape.with_features(features))
+    wanted = shadow_portfolio(Restless(), tapes, WINDOW, KERNEL, risk, name="restless", fold=0)
+    instruments = {tape.symbol: tape.instrument for tape in WORLD.tapes}
+    account = BesideAccount(replace(version_of(), memory=memory), instruments, TRADING, risk, "paper")
+    denied, trades = [], []
+    for close, closes in WORLD.closes(WINDOW.start_ms, WINDOW.end_ms):
+        found = account.on_close(close, closes)
+        denied += [(close.close_ms, symbol, one.code, one.value) for symbol, one in sorted(found.denied.items())]
+        trades += [] if found.trades is None else [found.trades]
+    denied = [one for one in denied if one[0] < WINDOW.end_ms]
+    assert len(denied) > 20
+    assert denied == [(one.time_ms, one.symbol, DenialCode.LOW_CONFIDENCE, one.value) for one in wanted.denials]
+    rows = join_trades(trades)
+    _same(rows, trade_rows(wanted.result, "portfolio"), least=20)
+    plain = Restless().decide(np.ascontiguousarray(rows.entry_state, np.float32)).confidence
+    assert (rows.confidence <= plain).all()
+    assert (rows.confidence < plain).sum() > 10
+
+
 def test_a_version_with_a_tree_model_has_its_opinion_in_every_state() -> None:
     """Shadow's precomputed entry 61, beside a memory, and the live look-up of each close are the same bits."""
     block = MemoryBlock(fitted(random_outcomes(1_500, 7)), fitted_tree(made_labels(2_000, 1, 1.0)).model)

@@ -10,6 +10,7 @@ import pytest
 
 from huracan.execution.ids import intent_id
 from huracan.execution.model import IntentKind, IntentStatus
+from huracan.policy import Sureness
 from huracan.risk.live import DenialCode
 from huracan.signals.backend import Problem
 from huracan.signals.contract import ErrorCode, SignalsAnswer, SignalsRequest
@@ -17,6 +18,7 @@ from huracan.trading import Action
 from huracan.venue.orders import Side
 from tests.signals.stand_ins import (
     CLOSE_MS,
+    LIMITS,
     MINUTE_MS,
     SYMBOLS,
     HeldPolicies,
@@ -70,6 +72,31 @@ def test_a_signal_says_who_decided_what_on_which_candle() -> None:
     assert signal.data_age_s == 1.0
     assert (signal.risk.verdict, signal.risk.code, signal.intent_id) == ("approved", None, None)
     assert world.ledger.intents == {}
+
+
+def test_the_endpoint_lowers_confidence_as_the_trading_loop_does() -> None:
+    """Where similar entries had bad results: in the answer, in what risk is asked, and in the intent."""
+    rule = Sureness(factor_min=0.5)
+    world = World(limits=replace(LIMITS, sureness=rule))
+    world.execution.memory = (-0.5, -0.125, -0.75, 0.1, 0.5)
+    found = good(ask(world, SignalsRequest(symbols=("BTC/USDT",), execute=True)))
+    (signal,) = found.signals
+    assert signal.confidence == 0.5625
+    assert [one.confidence for one in world.execution.decided] == [0.5625]
+    (intent,) = world.ledger.intents.values()
+    assert intent.confidence == 0.5625
+    assert [one.state for one in world.execution.decided] == [intent.state]
+
+
+def test_an_entry_larger_than_remedies_allow_is_made_as_large_as_they_do() -> None:
+    """The answer keeps what the version wanted, says what is ordered, and the intent is that."""
+    world = World(policies=HeldPolicies(RuleBook(action=Action.ENTER_LONG_LARGE)))
+    world.execution.largest = int(Action.ENTER_LONG_SMALL)
+    (signal,) = good(ask(world, SignalsRequest(symbols=("BTC/USDT",), execute=True))).signals
+    assert (signal.action, signal.size.multiplier, signal.size.quantity) == ("ENTER_LONG_LARGE", 0.5, "0.5")
+    assert (signal.risk.verdict, signal.risk.detail) == ("approved", "1.5 stakes wanted, a remedy allows 0.5")
+    (intent,) = world.ledger.intents.values()
+    assert intent.action == Action.ENTER_LONG_SMALL
 
 
 def test_an_empty_list_asks_for_every_market() -> None:

@@ -15,6 +15,7 @@ from huracan.config import RiskSettings
 from huracan.errors import DatabaseError
 from huracan.execution.grid import Grid
 from huracan.execution.positions import Position
+from huracan.policy import CERTAIN, Sureness
 from huracan.shadow.trades import regime_of
 from huracan.signals.model import Decisions, MarketClose, ServedVersion
 from huracan.signals.states import StateBook
@@ -91,20 +92,28 @@ def place() -> tuple[MarketClose, dict[str, Desk]]:
     return replace(close, bars=dict.fromkeys(symbols)), desks  # type: ignore[arg-type]
 
 
-async def opened(maker: Maker, log: Log, timeout_s: float | None = 1.0, cash: str | None = "100000") -> PolicyDecider:
+async def opened(
+    maker: Maker,
+    log: Log,
+    timeout_s: float | None = 1.0,
+    cash: str | None = "100000",
+    sureness: Sureness = CERTAIN,
+    memory: Any = None,
+) -> PolicyDecider:
     """Return a decider as a process that starts has it."""
     instruments = {tape.symbol: tape.instrument for tape in TAPES}
     money = None if cash is None else Decimal(cash)
     found = PolicyDecider(
         maker,
         lambda symbol: VERSION,
-        lambda symbol: None,
+        lambda symbol: memory,
         log,
         instruments,
         LIMITS,
         lambda: money,
         WallClock(),
         timeout_s,
+        sureness,
     )
     await found.open()
     return found
@@ -128,6 +137,34 @@ def test_what_is_returned_is_written_down_with_its_states() -> None:
         assert decider.book is not None
         assert decider.book.to_bytes() == kept.book
         assert decider.book.wallet == 100_000.0
+
+    virtually(steps)
+
+
+class Burnt:
+    """A memory of nothing but losses: entries 52 to 61."""
+
+    def entries(self, state: NDArray[np.float32], close_ms: int, symbol: str) -> NDArray[np.float32]:
+        """Return mean -0.5, win rate below all trades', lower bound -0.75: at best a quarter of the risk is lost."""
+        return np.array([-0.5, -0.125, -0.75, 0.1, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0], np.float32)
+
+
+def test_bad_results_of_similar_entries_lower_the_confidence_that_is_written_and_wished() -> None:
+    """A quarter less of each entry, as shadow has it of the same states; nothing else of the decision changes."""
+
+    async def steps() -> None:
+        close, desks = place()
+        log, rule = Log(), Sureness(factor_min=0.5)
+        decider = await opened(Maker(), log, sureness=rule, memory=Burnt())
+        wishes = await decider.decide(close, desks)  # type: ignore[arg-type]
+        (kept,) = log.rows
+        entering = kept.action > 0
+        assert entering.any()
+        assert not entering.all()
+        assert kept.confidence.tolist() == [0.1875 if enters else 0.25 for enters in entering]
+        assert [wish.confidence for wish in wishes] == kept.confidence.tolist()
+        whole = np.full(len(wishes), 0.25, np.float32)
+        assert kept.confidence.tobytes() == rule.lowered(kept.action, whole, kept.states).tobytes()
 
     virtually(steps)
 
