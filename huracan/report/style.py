@@ -36,6 +36,7 @@ OTHERS = ("#8a6bb8", "#d08a2e", "#3b9aa3", "#a05a7a", "#7a8a3a", "#5c6b7a")
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "huracan",
+    "date.converter": "concise",
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.edgecolor": GRID,

@@ -1,9 +1,12 @@
 """What all pictures share."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from huracan.report.model import Candle
@@ -51,3 +54,17 @@ def test_a_picture_is_one_element_without_a_date() -> None:
     assert draw() == draw()
     assert ElementTree.fromstring(draw()).tag.endswith("svg")  # noqa: S314 - drawn by the line above
     assert "<dc:date>" not in draw()
+
+
+@pytest.mark.parametrize("days", [2, 9, 65, 400])
+def test_dates_below_a_picture_do_not_run_into_each_other(days: int) -> None:
+    """However long the test was."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9.2, 3.6))
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        axes.plot(dates([1_753_660_800_000 + 86_400_000 * day for day in range(days)]), range(days))
+        figure.canvas.draw()
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+    assert len(boxes) >= 2
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
