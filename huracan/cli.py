@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "retrain": ("jobs.retrain", "program", "The daily cycle: download, train, judge, promote or not, report."),
     "serve": ("huracan.commands.serve", "serve", "Live signals over HTTP: up, down, status, token."),
     "shadow": ("jobs.shadow", "program", "Shadow-trade a run's policies on data they have not seen."),
+    "status": ("huracan.commands.status", "status", "One screen: trading, money, versions, what is wrong, what to do."),
     "trade": ("huracan.commands.trade", "trade", "Trading: start, stop, status, lock, unlock, replay."),
     "train": ("jobs.train", "program", "Search, train every fold and seed, export artefacts."),
     "verify": ("huracan.commands.verify", "verify", "Check that everything huracan needs is there and works."),

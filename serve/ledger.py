@@ -5,23 +5,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Engine
 
 from huracan.clock import Clock
+from huracan.config import Settings
 from huracan.execution.model import Intent, IntentKind, IntentStatus
 from huracan.execution.postgres_store import PostgresStore
 from huracan.execution.sql_thread import SqlThread
 from huracan.execution.states import write_state
+from huracan.health.overview import answer_of as status_answer
+from huracan.health.overview import read_health
 from huracan.memory import Registry, TradeRows
 from huracan.memory.registry import Model
 from huracan.memory.trades import select_trades
 from huracan.risk.live import TradingState
 from huracan.signals.backend import Kept
 from huracan.signals.contract import (
-    LimitRow,
-    LockRow,
     ModelRow,
     ModelsAnswer,
     OrderRow,
@@ -49,10 +50,14 @@ class PostgresLedger:
         account: name of the account.
         clock: wall clock.
         timeout_s: how long a call may take.
+        settings: versions named, monitor expected, limits; for `status`.
     """
 
-    def __init__(self, engine: Engine, account: str, clock: Clock, timeout_s: float) -> None:
-        self._account, self._clock = account, clock
+    def __init__(
+        self, engine: Engine, account: str, clock: Clock, timeout_s: float, settings: Settings | None = None
+    ) -> None:
+        self._account, self._clock, self._engine = account, clock, engine
+        self._settings = Settings() if settings is None else settings
         self._registry = Registry(engine)
         self._store = PostgresStore(engine, account, None, timeout_s)
         self._views = AccountViews(engine, account, timeout_s)
@@ -99,20 +104,10 @@ class PostgresLedger:
 
     async def status(self) -> StatusAnswer:
         """See `Ledger`."""
-        found = await self._read()
-        shown = asdict(found)
-        kept = {name: shown[name] for name in StatusAnswer.model_fields if name in shown}
-        kept |= {
-            "limits": tuple(LimitRow(name=row.name, used=row.used, limit=row.limit) for row in found.limits),
-            "locks": tuple(
-                LockRow(
-                    symbol=lock.symbol, code=lock.code, detail=lock.detail, author=lock.author, until_ms=lock.until_ms
-                )
-                for lock in found.locks
-            ),
-            "unknown_orders": found.unknown,
-        }
-        return StatusAnswer(**kept)
+        found, now_ms = await self._read(), self._clock.now_ms()
+        mode: Literal["paper", "live"] = "live" if found.mode == "live" else "paper"
+        health = await self._thread.call(lambda: read_health(self._engine, self._settings, self._account, mode, now_ms))
+        return status_answer(found, health, self._settings, now_ms)
 
     async def positions(self) -> PositionsAnswer:
         """See `Ledger`."""

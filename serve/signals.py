@@ -161,7 +161,7 @@ class Signals:
             self._market,
             _ExecutionActor(settings.serve.decision_timeout_s, execution.halt_proof_s + _FIND_S),
             self._policies,
-            PostgresLedger(engine, execution.account, clock, execution.database_timeout_s),
+            PostgresLedger(engine, execution.account, clock, execution.database_timeout_s, settings),
             clock,
             limits_of(settings),
         )
