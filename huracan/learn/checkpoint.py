@@ -1,4 +1,4 @@
-"""Where a training stood, in one safetensors file: written whole or not at all, read without unpickling anything."""
+"""Where a training stood, as the bytes of one safetensors file: they travel between machines, nothing is unpickled."""
 
 import json
 import os
@@ -12,9 +12,10 @@ import safetensors.numpy
 from huracan.errors import ArtefactError, TrainingError
 from huracan.learn.learner import LearnerState
 
-__all__ = ["first_line", "load_checkpoint", "save_checkpoint", "write_atomically"]
+__all__ = ["dump_checkpoint", "first_line", "read_checkpoint", "write_atomically"]
 
 _PARAMETER, _MOMENT, _SHUFFLE, _META = "parameter/", "moment/", "shuffle", "huracan"
+_SIZE_BYTES = 8  # safetensors: the header's length, little-endian, then the header as JSON, then the tensors
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -38,45 +39,46 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def save_checkpoint(path: Path, spec_sha256: str, state: LearnerState, extra: dict[str, Any]) -> None:
-    """Save a training.
+def dump_checkpoint(spec_sha256: str, state: LearnerState, extra: dict[str, Any]) -> bytes:
+    """Return a training as the content of a file.
 
     Args:
-        path: of the file.
         spec_sha256: identifies the training; only the same one can continue from it.
         state: of the learner.
         extra: JSON values to keep beside it.
-
-    Raises:
-        TrainingError: the disk refuses.
     """
     tensors = {f"{_PARAMETER}{name}": value for name, value in state.parameters.items()}
     tensors |= {f"{_MOMENT}{name}": np.atleast_1d(value) for name, value in state.moments.items()}
     tensors[_SHUFFLE] = state.shuffle_state
     meta = {"spec_sha256": spec_sha256, "updates": state.updates, "env_steps": state.env_steps, "extra": extra}
-    write_atomically(path, safetensors.numpy.save(tensors, {_META: json.dumps(meta)}))
+    return safetensors.numpy.save(tensors, {_META: json.dumps(meta)})
 
 
-def load_checkpoint(path: Path, spec_sha256: str) -> tuple[LearnerState, dict[str, Any]]:
+def read_checkpoint(data: bytes, spec_sha256: str, name: str) -> tuple[LearnerState, dict[str, Any]]:
     """Return the learner's state and the extra values of a checkpoint.
 
+    Args:
+        data: what `dump_checkpoint` returned.
+        spec_sha256: of the training that wants to go on from it.
+        name: what to call it in an error: its file.
+
     Raises:
-        ArtefactError: the file is damaged, or belongs to another training.
+        ArtefactError: it is damaged, or belongs to another training.
     """
     try:
-        with safetensors.safe_open(path, "numpy") as file:
-            meta = json.loads((file.metadata() or {})[_META])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        tensors = safetensors.numpy.load(data)
+        header = json.loads(data[_SIZE_BYTES : _SIZE_BYTES + int.from_bytes(data[:_SIZE_BYTES], "little")])
+        meta = json.loads(header["__metadata__"][_META])
         if meta["spec_sha256"] != spec_sha256:
             raise ArtefactError(
-                f"{path} belongs to a training with other settings or data ({meta['spec_sha256'][:12]}, now "
+                f"{name} belongs to a training with other settings or data ({meta['spec_sha256'][:12]}, now "
                 f"{spec_sha256[:12]}); remove it or start a new run"
             )
         state = LearnerState(
             _with_prefix(tensors, _PARAMETER),
             {
-                name: value.reshape(()) if name.endswith(".step") else value
-                for name, value in _with_prefix(tensors, _MOMENT).items()
+                key: value.reshape(()) if key.endswith(".step") else value
+                for key, value in _with_prefix(tensors, _MOMENT).items()
             },
             int(meta["updates"]),
             int(meta["env_steps"]),
@@ -84,7 +86,7 @@ def load_checkpoint(path: Path, spec_sha256: str) -> tuple[LearnerState, dict[st
         )
     except (OSError, LookupError, ValueError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise ArtefactError(
-            f"{path} is not a usable checkpoint ({first_line(error)}); remove it to train from the start"
+            f"{name} is not a usable checkpoint ({first_line(error)}); remove it to train from the start"
         ) from None
     return state, meta["extra"]
 

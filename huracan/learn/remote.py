@@ -1,7 +1,6 @@
 """Many trainings at once on a Ray cluster, each a task that streams its progress to the driver."""
 
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import ray
@@ -10,7 +9,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
-from huracan.learn.train import CurvePoint, Recording, TrainResult, train_points
+from huracan.learn.train import Checkpoint, CurvePoint, Recording, TrainResult, train_points
+from huracan.logs import get_logger
 from huracan.policy import PolicyNet
 
 __all__ = ["train_many"]
@@ -20,8 +20,13 @@ WAIT_S: Final = 1.0
 
 
 @ray.remote(num_cpus=1, max_retries=0)
-def stream_points(spec: AlgorithmSpec, checkpoint: Path) -> Generator[CurvePoint | PolicyNet, None, None]:
-    """Train in a task. Retries are the driver's: a stream that began again must be told from one that went on."""
+def stream_points(
+    spec: AlgorithmSpec, checkpoint: Checkpoint | None
+) -> Generator[CurvePoint | Checkpoint | PolicyNet, None, None]:
+    """Train in a task, on any machine: everything comes and goes by the object store, nothing by a disk.
+
+    Retries are the driver's: a stream that began again must be told from one that went on.
+    """
     yield from train_points(spec, checkpoint)
 
 
@@ -62,15 +67,15 @@ def train_many(
     """Run every training that is not finished, as many at once as the cluster has CPUs; Ray must be running.
 
     Args:
-        recordings: what to train and where to keep it; checkpoints need storage that all nodes share.
+        recordings: what to train and where to keep it: this process alone writes there.
         on_progress: called in this process after every iteration of every training.
 
     Returns:
         The results in the order of `recordings`.
 
     Raises:
-        TrainingError: a training cannot go on, or its worker died more than twice; the others are stopped and keep
-            their checkpoints.
+        TrainingError: a training cannot go on, or its workers died three times without a checkpoint between; the
+            others are stopped and keep their checkpoints.
     """
     running = {item.stream: item for item in (_Running(r) for r in recordings if r.result is None)}
     try:
@@ -105,12 +110,17 @@ def _advance(item: _Running, on_progress: Callable[[Recording, CurvePoint], None
         item.stop()
         if item.attempts >= ATTEMPTS_MAX:
             raise TrainingError(
-                f"the worker of seed {item.recording.spec.seed} died {item.attempts} times "
+                f"the worker of seed {item.recording.spec.seed} died {item.attempts} times without getting on "
                 f"({' '.join(str(error).split())[:200]}); look at memory, then resume the run"
             ) from None
+        get_logger().warning(
+            "training.worker_died", seed=item.recording.spec.seed, attempt=item.attempts, error=type(error).__name__
+        )
         item.start()
         return True
     item.recording.add(value)
+    if isinstance(value, Checkpoint):
+        item.attempts = 1  # it gets on: machines that are taken away now and then may be as many as they like
     if isinstance(value, CurvePoint):
         on_progress(item.recording, value)
     return True

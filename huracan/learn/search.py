@@ -24,7 +24,7 @@ from huracan.config import PpoSettings, SearchSettings, TradingSettings
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.checkpoint import first_line
-from huracan.learn.train import Trainer
+from huracan.learn.train import Checkpoint, Trainer
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
 from huracan.trading import RULES_SEARCHED, RuleSpace, with_rules
@@ -248,13 +248,18 @@ def run_trial(config: dict[str, Any], plan: SearchPlan) -> None:
             scores = [validation.score(Ensemble([trainer.net()])) for trainer in trainers]
             with tempfile.TemporaryDirectory() as saved:
                 for seed, trainer in zip(seeds, trainers, strict=True):
-                    trainer.save(_checkpoint(Path(saved), seed))
+                    _file(Path(saved), seed).write_bytes(trainer.checkpoint().data)
                 report = _report(scores, trainers)
                 tune.report(report, checkpoint=tune.Checkpoint.from_directory(saved))
 
 
-def _checkpoint(folder: Path, seed: int) -> Path:
+def _file(folder: Path, seed: int) -> Path:
     return folder / f"seed-{seed}.safetensors"
+
+
+def _checkpoint(folder: Path, seed: int) -> Checkpoint | None:
+    path = _file(folder, seed)
+    return Checkpoint(path.read_bytes()) if path.exists() else None
 
 
 def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str, Any]:

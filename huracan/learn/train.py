@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import torch
 
-from huracan.errors import TrainingError
+from huracan.errors import ArtefactError, TrainingError
 from huracan.learn.algorithm import (
     AlgorithmSpec,
     begin_from,
@@ -23,7 +23,7 @@ from huracan.learn.algorithm import (
     restore_learner,
     trained_net,
 )
-from huracan.learn.checkpoint import first_line, load_checkpoint, save_checkpoint, write_atomically
+from huracan.learn.checkpoint import dump_checkpoint, first_line, read_checkpoint, write_atomically
 from huracan.patterns import PatternMemory
 from huracan.policy import PolicyNet
 from huracan.policy.artefact import export_artefact
@@ -31,6 +31,7 @@ from huracan.policy.card import PolicyCard
 from huracan.trees import TreeModel
 
 __all__ = [
+    "Checkpoint",
     "CurvePoint",
     "Recording",
     "TrainResult",
@@ -80,6 +81,13 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a training stands, as bytes: whoever records it writes them, wherever it was trained."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TrainResult:
     """A finished training.
 
@@ -90,6 +98,7 @@ class TrainResult:
         curve: one point per iteration.
         artefact: folder of the exported policy.
         sha256: id of the exported policy.
+        repeated_env_steps: learnt from once more because a worker had died since its last checkpoint.
     """
 
     seed: int
@@ -98,6 +107,7 @@ class TrainResult:
     curve: tuple[CurvePoint, ...]
     artefact: Path
     sha256: str
+    repeated_env_steps: int = 0
 
 
 class Trainer:
@@ -105,24 +115,23 @@ class Trainer:
 
     Args:
         spec: what to train.
-        checkpoint: file to continue from if it exists; `save` writes it.
+        checkpoint: what `checkpoint` returned, to continue from; None: begin.
 
     Raises:
         ArtefactError: the checkpoint is damaged or belongs to another training.
     """
 
-    def __init__(self, spec: AlgorithmSpec, checkpoint: Path | None = None) -> None:
+    def __init__(self, spec: AlgorithmSpec, checkpoint: Checkpoint | None = None) -> None:
         torch.set_num_threads(1)
         for name in ("ray.rllib", "ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
         self._spec = spec
-        self._checkpoint = checkpoint
         self._id = spec_sha256(spec)
         self.curve: list[CurvePoint] = []
         self._algorithm = build_algorithm(spec)
-        if checkpoint is not None and checkpoint.exists():
+        if checkpoint is not None:
             try:
-                state, extra = load_checkpoint(checkpoint, self._id)
+                state, extra = read_checkpoint(checkpoint.data, self._id, f"the checkpoint of seed {spec.seed}")
                 self.curve = _curve(extra)
                 restore_learner(self._algorithm, state)
             except BaseException:
@@ -187,17 +196,10 @@ class Trainer:
         self.curve.append(point)
         return point
 
-    def save(self, path: Path | None = None) -> None:
-        """Write the checkpoint (to `path`, if given).
-
-        Raises:
-            TrainingError: the disk refuses, or there is nowhere to write to.
-        """
-        target = path or self._checkpoint
-        if target is None:
-            raise TrainingError("this training has no checkpoint file; pass one to the trainer or to save")
+    def checkpoint(self) -> Checkpoint:
+        """Return where the training stands."""
         curve = [_without_nan(dataclasses.asdict(point)) for point in self.curve]
-        save_checkpoint(target, self._id, learner_state(self._algorithm), {"curve": curve})
+        return Checkpoint(dump_checkpoint(self._id, learner_state(self._algorithm), {"curve": curve}))
 
     def net(self) -> PolicyNet:
         """Return a copy of the network as trained so far."""
@@ -209,23 +211,22 @@ class Trainer:
 
 
 def train_points(
-    spec: AlgorithmSpec, checkpoint: Path, every: int = CHECKPOINT_EVERY
-) -> Generator[CurvePoint | PolicyNet, None, None]:
-    """Train to the end, yielding each iteration's point and at last the network.
+    spec: AlgorithmSpec, checkpoint: Checkpoint | None = None, every: int = CHECKPOINT_EVERY
+) -> Generator[CurvePoint | Checkpoint | PolicyNet, None, None]:
+    """Train to the end, yielding each iteration's point, checkpoints between them, and at last the network.
 
-    Continues from the checkpoint if there is one. A generator, so that a Ray task can stream it to its driver.
+    A generator that touches no disk, so that a Ray task can stream it to its driver from any machine.
 
     Args:
         spec: what to train.
-        checkpoint: file, written every `every` iterations and at the end.
-        every: iterations between checkpoints.
+        checkpoint: to continue from; None: begin.
+        every: iterations between checkpoints; one more follows the last iteration.
     """
     with Trainer(spec, checkpoint) as trainer:
         while not trainer.finished:
-            point = trainer.step()
+            yield trainer.step()
             if trainer.finished or len(trainer.curve) % every == 0:
-                trainer.save()
-            yield point
+                yield trainer.checkpoint()
         yield trainer.net()
 
 
@@ -241,6 +242,8 @@ class Recording:
 
     Attributes:
         result: the finished training, None until then.
+        checkpoint: the newest, to continue from; None: there is none.
+        repeated_env_steps: learnt from once more because a stream began again at its checkpoint.
         curve: iterations so far, those before a resumed checkpoint included.
 
     Raises:
@@ -257,27 +260,35 @@ class Recording:
         tree: TreeModel | None = None,
     ) -> None:
         self.spec = spec
-        self.checkpoint = folder / CHECKPOINT_NAME
         self.result = read_result(folder)
+        self.checkpoint: Checkpoint | None = None
+        self.repeated_env_steps = 0
         self.curve: list[CurvePoint] = list(self.result.curve) if self.result else []
         self._folder = folder
         self._card = card
         self._memory, self._tree = memory, tree
-        if self.result is None and self.checkpoint.exists():
-            self.curve = _curve(load_checkpoint(self.checkpoint, spec_sha256(spec))[1])
+        path = folder / CHECKPOINT_NAME
+        if self.result is None and path.exists():
+            self.checkpoint = Checkpoint(_bytes(path))
+            self.curve = _curve(read_checkpoint(self.checkpoint.data, spec_sha256(spec), str(path))[1])
 
-    def add(self, item: CurvePoint | PolicyNet) -> None:
-        """Take the next item of the stream; the network, which comes last, is exported.
+    def add(self, item: CurvePoint | Checkpoint | PolicyNet) -> None:
+        """Take the next item of the stream; a checkpoint is written, the network, which comes last, is exported.
 
         Raises:
             ArtefactError: the policy cannot be exported.
-            TrainingError: the result cannot be written.
+            TrainingError: checkpoint or result cannot be written.
         """
         if isinstance(item, PolicyNet):
             self._finish(item)
             return
+        if isinstance(item, Checkpoint):
+            write_atomically(self._folder / CHECKPOINT_NAME, item.data)
+            self.checkpoint = item
+            return
         while self.curve and self.curve[-1].env_steps >= item.env_steps:  # the stream began again at its checkpoint
-            self.curve.pop()
+            again = self.curve.pop().env_steps
+            self.repeated_env_steps += again - (self.curve[-1].env_steps if self.curve else 0)
         self.curve.append(item)
 
     def _finish(self, net: PolicyNet) -> None:
@@ -285,13 +296,21 @@ class Recording:
         update = {"seeds": (spec.seed,), "env_steps": last.env_steps, "ppo": spec.ppo.model_dump(mode="json")}
         folder = self._folder / POLICY_NAME
         artefact = export_artefact(folder, [net], self._card.model_copy(update=update), self._memory, self._tree)
-        self.result = TrainResult(spec.seed, last.env_steps, last.wall_s, tuple(self.curve), folder, artefact.sha256)
+        self.result = TrainResult(
+            spec.seed,
+            last.env_steps,
+            last.wall_s,
+            tuple(self.curve),
+            folder,
+            artefact.sha256,
+            self.repeated_env_steps,
+        )
         document = dataclasses.asdict(self.result) | {
             "artefact": POLICY_NAME,
             "curve": [_without_nan(dataclasses.asdict(point)) for point in self.curve],
         }
         write_atomically(self._folder / RESULT_NAME, json.dumps(document).encode())
-        self.checkpoint.unlink(missing_ok=True)
+        (self._folder / CHECKPOINT_NAME).unlink(missing_ok=True)
 
 
 def read_result(folder: Path) -> TrainResult | None:
@@ -324,6 +343,13 @@ def spec_sha256(spec: AlgorithmSpec) -> str:
     if spec.beginning is not None:
         digest.update(spec.beginning.sha256.encode())
     return digest.hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read: {error.strerror}; remove it to train from the start") from None
 
 
 def _curve(extra: dict[str, Any]) -> list[CurvePoint]:

@@ -8,6 +8,7 @@ from huracan.errors import ArtefactError, TrainingError
 from huracan.learn.train import (
     CHECKPOINT_NAME,
     RESULT_NAME,
+    Checkpoint,
     CurvePoint,
     Recording,
     Trainer,
@@ -46,14 +47,18 @@ def test_a_training_ends_in_a_checked_artefact_and_is_not_repeated(tmp_path: Pat
 
 def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     """Nothing before the checkpoint is repeated and nothing of the curve is lost."""
-    checkpoint = tmp_path / CHECKPOINT_NAME
-    stream = train_points(SPEC, checkpoint, every=2)
-    before = [next(stream) for _ in range(3)]
+    stream = train_points(SPEC, every=2)
+    first = Recording(SPEC, CARD, tmp_path)
+    for _ in range(4):
+        first.add(next(stream))
     stream.close()
-    with Trainer(SPEC, checkpoint) as resumed:
+    before = first.curve
+    assert len(before) == 3
+    with Trainer(SPEC, first.checkpoint) as resumed:
         assert resumed.curve == before[:2]
     recording = Recording(SPEC, CARD, tmp_path)
     assert recording.curve == before[:2]
+    assert recording.checkpoint == first.checkpoint
     result = train_policy(SPEC, CARD, tmp_path)
     steps = [point.env_steps for point in result.curve]
     assert list(result.curve[:2]) == before[:2]
@@ -62,30 +67,35 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(tmp_path: Path) -> 
 
 
 def test_a_stream_that_began_again_does_not_count_twice(tmp_path: Path) -> None:
-    """Points that a lost worker had sent after its last checkpoint give way to those of its successor."""
+    """Points that a lost worker had sent after its last checkpoint give way to its successor's, and are counted."""
     recording = Recording(SPEC, CARD, tmp_path)
     point = CurvePoint(100, 1.0, 0.0, math.nan, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-3)
     for steps in (100, 200, 300, 200, 300, 400):
         recording.add(CurvePoint(steps, *[getattr(point, name) for name in CurvePoint.__slots__[1:]]))
     assert [item.env_steps for item in recording.curve] == [100, 200, 300, 400]
+    assert recording.repeated_env_steps == 200
+    recording.add(PolicyNet(SPEC.network, SPEC.normaliser, 1))
+    found = read_result(tmp_path)
+    assert found is not None
+    assert found.repeated_env_steps == 200
 
 
-def test_another_training_cannot_take_over_a_checkpoint(tmp_path: Path) -> None:
+def test_another_training_cannot_take_over_a_checkpoint() -> None:
     """Other hyper-parameters, seed or data have another identity."""
-    checkpoint = tmp_path / CHECKPOINT_NAME
-    with Trainer(SPEC, checkpoint) as trainer:
+    with Trainer(SPEC) as trainer:
         trainer.step()
-        trainer.save()
+        checkpoint = trainer.checkpoint()
     with pytest.raises(ArtefactError, match="other settings or data"):
         Trainer(toy_spec(seed=3, total=5000, lr=2e-3), checkpoint)
     identities = {spec_sha256(toy_spec(seed=seed, gamma=gamma)) for seed in (1, 2) for gamma in (0.9, 0.95)}
     assert len(identities) == 4
 
 
-def test_saving_needs_a_place(tmp_path: Path) -> None:
-    """A trainer without a checkpoint file says so instead of losing the state."""
-    with Trainer(SPEC) as trainer, pytest.raises(TrainingError, match="no checkpoint file"):
-        trainer.save()
+def test_a_checkpoint_that_cannot_be_used_names_its_file(tmp_path: Path) -> None:
+    """Whoever resumes is told which file to remove."""
+    (tmp_path / CHECKPOINT_NAME).write_bytes(Checkpoint(b"half").data)
+    with pytest.raises(ArtefactError, match=f"{CHECKPOINT_NAME} is not a usable checkpoint"):
+        Recording(SPEC, CARD, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"seed": 1}', '{"curve": [{}]}'])
