@@ -60,13 +60,14 @@ def health(terminal: Terminal, account: str | None, false_alarm_days: float) -> 
         columns = ("chart", "word", "observed", "claimed", "since", "noticed", "a change takes", "false alarm every")
         terminal.table(title, columns, [row(reading) for reading in one.watch.readings])
 
-        for drift in one.inputs[:INPUTS_SHOWN]:
+        drifts = one.inputs.drifts if one.inputs is not None else ()
+        for drift in drifts[:INPUTS_SHOWN]:
             click.echo(
                 f"  input {drift.entry} {drift.name}: median {drift.observed:.3g}, in shadow {drift.claimed:.3g}; "
-                f"distance {drift.distance:.2f}, p {drift.p_value:.1g}"
+                f"distance {drift.distance:.2f}, stability index {drift.stability:.2f}, p {drift.p_value:.1g}"
             )
-        if len(one.inputs) > INPUTS_SHOWN:
-            click.echo(f"  and {len(one.inputs) - INPUTS_SHOWN} inputs more are distributed otherwise than in shadow")
+        if len(drifts) > INPUTS_SHOWN:
+            click.echo(f"  and {len(drifts) - INPUTS_SHOWN} inputs more are distributed otherwise than in shadow")
 
     def show() -> None:
         if not found:

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Engine
 
 from huracan.errors import DatabaseError, EvidenceError, UsageError
-from huracan.health.inputs import InputDrift, input_drifts
+from huracan.health.inputs import Inputs, input_drifts
+from huracan.health.predictions import DecisionDays, PredictionShift, decision_days, decision_shift, entry_shift
 from huracan.health.trading import Charts, Watch, charts_of, claim_of, watch
 from huracan.memory import Registry, TradeRows, read_trades, select_trades, translated
 from huracan.memory.daily import ALL_COINS
@@ -53,7 +54,10 @@ class VersionWatch:
         trades: closed.
         problem: why it cannot be watched; "" when it is.
         watch: its charts; None with a problem.
-        inputs: market entries of the state that are distributed otherwise than in shadow.
+        scope: of the version, a coin or `*`; "" with a problem.
+        inputs: market entries of the state that are distributed otherwise than in shadow; None with a problem.
+        entries: how its entries' actions and confidence differ from shadow's; None: not.
+        decisions: how its decisions differ from its first weeks'; None: not.
     """
 
     version: str
@@ -62,7 +66,10 @@ class VersionWatch:
     trades: int
     problem: str
     watch: Watch | None
-    inputs: tuple[InputDrift, ...]
+    scope: str
+    inputs: Inputs | None
+    entries: PredictionShift | None
+    decisions: PredictionShift | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,17 +151,31 @@ class Watched:
         with read_only(self._engine) as cursor:
             spans = spans_of(cursor, self._account)
             traded = {span.version: traded_of(cursor, self._account, span.version) for span in spans}
-        found = []
-        for span in spans:
-            rows = traded[span.version]
-            try:
-                shadow = self._shadows.of(span.version)
-                seen, problem = watch(self._charts_of(span.version, shadow), rows, span.close_ms, span.began_ms), ""
-                inputs = input_drifts(shadow.trades, rows)
-            except (EvidenceError, UsageError) as error:
-                seen, problem, inputs = None, str(error), ()
-            found.append(VersionWatch(span.version, span.began_ms, span.close_ms, len(rows), problem, seen, inputs))
-        return tuple(found)
+            decided = {span.version: decision_days(cursor, self._account, span.version) for span in spans}
+        return tuple(self._word(span, traded[span.version], decided[span.version]) for span in spans)
+
+    def _word(self, span: Span, rows: TradeRows, decided: DecisionDays) -> VersionWatch:
+        shift = decision_shift(decided, span.close_ms, self._days)
+        began_ms, close_ms, count = span.began_ms, span.close_ms, len(rows)
+        try:
+            shadow = self._shadows.of(span.version)
+            seen = watch(self._charts_of(span.version, shadow), rows, close_ms, began_ms)
+        except (EvidenceError, UsageError) as error:
+            return VersionWatch(
+                span.version, began_ms, close_ms, count, str(error), None, "", None, None, decisions=shift
+            )
+        return VersionWatch(
+            version=span.version,
+            began_ms=began_ms,
+            close_ms=close_ms,
+            trades=count,
+            problem="",
+            watch=seen,
+            scope=shadow.scope,
+            inputs=input_drifts(shadow.trades, rows, began_ms, close_ms, self._days),
+            entries=entry_shift(shadow.trades, rows, began_ms, close_ms, self._days),
+            decisions=shift,
+        )
 
     def _charts_of(self, version: str, shadow: Shadow) -> Charts:
         kept = self._charts.get(version)

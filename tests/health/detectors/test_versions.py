@@ -31,6 +31,7 @@ def test_an_alarm_is_an_anomaly_with_all_its_figures(database: Engine) -> None:
     assert one.delay.endswith("trades until a change of 0.5 deviations")
     assert one.means == "fills slip more than the cost model says"
     assert "slippage of v1" in one.words
+    assert (one.evidence["version"], one.evidence["scope"]) == ("v1", "*")
     assert look_at([detector], NOW_MS + 1).anomalies[0].since_ms == one.since_ms  # charts are kept, the word stands
 
 
@@ -46,3 +47,24 @@ def test_a_version_that_decides_no_more_is_left_alone(database: Engine) -> None:
         )
     assert not look_at([VersionCharts(database, "main", 365.0)], NOW_MS).anomalies
     assert not look_at([VersionCharts(database, "nobody", 365.0)], NOW_MS).anomalies
+
+
+def test_inputs_and_predictions_that_drift_are_anomalies_too(database: Engine) -> None:
+    """States of another market and another confidence on paper: one anomaly for all inputs, one for its entries."""
+    with database.begin() as connection:
+        connection.execute(text("DELETE FROM decisions WHERE versions = '{v0}'"))
+        connection.execute(
+            text(
+                """UPDATE trade_memory SET entry_state = set_byte(entry_state, 30, 65), confidence = 0.9
+                WHERE mode = 'paper'"""
+            )
+        )
+    found = {one.detector: one for one in look_at([VersionCharts(database, "main", 365.0)], NOW_MS).anomalies}
+    assert {"feature_drift", "prediction_entries"} <= set(found)
+    assert found["feature_drift"].severity == "info"
+    assert len(found["feature_drift"].evidence["inputs"]) == 1
+    assert found["feature_drift"].delay.startswith("at most two windows of 7 days")
+    entries = found["prediction_entries"]
+    assert entries.observed == pytest.approx(0.9)
+    assert entries.claimed == pytest.approx(0.5)
+    assert entries.words == "v1 decides otherwise than its entries in shadow: mean confidence 0.900, was 0.500"
