@@ -32,6 +32,7 @@ from huracan.memory import (
     read_cycle,
     start_step,
 )
+from huracan.memory.requests import take_requests, waiting_requests
 from huracan.report import write_report
 from huracan.report.cycle import CycleReport, cycle_report, write_cycle
 from huracan.terminal import Terminal, run, standalone
@@ -39,7 +40,7 @@ from jobs.report import make_report
 from jobs.retrain_steps import CycleSteps, cycle_folder
 from jobs.train import check_job
 
-__all__ = ["StoredLog", "main", "program", "retrain"]
+__all__ = ["StoredLog", "main", "nothing_to_do", "program", "retrain"]
 
 
 class StoredLog:
@@ -91,9 +92,29 @@ def retrain(engine: Engine, settings: Settings, scope: str, day: date, *, again:
                 f"the cycle of {scope} on {day} was begun with configuration {cycle.config_hash[:12]}, now it is "
                 f"{settings.hash[:12]}; finish it with the same, or begin the day anew (--again)"
             )
+        if "train" not in StoredLog(engine, cycle.cycle_id).states():  # later ones are for the next day's training
+            for asked in take_requests(engine, scope, cycle.cycle_id):
+                get_logger().info("retrain.asked", cycle=cycle.cycle_id, request=asked.request_id, reason=asked.reason)
         with CycleSteps(engine, settings, cycle, _write) as steps:
             run_cycle(StoredLog(engine, cycle.cycle_id), steps.works)
         return read_cycle(engine, cycle.cycle_id), False
+
+
+def nothing_to_do(engine: Engine, scope: str, day: date) -> str | None:
+    """Return in words why a cycle that runs on request alone has nothing to do; None: it has.
+
+    A day that is begun is finished. One that is done is not begun anew: it has used the day's candles, and the same
+    training on the same candles would give the same versions; the request waits for the next day.
+    """
+    cycle, waiting = find_cycle(engine, scope, day), waiting_requests(engine, scope)
+    done = cycle is not None and next_step(StoredLog(engine, cycle.cycle_id).states()) is None
+    if cycle is not None and not done:
+        return None
+    if not waiting:
+        return f"nothing has asked for a retraining of {scope}"
+    if done:
+        return f"the cycle of {scope} on {day} is done, its candles are used; the request waits: {waiting[0].reason}"
+    return None
 
 
 def _write(steps: CycleSteps) -> Outcome:
@@ -108,8 +129,9 @@ def _write(steps: CycleSteps) -> Outcome:
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
 @click.option("--scope", default=ALL_COINS, show_default=True, help="One coin to train for, or * for all.")
 @click.option("--day", help="UTC day, ISO 8601: candles up to its first moment are used; default: today.")
+@click.option("--requested", is_flag=True, help="Only where drift or decay has asked for it, or a cycle is unfinished.")
 @click.option("--again", is_flag=True, help="Begin the day anew, whether its cycle is done or not.")
-def program(terminal: Terminal, data: Path | None, scope: str, day: str | None, again: bool) -> None:
+def program(terminal: Terminal, data: Path | None, scope: str, day: str | None, requested: bool, again: bool) -> None:
     """Bring candles, policies, memory and registry up to date: the whole daily cycle, or what is left of today's."""
     only: dict[str, object] = {}
     if scope != ALL_COINS:
@@ -120,6 +142,9 @@ def program(terminal: Terminal, data: Path | None, scope: str, day: str | None, 
     if settings.data.folder is None:
         raise DataError("no folder of candles; give --data, or set data.folder")
     engine = open_database(settings.database)
+    if requested and (idle := nothing_to_do(engine, scope, _day(day))) is not None:
+        terminal.show({"scope": scope, "state": "idle", "headline": idle}, idle)
+        return
     cycle, before = retrain(engine, settings, scope, _day(day), again=again)
     report = cycle_report(cycle, STEPS)
     terminal.show({**asdict(report), "before": before}, lambda: _table(terminal, report, before))

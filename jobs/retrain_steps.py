@@ -46,6 +46,7 @@ from huracan.memory import (
     run_of_cycle,
     translated,
 )
+from huracan.memory.requests import requests_of_cycle
 from huracan.shadow import Fold, run_gate, to_json
 from huracan.shadow.promotion import check_artefact
 from huracan.venue import download
@@ -238,9 +239,10 @@ class CycleSteps:
     def train(self) -> Outcome:
         """Search and train, or go on from the newest version that fits; register what comes of it."""
         self._ray()
+        asked = requests_of_cycle(self.engine, self.cycle.cycle_id)
         with self._working():
             warm, choice = warm_start_of(
-                self.dataset, self.folds, self.engine, self.run_id, self.run_folder, self.cycle.day
+                self.dataset, self.folds, self.engine, self.run_id, self.run_folder, self.cycle.day, asked
             )
             if read_run(self.engine, self.run_id).status != "done":
                 with self._ending():
@@ -252,6 +254,7 @@ class CycleSteps:
         return {
             "line": f"{len(seeds)} trainings {began}, {steps:,} environment steps, {len(trials)} trials searched",
             "run_id": self.run_id,
+            "asked": [one.reason for one in asked],
             "warm_from": choice.run_id,
             "reason": choice.reason,
             "env_steps": steps,

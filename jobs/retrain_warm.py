@@ -16,6 +16,7 @@ from huracan.learn.campaign import read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.warm import WarmStart, misfit, recipe_of
 from huracan.memory import Registry, Run, read_run, read_trials
+from huracan.memory.requests import RetrainRequest
 from huracan.policy import load_artefact
 from huracan.shadow import Fold
 from jobs.train import windows_of
@@ -43,7 +44,13 @@ class Choice:
 
 
 def warm_start_of(
-    dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, folder: Path, day: date
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    engine: Engine,
+    run_id: int,
+    folder: Path,
+    day: date,
+    asked: Sequence[RetrainRequest] = (),
 ) -> tuple[WarmStart | None, Choice]:
     """Return what a run goes on from, as it was decided when the run first asked.
 
@@ -54,6 +61,7 @@ def warm_start_of(
         run_id: of the run.
         folder: of its files.
         day: UTC day that the candles reach.
+        asked: requests that the cycle has taken up: what has drifted or decayed is not gone on from.
 
     Raises:
         TrainingError: what it was decided to go on from is gone or damaged.
@@ -62,7 +70,7 @@ def warm_start_of(
     if path.exists():
         choice = _read(path)
     else:
-        choice = _choose(dataset, folds, engine, run_id, day)
+        choice = _choose(dataset, folds, engine, run_id, day, asked)
         write_atomically(path, TypeAdapter(Choice).dump_json(choice))
     if choice.run_id is None:
         return None, choice
@@ -71,10 +79,19 @@ def warm_start_of(
     return WarmStart(choice.run_id, recipe_of(campaign, dataset.settings), versions), choice
 
 
-def _choose(dataset: Dataset, folds: Sequence[Fold], engine: Engine, run_id: int, day: date) -> Choice:
+def _choose(
+    dataset: Dataset,
+    folds: Sequence[Fold],
+    engine: Engine,
+    run_id: int,
+    day: date,
+    asked: Sequence[RetrainRequest],
+) -> Choice:
     """Return the newest run that fits, or why there is none."""
     if not dataset.settings.retrain.warm_start:
         return Choice(None, "retrain.warm_start is false", run_id, day)
+    if asked and dataset.settings.retrain.afresh_on_request:
+        return Choice(None, f"asked for: {asked[0].reason}", run_id, day)
     models = [model for model in Registry(engine).models() if model.run_id != run_id and model.stage != "retired"]
     reasons = []
     for found in dict.fromkeys(model.run_id for model in models):

@@ -21,6 +21,9 @@ class RetrainSettings(Section):
     search_every_days: Annotated[int, Field(ge=0)] = Field(
         7, description="A version whose search is this old is not gone on from: search and train anew."
     )
+    afresh_on_request: bool = Field(
+        True, description="A cycle that drift or decay asked for searches and trains anew, whatever fits."
+    )
     env_steps: PositiveInt | None = Field(
         None, description="Training length per fold and seed after a warm start; none: `ppo.env_steps`."
     )

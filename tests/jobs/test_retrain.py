@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from huracan.config import load_settings
-from huracan.errors import UsageError
+from huracan.errors import HuracanError, UsageError
 from huracan.learn.cycle import STEPS
 from huracan.memory import (
     Registry,
@@ -21,9 +21,10 @@ from huracan.memory import (
     read_version_days,
     start_step,
 )
+from huracan.memory.requests import file_request, requests_of_cycle, take_requests, waiting_requests
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 from huracan.terminal import run
-from jobs.retrain import program, retrain
+from jobs.retrain import nothing_to_do, program, retrain
 from tests.jobs.cycles import NEXT_DAY, candles, job, left
 from tests.venue.loopback import LoopbackExchange
 
@@ -68,6 +69,55 @@ def test_a_day_that_is_done_is_done(database: Engine, tmp_path: Path) -> None:
     assert retrain(database, other, "A/B", DAY) == (read_cycle(database, cycle.cycle_id), True)
     with claim_scope(database, "A/B"), pytest.raises(UsageError, match="under way: retrain by"):
         retrain(database, settings, "A/B", DAY)
+
+
+def test_on_request_alone_it_runs_when_it_was_asked_for_and_the_day_is_not_done(
+    database: Engine, tmp_path: Path
+) -> None:
+    """Idle without a request; with one it has work, until the day's candles are used; a day begun is finished."""
+    settings = load_settings(None, {"data.folder": str(tmp_path)}, environ={})
+    assert nothing_to_do(database, "R/B", DAY) == "nothing has asked for a retraining of R/B"
+    with database.begin() as connection:
+        file_request(connection.connection.cursor(), "R/B", "drift of v1", None, 1_750_000_000_000, 0)
+    assert nothing_to_do(database, "R/B", DAY) is None
+    cycle = open_cycle(database, "R/B", DAY, settings, "1")
+    take_requests(database, "R/B", cycle.cycle_id)
+    assert nothing_to_do(database, "R/B", DAY) is None
+    for step in STEPS:
+        start_step(database, cycle.cycle_id, step)
+        end_step(database, cycle.cycle_id, step, 1.0, {"line": step})
+    assert nothing_to_do(database, "R/B", DAY) == "nothing has asked for a retraining of R/B"
+    with database.begin() as connection:
+        file_request(connection.connection.cursor(), "R/B", "drift of v2", None, 1_750_000_000_000, 0)
+    said = nothing_to_do(database, "R/B", DAY)
+    assert said is not None
+    assert said.endswith("the request waits: drift of v2")
+    assert nothing_to_do(database, "R/B", DAY.replace(day=22)) is None
+
+
+def test_a_cycle_takes_up_what_was_asked_for_before_its_training(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken by the cycle that trains next, also when that fails at once; what comes after its training waits."""
+    monkeypatch.setenv("HURACAN_HOME", str(tmp_path / "home"))
+    settings = load_settings(None, {"data.folder": str(tmp_path), "retrain.download": False}, environ={})
+
+    def ask(reason: str) -> None:
+        with database.begin() as connection:
+            file_request(connection.connection.cursor(), "Q/B", reason, None, 1_750_000_000_000, 0)
+
+    ask("drift")
+    cycle = open_cycle(database, "Q/B", DAY, settings, "1")
+    start_step(database, cycle.cycle_id, "health_before")
+    end_step(database, cycle.cycle_id, "health_before", 1.0, {"line": "x"})
+    with pytest.raises(HuracanError):
+        retrain(database, settings, "Q/B", DAY)
+    assert [one.reason for one in requests_of_cycle(database, cycle.cycle_id)] == ["drift"]
+    start_step(database, cycle.cycle_id, "train")
+    ask("more drift")
+    with pytest.raises(HuracanError):
+        retrain(database, settings, "Q/B", DAY)
+    assert [one.reason for one in waiting_requests(database, "Q/B")] == ["more drift"]
 
 
 @pytest.fixture

@@ -8,12 +8,21 @@ from sqlalchemy import Engine
 
 from huracan.errors import TrainingError
 from huracan.memory import Registry, open_run
+from huracan.memory.requests import RetrainRequest, file_request
 from jobs.retrain_warm import CHOICE_NAME, warm_start_of
 from jobs.train import folds_of
 from tests.learn.worlds import small_dataset
 
 pytestmark = pytest.mark.postgres
 DAY = date(2025, 1, 21)
+
+
+def file_of(database: Engine) -> RetrainRequest:
+    """Return a request as a cycle has it."""
+    with database.begin() as connection:
+        found = file_request(connection.connection.cursor(), "W", "drift of v1", None, 1_750_000_000_000, 0)
+    assert found is not None
+    return found
 
 
 def test_the_choice_is_made_once(database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +44,9 @@ def test_the_choice_is_made_once(database: Engine, tmp_path: Path, monkeypatch: 
     assert reason(runs[0], "a") == "there is no earlier version"  # as it was decided first
     assert "the training is not finished" in reason(runs[1], "b")
     assert reason(runs[1], "off", **{"retrain.warm_start": False}) == "retrain.warm_start is false"
+    wanted = file_of(database)
+    said, choice = warm_start_of(dataset, folds, database, runs[3], tmp_path / "asked", DAY, [wanted])
+    assert (said, choice.run_id, choice.reason) == (None, None, "asked for: drift of v1")
     elsewhere = small_dataset(tmp_path / "others")
     other = open_run(database, "train", elsewhere.settings, "g", "1")
     Registry(database).register(other, "elsewhere", "*", "x", "b" * 64, {}, "me")

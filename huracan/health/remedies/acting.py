@@ -20,6 +20,7 @@ from huracan.health.remedies.model import AUTHOR, Hands, Plan, Refusal, Remedy, 
 from huracan.health.remedies.planning import LOOK_BACK_MS, escalated, limits, plans
 from huracan.health.remedies.restart import Restart
 from huracan.health.remedies.restrict import PauseCoin, PausePattern, RaiseConfidence, ReduceSize
+from huracan.health.remedies.retraining import ask_for_retraining
 from huracan.health.remedies.states import Tighten
 from huracan.logs import get_logger
 from huracan.memory.database import translated
@@ -104,6 +105,8 @@ class Remedies:
             stored = open_anomalies(connection.connection.cursor())
         for plan in plans(anomalies, stored, self._settings, self._account, now_ms):
             found += self._carry_out(plan, now_ms)
+        if not self._settings.dry_run:
+            ask_for_retraining(self._engine, anomalies, stored, self._settings, now_ms)
         for row in found:
             _log(row)
         return tuple(found)
