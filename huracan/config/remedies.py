@@ -70,16 +70,17 @@ class RemediesSettings(Section):
             RemedyRule(detector="feed_silent", remedy="reducing", mode="act"),
             RemedyRule(detector="disk_full", remedy="reducing", mode="act"),
             RemedyRule(detector="feed_silent", remedy="restart_feed", after_s=120.0, lasts_min=10.0),
-            RemedyRule(detector="replica_*", remedy="restart_replica", after_s=60.0, lasts_min=10.0),
-            RemedyRule(detector="win_rate", severity="warning", remedy="reduce_size", value=0.5, lasts_min=1_440.0),
+            RemedyRule(detector="feed_silent", severity="warning", remedy="pause_coin", lasts_min=60.0),
+            RemedyRule(detector="coin_degraded", severity="warning", remedy="pause_coin", lasts_min=1_440.0),
+            RemedyRule(detector="pattern_degraded", severity="warning", remedy="pause_pattern", lasts_min=1_440.0),
             RemedyRule(detector="result", severity="warning", remedy="reduce_size", value=0.5, lasts_min=1_440.0),
-            RemedyRule(detector="result", remedy="roll_back", after_s=3_600.0),
+            RemedyRule(detector="win_rate", severity="warning", remedy="reduce_size", value=0.5, lasts_min=1_440.0),
             RemedyRule(detector="slippage", severity="warning", remedy="reduce_size", value=0.5, lasts_min=240.0),
             RemedyRule(
-                detector="calibration", severity="warning", remedy="raise_confidence", value=0.6, lasts_min=1_440.0
+                detector="prediction_*", severity="warning", remedy="raise_confidence", value=0.6, lasts_min=1_440.0
             ),
-            RemedyRule(detector="pattern*", severity="warning", remedy="pause_pattern", lasts_min=1_440.0),
-            RemedyRule(detector="coin*", severity="warning", remedy="pause_coin", lasts_min=1_440.0),
+            RemedyRule(detector="version_degraded", severity="warning", remedy="roll_back", after_s=86_400.0),
+            RemedyRule(detector="result", severity="warning", remedy="roll_back", after_s=86_400.0),
         ),
         description="Which anomaly leads to which remedy, in this order; every line that fits counts.",
     )
@@ -103,6 +104,6 @@ class RemediesSettings(Section):
     )
     retrain_every_h: PositiveFloat = Field(72.0, description="At most one such request of a scope in so long, hours.")
     retrain_on: tuple[str, ...] = Field(
-        ("drift", "feature_drift*", "psi*", "result", "win_rate", "calibration", "prediction*", "pattern*"),
+        ("drift", "feature_drift", "prediction_*", "result", "win_rate", "version_degraded", "pattern_degraded"),
         description="Detectors whose anomalies ask for a retraining; `*` stands for any characters.",
     )

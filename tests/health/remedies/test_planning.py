@@ -1,12 +1,17 @@
 """From anomalies to plans: every line that fits, once for each subject, the acting and the tighter one first."""
 
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import pytest
+from sqlalchemy import Engine
 
-from huracan.config import RemediesSettings, RemedyRule
+from huracan.config import RemediesSettings, RemedyRule, Settings
 from huracan.health.remedies.model import Plan, Refusal
 from huracan.health.remedies.planning import escalated, limits, plans, subject_of
+from huracan.health.resources import Resources
+from huracan.health.window import Window
+from huracan.health.wiring import stored_detectors
 from huracan.memory.health import Anomaly
 from huracan.memory.remediations import Remediation
 from tests.health.remedies.worlds import HOUR, T0, rule
@@ -122,3 +127,12 @@ def test_reducing_takes_the_place_of_a_restriction_that_a_limit_refuses() -> Non
     ):
         assert escalated(plan, refusal, FREE) is None
     assert escalated(critical, over, RemediesSettings(escalate=False)) is None
+
+
+@pytest.mark.postgres
+def test_every_rule_and_every_request_by_default_is_about_a_detector_that_there_is(database: Engine) -> None:
+    """A name that nobody ever says would be a promise that cannot be kept."""
+    settings = Settings()
+    names = {name for one in stored_detectors(database, settings) for name in one.names} | Resources(Window()).names
+    for wanted in [line.detector for line in settings.remedies.rules] + list(settings.remedies.retrain_on):
+        assert any(fnmatchcase(name, wanted) for name in names), wanted

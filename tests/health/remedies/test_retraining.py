@@ -54,7 +54,7 @@ def test_what_is_new_of_another_kind_or_not_stored_asks_for_nothing(database: En
     """A silent feed is nothing that training mends; what has no row has not lasted; a dry run files nothing."""
     account = world(database)
     before = waiting_requests(database)
-    silent, unseen, young = (anomaly(account, name) for name in ("feed_silent", "drift", "calibration"))
+    silent, unseen, young = (anomaly(account, name) for name in ("feed_silent", "drift", "feature_drift"))
     store(account, silent)
     store(account, young, T0 + 99 * HOUR)
     account.remedies().act([silent, unseen, young], T0 + 100 * HOUR)
@@ -67,7 +67,7 @@ def test_what_is_new_of_another_kind_or_not_stored_asks_for_nothing(database: En
 def test_what_names_no_version_is_about_all_coins(database: Engine) -> None:
     """The scope that the evidence names goes first."""
     account = world(database)
-    wide, narrow = anomaly(account, "drift"), anomaly(account, "calibration", scope=account.scope)
+    wide, narrow = anomaly(account, "drift"), anomaly(account, "feature_drift", scope=account.scope)
     for wrong in (wide, narrow):
         store(account, wrong)
     account.remedies().act([wide, narrow], T0 + 30 * HOUR)
