@@ -23,7 +23,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from typing import Any
 import click
 
 from huracan.errors import ConfigError, HuracanError
-from huracan.logs import configure_logging, redact_text
+from huracan.logs import collect_errors, configure_logging, errors_folder, note_error, redact_text
 
 __all__ = ["Terminal", "command", "common_options", "run", "standalone", "to_json"]
 
@@ -158,6 +158,7 @@ def _with_terminal(function: Callable[..., None]) -> Callable[..., None]:
         before = {} if program is context else program.params  # what stood before the noun
         debug = debug or before.get("debug", False)
         configure_logging("debug" if debug else "info")
+        _collect(context.command_path)
         terminal = Terminal(
             as_json=as_json or before.get("as_json", False),
             debug=debug,
@@ -167,6 +168,14 @@ def _with_terminal(function: Callable[..., None]) -> Callable[..., None]:
         function(terminal, **own)
 
     return common_options(invoke)
+
+
+def _collect(path: str) -> None:
+    """Have the monitor know of this command's warnings and errors, where one was ever started."""
+    from huracan.config import home_folder
+
+    with suppress(ConfigError):  # the command says what is wrong with HURACAN_HOME
+        collect_errors(path.removeprefix("cli").strip() or path, errors_folder(home_folder()))
 
 
 def run(program: click.Command, arguments: Sequence[str] | None = None, name: str = "huracan") -> int:
@@ -291,5 +300,7 @@ def _operating_system(error: OSError) -> str:
 def _fail(message: str, exit_code: int, debug: bool = False) -> int:
     if debug:
         click.echo(redact_text(traceback.format_exc()), err=True)
+    if exit_code == 1:  # bad input and refusals are told to whoever gave the command, and are nobody's fault
+        note_error("error", "command.failed", reason=message)
     click.echo("error: " + redact_text(" ".join(message.split())), err=True)
     return exit_code

@@ -26,7 +26,7 @@ from huracan.config import home_folder
 from huracan.errors import RefusedError
 from huracan.execution.failpoints import kill_at
 from huracan.execution.postgres_store import PostgresStore
-from huracan.logs import configure_logging
+from huracan.logs import collect_errors, configure_logging, errors_folder
 from huracan.memory import Registry, open_database, run
 from huracan.risk.live import HaltPolicy
 from huracan.signals.backend import AccountStates, Asked, Quotes
@@ -92,6 +92,7 @@ class Execution:
         configure_logging(json_lines=True)
         again = bool(ray.get_runtime_context().was_current_actor_reconstructed)
         self._settings = serving_settings(orders.overrides)
+        collect_errors("trader", errors_folder(home_folder()), self._settings.health.errors_max_bytes)
         self._account = self._settings.execution.account
         self._host = Host(partial(_opened, orders), again, lambda: os._exit(EXIT_FENCED))
         signal.signal(signal.SIGTERM, self._on_sigterm)

@@ -21,7 +21,7 @@ from huracan.clock import WallClock
 from huracan.config import home_folder
 from huracan.errors import ConfigError, DataError, HuracanError, InvariantError, VenueError
 from huracan.features import FeatureFit
-from huracan.logs import configure_logging, get_logger
+from huracan.logs import collect_errors, configure_logging, errors_folder, get_logger
 from huracan.memory import Registry, lazy_engine
 from huracan.signals.feed import Feed as PlainFeed
 from huracan.signals.feed_status import FeedStatus
@@ -65,6 +65,7 @@ class Feed:
     def __init__(self) -> None:
         configure_logging(json_lines=True)
         self._settings, self._home = serving_settings(), home_folder()
+        collect_errors("feed", errors_folder(self._home), self._settings.health.errors_max_bytes)
         self._versions: Versions | None = None
         if (url := self._settings.database.url) is not None:
             engine = lazy_engine(url, self._settings.database.connect_timeout_s)

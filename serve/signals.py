@@ -21,9 +21,10 @@ from ray.serve.config import BackpressureConfig
 from huracan.clock import WallClock
 from huracan.config import Settings, home_folder
 from huracan.errors import ConfigError, DataError
-from huracan.logs import configure_logging, get_logger
+from huracan.logs import collect_errors, configure_logging, errors_folder, get_logger
 from huracan.market.timeframes import timeframe_ms
 from huracan.memory import Registry, lazy_engine
+from huracan.policy import Sureness
 from huracan.risk.live import HaltPolicy
 from huracan.signals.api import create_app
 from huracan.signals.auth import TokenBook, token_file
@@ -151,6 +152,7 @@ class Signals:
         assert settings.database.url is not None, "checked"
         engine = lazy_engine(settings.database.url, settings.database.connect_timeout_s)
         self._settings, self._home = settings, home_folder()
+        collect_errors("signals", errors_folder(self._home), settings.health.errors_max_bytes)
         # live trading is a process of its own, without Ray: what is served here trades on paper
         self._versions = Versions(lambda: Registry(engine).models(), "paper", settings.serve.versions)
         await asyncio.to_thread(self._versions.refresh)
@@ -194,6 +196,7 @@ def limits_of(settings: Settings) -> Limits:
         feed_age_max_s=settings.risk.feed_age_max_s,
         ask_timeout_s=_FIND_S,
         halt_policy=HaltPolicy(settings.risk.halt_policy),
+        sureness=Sureness.of(settings.risk),
     )
 
 

@@ -1,4 +1,4 @@
-"""What stays up, brought up and taken down in order: cluster, feed, signals; on the way down the trader comes first.
+"""What stays up, brought up and taken down in order: cluster, feed, monitor, signals; down, the trader comes first.
 
 Both ways may be repeated: what is there is left as it is, what is not is made, and nothing ends that was not started
 here.
@@ -23,7 +23,7 @@ from huracan.ray_env import prepare_ray_environment
 from huracan.signals.auth import read_tokens, token_file
 from huracan.signals.versions import select
 from serve.cluster import ask_dashboard, find_head, joined, start_head, stop_head, tell_dashboard
-from serve.names import APPLICATION, EXECUTION, FEED, NAMESPACE
+from serve.names import APPLICATION, EXECUTION, FEED, MONITOR, NAMESPACE
 from serve.surroundings import keep_settings, read_settings, runtime_env, settings_file
 
 __all__ = ["Part", "Served", "Version", "bring_up", "cluster_address", "glance", "look", "take_down"]
@@ -73,14 +73,14 @@ class Served:
     """What is up.
 
     Attributes:
-        up: cluster, feed and signals are.
+        up: cluster, feed, signals and monitor are.
         started: it was this call that brought them up.
         url: of the HTTP endpoint.
         dashboard: of Ray.
         address: of the cluster.
         tokens: file of the endpoint's tokens; `token_count` of them.
         versions: what decides, by the registry; None: the database does not run.
-        parts: feed, signals, trader.
+        parts: feed, signals, monitor, trader.
     """
 
     up: bool
@@ -128,13 +128,14 @@ def bring_up(settings: Settings, home: Path) -> Served:
                 _agree(settings, dashboard, home)
                 keep_settings(settings, url, home)
             started |= _ensure_feed(home)
+            started |= _ensure_monitor(dashboard, home)
             started |= _ensure_application(settings, dashboard, home)
             _wait(dashboard)
     return look(settings, home, started)
 
 
 def take_down(settings: Settings, home: Path) -> tuple[str, ...]:
-    """Stop trading, signals, feed, and the cluster if it was started here; return what was stopped, in that order.
+    """Stop trading, monitor, signals, feed, and the cluster if it was started here; return what was, in that order.
 
     Raises:
         RefusedError: another `serve up` or `serve down` is under way.
@@ -150,7 +151,25 @@ def take_down(settings: Settings, home: Path) -> tuple[str, ...]:
             stopped += ["cluster"] if head.runs else []
             stop_head(head, home)
         settings_file(home).unlink(missing_ok=True)
+        _forget_monitor(settings)
     return tuple(stopped)
+
+
+def _forget_monitor(settings: Settings) -> None:
+    """Take away the heartbeat of a monitor that ran here and died before it could: nobody is to wait for it now."""
+    from huracan.health.store import MONITOR as PROCESS
+    from huracan.health.store import monitor_ended
+    from huracan.memory.health_rows import forget_heartbeat, read_heartbeats
+
+    if not database_status(settings.database).running:
+        return
+    engine = open_database(settings.database)
+    try:
+        for row in read_heartbeats(engine, PROCESS):
+            if monitor_ended(row.holder):
+                forget_heartbeat(engine, PROCESS, row.holder)
+    finally:
+        engine.dispose()
 
 
 def look(settings: Settings, home: Path, started: bool = False) -> Served:
@@ -159,9 +178,9 @@ def look(settings: Settings, home: Path, started: bool = False) -> Served:
     parts: tuple[Part, ...] = ()
     if address is not None:
         with joined(address) as dashboard:
-            parts = (_feed(dashboard), _application(dashboard), _trader(dashboard))
+            parts = (_feed(dashboard), _application(dashboard), _monitor(dashboard), _trader(dashboard))
     return Served(
-        up=bool(parts) and all(part.ok for part in parts[:2]),
+        up=bool(parts) and all(part.ok for part in parts[:3]),
         started=started,
         url=f"http://{settings.serve.host}:{settings.serve.port}",
         dashboard=dashboard,
@@ -189,7 +208,8 @@ def glance(home: Path) -> tuple[Part, ...] | None:
 
 def _agree(settings: Settings, dashboard: str, home: Path) -> None:
     """Refuse settings that differ from those of what runs: a part that restarts would follow the new ones by itself."""
-    running = [part.name for part in (_feed(dashboard), _application(dashboard), _trader(dashboard)) if part.there]
+    parts = (_feed(dashboard), _application(dashboard), _monitor(dashboard), _trader(dashboard))
+    running = [part.name for part in parts if part.there]
     if not running or not settings_file(home).exists():
         return
     before, after = read_settings(settings_file(home)).public(), settings.public()
@@ -240,6 +260,21 @@ def _ensure_feed(home: Path) -> bool:
     return True
 
 
+def _ensure_monitor(dashboard: str, home: Path) -> bool:
+    """Start the monitor unless it runs; return whether it was started."""
+    import ray
+
+    from serve.monitor import OPTIONS, Monitor
+
+    with suppress(ValueError):
+        ray.get_actor(MONITOR, NAMESPACE)
+        return False
+    Monitor.options(  # type: ignore[attr-defined]
+        name=MONITOR, namespace=NAMESPACE, get_if_exists=True, runtime_env=runtime_env(home), **OPTIONS
+    ).remote(dashboard)
+    return True
+
+
 def _ensure_application(settings: Settings, dashboard: str, home: Path) -> bool:
     """Deploy the endpoint unless it runs; return whether it was deployed."""
     if _application(dashboard).ok:
@@ -259,20 +294,17 @@ def _ensure_application(settings: Settings, dashboard: str, home: Path) -> bool:
 
 
 def _wait(dashboard: str) -> None:
-    """Return when feed and endpoint work."""
+    """Return when feed, endpoint and monitor work."""
     give_up_s = time.monotonic() + _UP_S
     while True:
-        feed, application = _feed(dashboard), _application(dashboard)
-        if feed.ok and application.ok:
+        feed, application, monitor = parts = (_feed(dashboard), _application(dashboard), _monitor(dashboard))
+        if all(part.ok for part in parts):
             return
-        if application.state in ("DEPLOY_FAILED", "UNHEALTHY") or feed.state == "DEAD":
-            words = f"feed {feed.state} {feed.detail}; signals {application.state} {application.detail}"
+        words = "; ".join(f"{part.name} {part.state} {part.detail}".rstrip() for part in parts)
+        if application.state in ("DEPLOY_FAILED", "UNHEALTHY") or "DEAD" in (feed.state, monitor.state):
             raise ConfigError(f"it does not come up: {words}; `huracan serve down` clears it away")
         if time.monotonic() > give_up_s:
-            raise ServeError(
-                f"it is not up after {_UP_S:g} s: feed {feed.state} {feed.detail}; signals {application.state} "
-                f"{application.detail}; look at {dashboard}"
-            )
+            raise ServeError(f"it is not up after {_UP_S:g} s: {words}; look at {dashboard}")
         time.sleep(_PAUSE_S)
 
 
@@ -303,6 +335,24 @@ def _feed(dashboard: str) -> Part:
         return Part(FEED, "WAITS", False, answer.problem)
     refused = "; ".join(f"{version} is not followed: {reason}" for version, reason in answer.refused.items())
     return Part(FEED, "FOLLOWS", True, refused)
+
+
+def _monitor(dashboard: str) -> Part:
+    """Return how the monitor is, by its own word when it answers."""
+    import ray
+
+    part = _actor(dashboard, MONITOR)
+    if not part.ok:
+        return part
+    try:
+        answer = ray.get(ray.get_actor(MONITOR, NAMESPACE).status.remote(), timeout=_ANSWER_S)
+    except (ValueError, ray.exceptions.RayError) as error:
+        return Part(MONITOR, "WAITS", False, f"it does not answer ({type(error).__name__})")
+    if answer.problem or not answer.at_ms:
+        return Part(MONITOR, "WAITS", False, answer.problem or "it has not looked yet")
+    missing = [f"{name} does not answer" for name in (*answer.deaf, *answer.blind)]
+    missing += [f"{answer.anomalies} anomalies"] if answer.anomalies else []
+    return Part(MONITOR, "WATCHES", True, "; ".join(missing))
 
 
 def _trader(dashboard: str) -> Part:
@@ -353,6 +403,12 @@ def _stop_parts(dashboard: str) -> list[str]:
                 raise VenueError(f"{ended.reason}; everything is left up, run `huracan serve down` again")
         ray.kill(trader)
         stopped.append(EXECUTION)
+    with suppress(ValueError):
+        monitor = ray.get_actor(MONITOR, NAMESPACE)
+        with suppress(ray.exceptions.RayError):  # a dead one says nothing more, and its heartbeat is missed
+            ray.get(monitor.stop.remote(), timeout=_DOWN_S)
+        ray.kill(monitor)
+        stopped.append(MONITOR)
     if _application(dashboard).state != "absent":
         tell_dashboard(dashboard, "DELETE", APPLICATIONS)
         give_up_s = time.monotonic() + _DOWN_S

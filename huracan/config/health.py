@@ -35,6 +35,11 @@ class HealthSettings(Section):
         365.0, description="Days between two false alarms of a version's charts together, on average."
     )
 
+    @property
+    def errors_max_bytes(self) -> int:
+        """Return `errors_max_mb` in bytes."""
+        return round(1e6 * self.errors_max_mb)
+
     @model_validator(mode="after")
     def _seen_in_time(self) -> Self:
         """Refuse a monitor that would seem dead between two of its looks."""

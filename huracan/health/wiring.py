@@ -14,8 +14,7 @@ from huracan.clock import Clock
 from huracan.config import Settings
 from huracan.health.buffer import DiskBuffer
 from huracan.health.detector import Detector, Paced
-from huracan.health.detectors.silence import Silence
-from huracan.health.detectors.versions import VersionCharts
+from huracan.health.detectors import detectors_of
 from huracan.health.error_rate import ErrorRates
 from huracan.health.errors import Spool
 from huracan.health.monitor import Collector, Monitor
@@ -33,8 +32,6 @@ from huracan.logs import errors_folder
 __all__ = ["Around", "open_monitor", "stored_detectors"]
 
 _MB: Final = 1_000_000
-_CHARTS_S: Final = 60.0
-"""Charts go over all trades of a version: what a trade takes minutes to change is not looked at every few seconds."""
 _ERRORS_S: Final = 15.0
 """Errors are counted a minute."""
 
@@ -55,13 +52,9 @@ class Around:
 
 
 def stored_detectors(engine: Engine, settings: Settings) -> tuple[Detector, ...]:
-    """Return the detectors that look at what is in Postgres, the quick ones first."""
-    account, days = settings.execution.account, settings.health.false_alarm_days
-    return (
-        Silence(engine, account),
-        Paced(ErrorRates(engine, days), _ERRORS_S),
-        Paced(VersionCharts(engine, account, days), _CHARTS_S),
-    )
+    """Return the detectors that look at what is in Postgres: of the account, and of the errors of all processes."""
+    errors = ErrorRates(engine, settings.health.false_alarm_days)
+    return (*detectors_of(engine, settings.execution.account, settings), Paced(errors, _ERRORS_S))
 
 
 def open_monitor(settings: Settings, home: Path, clock: Clock, around: Around | None = None) -> Monitor:

@@ -51,7 +51,12 @@ def test_up_again_changes_nothing_and_says_what_it_serves(up: Up) -> None:
     assert up.head == before
     assert [row["standing"] for row in again["versions"]] == ["candidate: UNPROVEN"]
     states = {row["name"]: row["state"] for row in again["parts"]}
-    assert states == {"huracan-feed": "FOLLOWS", "signals": "RUNNING", "huracan-execution": "TRADING"}
+    assert states == {
+        "huracan-feed": "FOLLOWS",
+        "signals": "RUNNING",
+        "huracan-monitor": "WATCHES",
+        "huracan-execution": "TRADING",
+    }
     kept = (up.home / "serve" / "settings.json").read_bytes()
     other = up.run("serve", "up", "--set", "risk.max_open_trades=1")
     assert other.returncode == 3
@@ -165,7 +170,7 @@ def test_down_ends_everything_and_may_be_repeated(up: Up) -> None:
     """The trader comes first: entries are taken back, what is held keeps its stop; then nothing of it runs any more."""
     head, members = up.head, processes(up.head)
     done = up.command("serve", "down")
-    assert done["stopped"] == ["huracan-execution", "signals", "huracan-feed", "cluster"]
+    assert done["stopped"] == ["huracan-execution", "huracan-monitor", "signals", "huracan-feed", "cluster"]
     assert not head.runs
     assert not [one for one in members if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert up.status(ACCOUNT).holder is None
