@@ -33,7 +33,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "remedies",
         "What was done about anomalies by itself: ls, undo, dry-run.",
     ),
-    "plan": ("huracan.commands.plan", "plan", "What a run of a given size takes: time, memory, money."),
     "report": ("jobs.report", "program", "The report of a run that was shadow-traded."),
     "resume": ("huracan.commands.halt", "resume", "Trade again after a halt."),
     "retrain": ("jobs.retrain", "program", "The daily cycle: download, train, judge, promote or not, report."),
