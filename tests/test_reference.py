@@ -12,9 +12,11 @@ from huracan.reference import (
     BEGIN,
     DOCUMENT_PATH,
     END,
+    REMEDIES_PATH,
     RISK_PATH,
     SCHEMA_PATH,
     document_with_table,
+    remedies_document,
     risk_document,
     settings_schema,
     settings_table,
@@ -40,6 +42,12 @@ def test_the_documented_risk_tables_are_the_codes() -> None:
     document = (ROOT / RISK_PATH).read_text(encoding="utf-8")
     assert document == risk_document(document)
     assert all(f"| `{code}` |" in document for code in DenialCode)
+
+
+def test_the_documented_remedies_are_the_kinds_and_rules() -> None:
+    """docs/remedies.md holds the kinds and the default rules that the code has."""
+    document = (ROOT / REMEDIES_PATH).read_text(encoding="utf-8")
+    assert document == remedies_document(document)
 
 
 def test_every_setting_is_in_the_table_with_a_meaning() -> None:

@@ -90,7 +90,8 @@ class Remedies:
         To be called at every turn; calling it again changes nothing that was done.
 
         Args:
-            anomalies: everything that is wrong now; where they are stored, their rows are there before.
+            anomalies: everything that is wrong now; where they are stored, their rows are there before. Those of other
+                accounts are their own monitor's.
             now_ms: wall clock, ms UTC.
             names: of the detectors that could look; what others said before stands until they can. None: all could.
 
@@ -100,6 +101,7 @@ class Remedies:
         Raises:
             DatabaseError: the database is away; nothing is done that is not written down. The next turn goes on.
         """
+        anomalies = [one for one in anomalies if one.account in (self._account, "")]
         found = list(self._tend(anomalies, now_ms, names))
         with translated(self._engine), self._engine.connect() as connection:
             stored = open_anomalies(connection.connection.cursor())
