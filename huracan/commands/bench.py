@@ -24,7 +24,8 @@ def _program() -> None:
     "--only",
     multiple=True,
     metavar="ROOM",
-    help="environment, features, shadow, ppo, memory, analysis, patterns, execution or serving; repeatable.",
+    help="environment, features, shadow, ppo, memory, analysis, patterns, gate, round, scaling, execution or serving; "
+    "repeatable.",
 )
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/bench.json"), show_default=True)
 def bench(terminal: Terminal, only: tuple[str, ...], out: Path) -> None:

@@ -15,7 +15,22 @@ from pathlib import Path
 from huracan.ray_env import prepare_ray_environment
 from tests.bench.harness import PEERS, Failure, Measurement, publish
 
-ROOMS = ("environment", "features", "shadow", "ppo", "memory", "analysis", "patterns", "gate", "execution", "serving")
+ROOMS = (
+    "environment",
+    "features",
+    "shadow",
+    "ppo",
+    "memory",
+    "analysis",
+    "patterns",
+    "gate",
+    "round",
+    "scaling",
+    "execution",
+    "watch",
+    "serving",
+)
+PACKAGED_UNITS = Path("huracan/plan/units.yaml")
 
 
 def main() -> int:
@@ -24,9 +39,18 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--only", choices=ROOMS, action="append", help="measure only this; repeatable")
     parser.add_argument("--peers", type=Path, default=Path(".venv-peers"), help="virtual environment of the peers")
+    parser.add_argument(
+        "--units",
+        type=Path,
+        nargs="?",
+        const=PACKAGED_UNITS,
+        help=f"measure nothing but the unit costs of `huracan plan` and write them here; default: {PACKAGED_UNITS}",
+    )
     arguments = parser.parse_args()
     rooms = arguments.only or list(ROOMS)
     prepare_ray_environment()  # before a room imports Ray
+    if arguments.units is not None:
+        return _units(arguments.units)
     measurements: list[Measurement] = []
     failures: list[Failure] = []
     for room in rooms:
@@ -39,6 +63,23 @@ def main() -> int:
             failures.append(Failure(room, " ".join(str(error).split())))
     publish(measurements, arguments.out, failures)
     return 1 if failures else 0
+
+
+def _units(path: Path) -> int:
+    """Measure the unit costs and the efficiencies; write the file only when all of them are there."""
+    from huracan.market import atomic_file
+    from huracan.plan.units import dump_units
+    from tests.bench import scaling, units
+
+    print("measuring scaling ...", file=sys.stderr, flush=True)
+    efficiencies = {
+        f"efficiency_{row.name.removeprefix('scaling_')}": (min(row.value, 1.0), row.note) for row in scaling.measure()
+    }
+    text = dump_units(units.measure_units(efficiencies))
+    with atomic_file(path) as file:
+        file.write(text.encode())
+    print(f"wrote {path}", file=sys.stderr)
+    return 0
 
 
 def _peers(folder: Path) -> Path | None:

@@ -78,7 +78,8 @@ def _env(market: BenchMarket, seed: int = 1) -> TradingVectorEnv:
     return TradingVectorEnv(market.tapes, market.kernel, EnvSettings(num_envs=NUM_ENVS), market.window, seed=seed)
 
 
-def _huracan(market: BenchMarket) -> Contestant:
+def specification(market: BenchMarket, ppo: PpoSettings) -> AlgorithmSpec:
+    """Return the training of the product on a market, network 80-256-256."""
     context = {
         "tapes": market.tapes,
         "kernel": market.kernel,
@@ -86,14 +87,19 @@ def _huracan(market: BenchMarket) -> Contestant:
         "window": market.window,
         "limits": Limits.of(RiskSettings()),
     }
-    spec = AlgorithmSpec(
+    return AlgorithmSpec(
         source=EnvSource(vector_entry_point, context, NUM_ENVS, "bench"),
         network=NetworkSpec(HIDDEN),
         normaliser=Normaliser.identity(),
-        ppo=PpoSettings(train_batch_size=BATCH, minibatch_size=MINIBATCH, num_epochs=EPOCHS),
+        ppo=ppo,
         seed=1,
         total_env_steps=10**9,
     )
+
+
+def _huracan(market: BenchMarket) -> Contestant:
+    ppo = PpoSettings(train_batch_size=BATCH, minibatch_size=MINIBATCH, num_epochs=EPOCHS)
+    spec = specification(market, ppo)
     trainer = Trainer(spec)
 
     def iterate() -> int:
