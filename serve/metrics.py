@@ -1,10 +1,11 @@
 """Measurements into Ray's metrics, which its agent exports in Prometheus' text format on loopback."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from huracan.trader.meters import METRICS
+from huracan.trader.meters import METRICS, Metric
 
 __all__ = ["RayMeter"]
 
@@ -12,13 +13,16 @@ __all__ = ["RayMeter"]
 class RayMeter:
     """`Meter` over `ray.util.metrics`; made inside an actor or replica.
 
+    Args:
+        metrics: what is measured, by name.
+
     Attributes:
         made: Ray's metrics by name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Mapping[str, Metric] = METRICS) -> None:
         self.made: dict[str, Any] = {}
-        for name, metric in METRICS.items():
+        for name, metric in metrics.items():
             keys = metric.labels
             if metric.kind == "counter":
                 self.made[name] = Counter(name, metric.words, keys)

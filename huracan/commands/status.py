@@ -13,7 +13,7 @@ from huracan.terminal import Terminal, command
 if TYPE_CHECKING:
     from huracan.config import Settings
     from huracan.memory.health import Severity
-    from huracan.signals.contract import AdviceRow, StatusAnswer
+    from huracan.signals.contract_status import AdviceRow, StatusAnswer
     from serve.up import Part
 
 __all__ = ["Database", "Found", "find", "status"]
@@ -87,7 +87,7 @@ def find(settings: "Settings") -> Found:
     from huracan.clock import WallClock
     from huracan.config import home_folder
     from huracan.health.overview import headline_of
-    from huracan.signals.contract import AdviceRow
+    from huracan.signals.contract_status import AdviceRow
     from serve.up import glance
 
     now_ms = WallClock().now_ms()
@@ -112,7 +112,7 @@ def find(settings: "Settings") -> Found:
 
 
 def _advice(part: "Part") -> "AdviceRow":
-    from huracan.signals.contract import AdviceRow
+    from huracan.signals.contract_status import AdviceRow
 
     words = f"{part.name} is {part.state}" + (f": {part.detail}" if part.detail else "")
     return AdviceRow(level="critical", why=words, do="huracan serve status, then huracan serve up")

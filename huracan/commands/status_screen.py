@@ -13,7 +13,7 @@ from huracan.market import format_ms
 
 if TYPE_CHECKING:
     from huracan.commands.status import Found
-    from huracan.signals.contract import StatusAnswer
+    from huracan.signals.contract_status import StatusAnswer
 
 __all__ = ["screen"]
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from huracan.trader.access import Access, Mode
     from huracan.trader.accounts import StoredAccount
     from huracan.trader.beside import StoredBeside
-    from huracan.trader.decided import AccountDecisions
+    from huracan.trader.decided import DecisionLog
+    from huracan.trader.meters import Meter, MeteredStore
     from huracan.trader.pulse import StoredPulse
     from huracan.trader.restricting import AccountRestrictions
     from huracan.trader.status import Holding, Status
-    from huracan.trader.views import AccountViews, Holder
+    from huracan.trader.views import Holder, Views
     from huracan.trader.wiring import Setup
 
 __all__ = ["trade"]
@@ -71,6 +72,7 @@ trade.add_command(beside)
 @click.option("--wait", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait for another trader's lease.")
 @click.option("--here", is_flag=True, help="In this process, also when `huracan serve up` has a cluster for it.")
 @click.option("--accept-balances", is_flag=True, help="Book balances that differ as a deposit or withdrawal.")
+@click.option("--metrics-port", type=click.IntRange(0, 65_535), help="Port of Prometheus metrics on loopback; 0: free.")
 def start(
     terminal: Terminal,
     paper: bool,
@@ -84,6 +86,7 @@ def start(
     wait: float,
     here: bool,
     accept_balances: bool,
+    metrics_port: int | None,
 ) -> None:
     """Trade until Ctrl-C or SIGTERM: then entries are taken back, brackets stay, the account is let go of.
 
@@ -120,8 +123,10 @@ def start(
     access = access_of(settings.execution, "live" if live else "paper", home_folder(), credentials)
     if live:
         _confirm(access)
+    measured = None if metrics_port is None else _metrics(metrics_port)
 
     def setup(rows: "Rows") -> Setup:
+        rows = rows if measured is None else _measured(rows, measured, access.account)
         return Setup(
             settings=settings,
             access=access,
@@ -148,13 +153,37 @@ def start(
     click.echo(said, err=True)
 
 
+def _metrics(port: int) -> "Meter":
+    """Return what measures the trader, told to Prometheus at a port of loopback."""
+    from huracan.trader.meters import METRICS
+    from huracan.trader.prometheus import PrometheusMeter
+
+    meter = PrometheusMeter(METRICS)
+    click.echo(f"metrics at {meter.serve(port)}", err=True)
+    return meter
+
+
+def _measured(rows: "Rows", meter: "Meter", account: str) -> "Rows":
+    """Return the rows with everything that passes through them measured."""
+    from huracan.clock import WallClock
+    from huracan.trader.meters import MeteredDecisions, MeteredStore, MeteredViews, Since
+
+    since = Since()
+    return replace(
+        rows,
+        store=MeteredStore(rows.store, meter, WallClock(), since),
+        views=MeteredViews(rows.views, meter, account),
+        decisions=MeteredDecisions(rows.decisions, meter, account, since),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """An account in the database, and the registry beside it."""
 
-    store: "PostgresStore"
-    views: "AccountViews"
-    decisions: "AccountDecisions"
+    store: "PostgresStore | MeteredStore"
+    views: "Views"
+    decisions: "DecisionLog"
     beside: "StoredBeside"
     restricting: "AccountRestrictions"
     pulses: "StoredPulse"

@@ -239,9 +239,9 @@ class Notices:
         """Return how notices fare: those that wait, and those of the last day that were sent, held or have failed."""
         rows = [("notices.lost", self._lost), ("notices.kept_in_memory", len(self._drafts))]
         rows += [(f"notices.{state}", count) for state, count in sorted(self._counts.items())]
-        found = [Sample(now_ms, "monitor", name, "", float(value)) for name, value in rows]
+        found = [Sample(now_ms, "notices", name, "", float(value)) for name, value in rows]
         found += [
-            Sample(now_ms, "monitor", "notices.failures_in_a_row", p.name, float(p.failures)) for p in self._posts
+            Sample(now_ms, "notices", "notices.failures_in_a_row", p.name, float(p.failures)) for p in self._posts
         ]
         return tuple(found)
 

@@ -19,7 +19,7 @@ from huracan.memory.health_rows import OpenAnomaly, open_anomalies, read_errors,
 from huracan.memory.notices import count_states
 from huracan.memory.registry import standing
 from huracan.memory.remediations import Remediation, read_remediations
-from huracan.signals.contract import (
+from huracan.signals.contract_status import (
     AdviceRow,
     AnomalyRow,
     ErrorRow,

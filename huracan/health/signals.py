@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 __all__ = ["SIGNALS", "Signal", "signal_table"]
 
-Source = Literal["database", "trader", "feed", "host", "ray", "monitor"]
+Source = Literal["database", "trader", "feed", "host", "ray", "learning", "notices", "monitor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,26 @@ SIGNALS: Final[dict[str, Signal]] = {
     "ray.replicas_wanted": Signal("ray", "Replicas that should."),
     "ray.jobs_running": Signal("ray", "Submitted jobs that run."),
     "ray.jobs_failed": Signal("ray", "Submitted jobs that failed."),
+    # -- learning ---------------------------------------------------------------------------------------------------
+    "learning.versions": Signal("learning", "Versions in the registry.", "stage"),
+    "learning.proven": Signal("learning", "Versions of which the promotion gate's word is yes."),
+    "learning.champion_age_s": Signal("learning", "Since the champion was promoted.", "scope"),
+    "learning.cycle_age_s": Signal("learning", "Since the newest daily cycle was begun.", "scope"),
+    "learning.steps_failed": Signal("learning", "Steps of the newest daily cycle that failed.", "scope"),
+    "learning.runs_running": Signal("learning", "Jobs that say they run.", "kind"),
+    "learning.runs_failed": Signal("learning", "Jobs that failed in the last 24 hours.", "kind"),
+    "learning.trials": Signal("learning", "Candidates ever tried; what the best is worth depends on it."),
+    "learning.retrain_waiting": Signal("learning", "Requests to retrain that no cycle has taken up."),
+    "learning.remembered": Signal("learning", "Closed trades in the memory.", "mode"),
+    "learning.net": Signal("learning", "Net result of the last 30 days with trades, quote currency.", "version and mode"),
+    # -- notices ----------------------------------------------------------------------------------------------------
+    "notices.waiting": Signal("notices", "Deliveries that wait."),
+    "notices.sent": Signal("notices", "Deliveries of the last 24 hours that arrived."),
+    "notices.held": Signal("notices", "Deliveries of the last 24 hours that were only counted in a message."),
+    "notices.failed": Signal("notices", "Deliveries of the last 24 hours that were given up."),
+    "notices.failures_in_a_row": Signal("notices", "Messages in a row that it did not take.", "destination"),
+    "notices.kept_in_memory": Signal("notices", "Notices that Postgres has not taken yet."),
+    "notices.lost": Signal("notices", "Notices lost in memory and not told of yet."),
     # -- the monitor itself -----------------------------------------------------------------------------------------
     "monitor.turn_s": Signal("monitor", "How long its last turn took."),
     "monitor.cpu_frac": Signal("monitor", "Cores that it used since the last turn."),

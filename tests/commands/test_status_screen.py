@@ -7,7 +7,7 @@ from rich.console import Console
 
 from huracan.commands.status import Database, Found
 from huracan.commands.status_screen import screen
-from huracan.signals.contract import (
+from huracan.signals.contract_status import (
     AdviceRow,
     AnomalyRow,
     ErrorRow,

@@ -15,7 +15,7 @@ from huracan.memory import Registry, open_run
 from huracan.memory.health import Anomaly, Sample
 from huracan.memory.health_rows import Batch, ErrorGroup, beat, write_batch
 from huracan.memory.notices import Notice, add_notice
-from huracan.signals.contract import (
+from huracan.signals.contract_status import (
     AnomalyRow,
     ErrorRow,
     LimitRow,
