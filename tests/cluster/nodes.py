@@ -5,8 +5,10 @@ process of that session at once, as when a machine loses its power; to freeze it
 raylet alone. A worker may be given disks of its own: a mount namespace in which the driver's folders are empty.
 """
 
+import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -20,24 +22,28 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
 from huracan.ray_env import write_ray_token
 from serve.cluster import Head, ask_dashboard, free_port, processes
 from tests.trader.processes import until
 
-__all__ = ["RAY", "START_S", "Node", "Nodes", "nodes"]
+__all__ = ["RAY", "ROOT", "START_S", "Node", "Nodes", "nodes", "redis_store"]
 
+ROOT = Path(__file__).parents[2]
 RAY = str(Path(sys.executable).with_name("ray"))
 HEAD = "127.0.1.1"  # 127.0.0.1 itself Ray takes for this machine, and puts its address on the network instead
 START_S = 180.0
 _OWN_DISKS = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
-QUICK_DEATH = {
+TIMES = {
     "RAY_health_check_initial_delay_ms": "2000",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
 }
-"""A node that does not answer is given up after some fifteen seconds instead of more than a minute."""
+"""A node that does not answer is given up after some fifteen seconds instead of more than a minute; workers wait for a
+head that is away as long as those of KubeRay do."""
 
 
 @dataclass
@@ -115,11 +121,22 @@ class Nodes:
         """Return the environment with which the cluster is spoken to."""
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token")}
 
+    @contextmanager
+    def spoken_to(self) -> Iterator[None]:
+        """Have this process's environment speak to the cluster, for the block."""
+        before = {name: os.environ.get(name) for name in self.access}
+        os.environ.update(self.access)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY", "HURACAN"))}
         own = {"RAY_JOB_STOP_WAIT_TIME_S": "60", "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
         path = f"{Path(RAY).parent}:{kept['PATH']}"
-        return kept | own | QUICK_DEATH | {"RAY_prestart_worker_first_driver": "0", "PATH": path} | self.access
+        return kept | own | TIMES | {"RAY_prestart_worker_first_driver": "0", "PATH": path} | self.access
 
     def start_head(self, *words: str, cpus: int = 0, **told: str) -> Node:
         """Start the head, or start it again at the same address; returns when the dashboard answers."""
@@ -128,10 +145,45 @@ class Nodes:
             *("--head", "--port", str(self.port), "--temp-dir", str(self.folder / "s"), "--num-cpus", str(cpus)),
             *("--dashboard-host", "127.0.0.1", "--dashboard-port", str(self.dashboard_port)),
             *("--ray-client-server-port", str(free_port()), *words),
+            *(("--redis-password", self.storage["REDIS_PASSWORD"]) if self.storage else ()),
         ]
         self.head = self._start("head", HEAD, given, dict(self.storage) | told)
         until("the head", lambda: self.head is not None and "head" in self.alive(), START_S)
         return self.head
+
+    def start_scaling_head(self, workers_max: int, idle_s: float) -> Node:
+        """Start a head whose autoscaler starts and ends workers of one CPU on this machine, by Ray's fake provider."""
+        self.port = free_port()
+        given = {"gcs_address": self.address, "head_node_id": FAKE_HEAD_NODE_ID, "launch_multiple": True}
+        same = {"use_node_id_as_ip": True, "disable_node_updaters": True, "disable_launch_config_check": True}
+        worker = {"CPU": 1, "object_store_memory": 100 * 2**20}
+        config: dict[str, Any] = {
+            "cluster_name": "nodes",
+            "max_workers": workers_max,
+            "provider": {"type": "fake_multinode", **given, **same},
+            "available_node_types": {
+                "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+                "worker": {"resources": worker, "node_config": {}, "min_workers": 0, "max_workers": workers_max},
+            },
+            "head_node_type": "ray.head.default",
+            "idle_timeout_minutes": idle_s / 60,
+            "upscaling_speed": 1.0,
+            **{name: {} for name in ("docker", "auth", "file_mounts")},
+            **{name: [] for name in ("cluster_synced_files", "initialization_commands", "setup_commands")},
+            **{name: [] for name in ("head_setup_commands", "worker_setup_commands")},
+            **{name: [] for name in ("head_start_ray_commands", "worker_start_ray_commands")},
+        }
+        path = self.folder / "scaling.json"
+        path.write_text(json.dumps(config))
+        return self.start_head(
+            "--autoscaling-config",
+            str(path),
+            RAY_FAKE_CLUSTER="1",
+            AUTOSCALER_UPDATE_INTERVAL_S="1",
+            RAY_enable_autoscaler_v2="1",
+            RAY_CLOUD_INSTANCE_ID=FAKE_HEAD_NODE_ID,
+            RAY_OVERRIDE_NODE_ID_FOR_TESTING=FAKE_HEAD_NODE_ID,
+        )
 
     def add(self, cpus: int = 1, hidden: Sequence[Path] = (), wait: bool = True, **resources: float) -> Node:
         """Start a worker; returns when the head knows it.
@@ -186,16 +238,8 @@ class Nodes:
 
     def rows(self, kind: str, query: str = "detail=true&limit=10000") -> list[dict[str, Any]]:
         """Return Ray's own list of nodes, actors or tasks."""
-        before = {name: os.environ.get(name) for name in self.access}
-        os.environ.update(self.access)
-        try:
+        with self.spoken_to():
             found = ask_dashboard(self.dashboard, f"/api/v0/{kind}?{query}")
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name)
-                else:
-                    os.environ[name] = value
         return ((found or {}).get("data") or {}).get("result", {}).get("result") or []
 
     def node_of(self, pid: int) -> Node:
@@ -229,7 +273,24 @@ class Nodes:
         self.workers.clear()
 
 
-ROOT = Path(__file__).parents[2]
+@contextmanager
+def redis_store(folder: Path) -> Iterator[dict[str, str]]:
+    """Run a Redis on loopback for the block; yield the environment of a head that keeps its state there."""
+    port, password = free_port(), secrets.token_hex(16)
+    conf = folder / "redis.conf"
+    conf.write_text(f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\ndir {folder}\n')
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("redis-server")), str(conf)], stdout=subprocess.DEVNULL
+    )
+    try:
+        yield {
+            "RAY_REDIS_ADDRESS": f"127.0.0.1:{port}",
+            "RAY_external_storage_namespace": "huracan",
+            "REDIS_PASSWORD": password,
+        }
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @contextmanager
@@ -242,13 +303,8 @@ def nodes(storage: Mapping[str, str] | None = None, **told: str) -> Iterator[Nod
     """
     folder = Path(tempfile.mkdtemp(prefix="hn-"))
     made = Nodes(folder, told, storage or {})
-    before = {name: os.environ.get(name) for name in made.access}
-    os.environ.update(made.access)
-    try:
+    with made.spoken_to():
         write_ray_token()
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
     try:
         yield made
     finally:

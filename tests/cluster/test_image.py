@@ -131,8 +131,33 @@ def test_a_cluster_with_everything_around_it() -> None:
     assert SERVICES["head"]["depends_on"] == {"schema": {"condition": "service_completed_successfully"}}
     assert SERVICES["worker"]["depends_on"] == {"head": {"condition": "service_healthy"}}
     assert SERVICES["database"]["image"].startswith("pgvector/pgvector:")
-    for name in ("prometheus", "grafana"):
-        assert "./monitoring:/etc/huracan:ro" in SERVICES[name]["volumes"]
+
+
+def test_pictures_and_rules_are_those_of_the_product() -> None:
+    """Prometheus asks the containers' own metrics port and has the product's rules; Grafana has its dashboards."""
+    mounted = {
+        name: dict(row.split(":")[:2] for row in SERVICES[name]["volumes"] if row.startswith("./"))
+        for name in ("prometheus", "grafana")
+    }
+    assert all((FOLDER / place).exists() for rows in mounted.values() for place in rows)
+    inside = {place: own for rows in mounted.values() for own, place in rows.items()}
+    assert inside["/etc/huracan/rules.yml"] == "./monitoring/rules.yml"
+    assert inside["/etc/huracan/dashboards"] == "./monitoring/dashboards"
+    config = yaml.safe_load((FOLDER / "compose" / "prometheus.yml").read_text(encoding="utf-8"))
+    assert set(config["rule_files"]) <= inside.keys()
+    (found,) = config["scrape_configs"][0]["dns_sd_configs"]
+    for name in found["names"]:
+        assert f"--metrics-export-port={found['port']}" in SERVICES[name]["command"]
+    own = yaml.safe_load((FOLDER / "monitoring" / "prometheus.yml").read_text(encoding="utf-8"))
+    (ray,) = [row for row in own["scrape_configs"] if row["job_name"] == "ray"]
+    assert config["scrape_configs"][0]["metric_relabel_configs"] == ray["metric_relabel_configs"]
+    provisioning = SERVICES["grafana"]["environment"]["GF_PATHS_PROVISIONING"]
+    grafana = FOLDER / "compose" / "grafana"
+    assert inside[provisioning] == "./compose/grafana"
+    (source,) = yaml.safe_load((grafana / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = yaml.safe_load((grafana / "dashboards" / "huracan.yaml").read_text())["providers"]
+    assert provider["options"]["path"] in inside
 
 
 def test_settings_of_the_environment_exist() -> None:

@@ -1,87 +1,29 @@
 """Jobs on a cluster of several nodes whose workers have disks of their own: stopped, resumed, and a node killed."""
 
 import json
-import os
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
 from huracan.learn.campaign import read_campaign
-from huracan.learn.train import CHECKPOINT_EVERY, CHECKPOINT_NAME
-from huracan.market import SyntheticSpec, write_synthetic
+from huracan.learn.train import CHECKPOINT_EVERY
 from huracan.memory import EmbeddedServer, Run, list_runs
-from tests.cluster.nodes import RAY, Node, Nodes, nodes
+from tests.cluster.nodes import RAY, nodes
+from tests.cluster.nodes_jobs import LONG_S, Site, make_site
 from tests.trader.processes import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(1_800)]
 
-BATCH, ENV_STEPS, LONG_S = 2_048, 196_608, 600.0
+BATCH, ENV_STEPS = 2_048, 196_608
 SHORT = (
     *("--set", "search.num_samples=0", "--set", "walk_forward.folds=1", "--set", "shadow.seeds=[1]"),
     *("--set", f"ppo.env_steps={ENV_STEPS}", "--set", f"ppo.train_batch_size={BATCH}"),
 )
-
-
-@dataclass
-class Site:
-    """A cluster and what its jobs need: a home and candles on the head's disk, a database that all reach."""
-
-    cluster: Nodes
-    home: Path
-    candles: Path
-    url: str
-
-    def submit(self, name: str, *words: str) -> None:
-        """Submit a job, without waiting for it."""
-        places = {"HURACAN_HOME": str(self.home), "HURACAN__DATABASE__URL": self.url}
-        environment = json.dumps({"env_vars": places})
-        given = ["--submission-id", name, "--no-wait", "--working-dir", ".", "--runtime-env-json", environment]
-        self.cluster.run(RAY, "job", "submit", *given, "--", "python", "-m", *words)
-
-    def train(self, name: str, *words: str) -> None:
-        """Submit a training."""
-        self.submit(name, "jobs.train", "--data", str(self.candles), *SHORT, *words)
-
-    def logs(self, name: str) -> str:
-        """Return what a job has said."""
-        return self.cluster.run(RAY, "job", "logs", name)
-
-    def status(self, name: str) -> str:
-        """Return Ray's word for where a job stands."""
-        (found,) = re.findall(r"[Jj]ob '\S+' (?:status: )?(?:\S+ )?([A-Z]{6,9})|: ([A-Z]{6,9})", self._status(name))[:1]
-        return next(word for word in found if word)
-
-    def _status(self, name: str) -> str:
-        return self.cluster.run(RAY, "job", "status", name)
-
-    def done(self, name: str) -> str:
-        """Wait until a job has succeeded, and return what it said."""
-
-        def ended() -> str | None:
-            word = self.status(name)
-            assert word not in ("FAILED", "STOPPED"), self.logs(name)[-3_000:]
-            return word if word == "SUCCEEDED" else None
-
-        until(f"the end of {name}", ended, LONG_S)
-        return self.logs(name)
-
-    def checkpoint(self, run_id: int) -> Path:
-        """Return where a run's training is kept while it goes on."""
-        return self.home / "runs" / str(run_id) / "fold-0" / "all" / "seed-1" / CHECKPOINT_NAME
-
-    def busy(self, word: str) -> Node | None:
-        """Return the worker on which a task whose name holds a word runs."""
-        for node in self.cluster.workers:
-            if any(word in " ".join(one.cmdline()) for one in node.members):
-                return node
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +31,18 @@ def site(database: Engine, database_server: EmbeddedServer, tmp_path_factory: py
     """A head that does not work and two workers that see nothing of its home and its candles."""
     name = database.url.database
     assert name is not None
-    home, candles = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("candles")
-    write_synthetic(candles, SyntheticSpec(bars=40_000, planted=2, null=1), 1)
     with nodes() as cluster:
         cluster.start_head()
-        hidden = (home, candles) if os.geteuid() == 0 else ()
-        print(f"market seed 1; the workers {'do not see' if hidden else 'see (no root here)'} the head's disk")
+        made = make_site(cluster, tmp_path_factory.mktemp("site"), database_server.url(name))
+        print(f"market seed 1; the workers {'do not see' if made.hidden else 'see (no root here)'} the head's disk")
         for _ in range(2):
-            cluster.add(1, hidden)
-        yield Site(cluster, home, candles, database_server.url(name))
+            cluster.add(1, made.hidden)
+        yield made
+
+
+def train(site: Site, name: str, *words: str) -> None:
+    """Submit a training."""
+    site.submit(name, "jobs.train", "--data", str(site.candles), *SHORT, *words)
 
 
 def newest(engine: Engine) -> Run:
@@ -110,15 +55,15 @@ def test_a_job_is_submitted_watched_stopped_and_resumed_with_the_token_alone(sit
     stranger = site.cluster.run(RAY, "job", "list", check=False, RAY_AUTH_MODE="disabled", RAY_AUTH_TOKEN_PATH="")
     assert "SUCCEEDED" not in stranger
     assert "401" in stranger or "nauthor" in stranger or "nauthenticated" in stranger
-    site.train("first")
-    until("a checkpoint", lambda: database and list_runs(database, "train") and site.checkpoint(1).exists(), LONG_S)
-    until("progress in the log", lambda: "seed 1" in site.logs("first"), LONG_S)
+    train(site, "first")
+    site.wait("first", "a checkpoint", lambda: site.checkpoint(1).exists())
+    site.wait("first", "progress in the log", lambda: "seed 1" in site.logs("first"))
     said = site.logs("first")
     site.cluster.run(RAY, "job", "stop", "first")
     stopped = newest(database)
     assert (site.status("first"), stopped.status) == ("STOPPED", "interrupted")
     reached = max(_steps(said))
-    site.train("second", "--resume")
+    train(site, "second", "--resume")
     resumed = _steps(site.done("second"))
     done = newest(database)
     assert (done.run_id, done.status) == (stopped.run_id, "done")
@@ -134,10 +79,10 @@ def _steps(said: str) -> list[int]:
 
 def test_a_worker_killed_in_training_costs_at_most_one_checkpoint_interval(site: Site, database: Engine) -> None:
     """The other worker goes on from the newest checkpoint; what was learnt twice is a figure of the result."""
-    site.train("killed")
-    until("a run", lambda: newest(database).status == "running", LONG_S)
+    train(site, "killed")
+    site.wait("killed", "a run", lambda: newest(database).status == "running")
     run_id = newest(database).run_id
-    until("a checkpoint", lambda: site.checkpoint(run_id).exists(), LONG_S)
+    site.wait("killed", "a checkpoint", lambda: site.checkpoint(run_id).exists())
     victim = until("the worker that trains", lambda: site.busy("train-seed-1"), LONG_S)
     begun = time.monotonic()
     site.cluster.lose(victim)
@@ -151,7 +96,7 @@ def test_a_worker_killed_in_training_costs_at_most_one_checkpoint_interval(site:
     assert steps == sorted(set(steps))
     assert seed.env_steps >= ENV_STEPS
     assert seed.repeated_env_steps <= CHECKPOINT_EVERY * BATCH
-    site.cluster.add(1, (site.home, site.candles) if os.geteuid() == 0 else ())
+    site.cluster.add(1, site.hidden)
 
 
 def test_a_worker_killed_in_shadow_costs_its_own_tasks_alone(site: Site, database: Engine) -> None:
@@ -168,7 +113,7 @@ def test_a_worker_killed_in_shadow_costs_its_own_tasks_alone(site: Site, databas
     def fresh() -> list[dict[str, Any]]:
         return [row for row in _tasks(site) if row["task_id"] not in before]
 
-    until("tasks that are done", lambda: sum(row["state"] == "FINISHED" for row in fresh()) >= 3, LONG_S)
+    site.wait("stormy", "tasks that are done", lambda: sum(row["state"] == "FINISHED" for row in fresh()) >= 3)
     victim = until("a task that runs", lambda: site.busy("ray::trade_"), LONG_S)
     (node_id,) = [one for one, address in site.cluster.alive().items() if address == victim.address]
     there = [row for row in fresh() if row["node_id"] == node_id]
@@ -182,7 +127,7 @@ def test_a_worker_killed_in_shadow_costs_its_own_tasks_alone(site: Site, databas
     assert len(repeated) <= len(there) + 1
     assert json.loads(report.read_text()) == calm
     assert _trades(database, run_id) == trades
-    site.cluster.add(1, (site.home, site.candles) if os.geteuid() == 0 else ())
+    site.cluster.add(1, site.hidden)
 
 
 def _tasks(site: Site) -> list[dict[str, Any]]:

@@ -1,7 +1,10 @@
 """The files for `ray up`: valid for Ray itself, closed to the world, and the same on three clouds."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import requires
 from pathlib import Path
@@ -164,3 +167,25 @@ def test_versions_are_exact(cloud: str) -> None:
 def test_ray_needs_jsonschema_for_this() -> None:
     """Ray validates by jsonschema, which it names among its own requirements."""
     assert any(re.match(r"jsonschema\b", one) for one in requires("ray") or ())
+
+
+@pytest.mark.slow
+def test_the_clouds_own_descriptions_take_the_machines(tmp_path: Path) -> None:
+    """Parameters and machine types by the SDKs of AWS and Google Cloud, in the versions that a head installs."""
+    lists = [word for cloud in ("aws", "gcp") for word in ("-r", str(FOLDER / f"{cloud}.txt"))]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "sdk"), *lists]
+    subprocess.run(pip, check=True)
+    check = [sys.executable, str(Path(__file__).with_name("sdk_check.py"))]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "sdk")}
+    assert subprocess.run([*check, str(FOLDER)], env=environment, capture_output=True, check=True).stdout.split() == []
+    for cloud, old, new in (
+        ("aws", "InstanceType: c7i.4xlarge", "InstanceType: c7i.5xlarge"),
+        ("aws", "MarketType: spot", "MarkedType: spot"),
+        ("gcp", "provisioningModel: SPOT", "provisioningModel: CHEAP"),
+        ("gcp", "autoDelete: true", "autoDelete: please"),
+    ):
+        for name in ("aws", "gcp"):
+            text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+            (tmp_path / f"{name}.yaml").write_text(text.replace(old, new) if name == cloud else text)
+        said = subprocess.run([*check, str(tmp_path)], env=environment, capture_output=True, check=True).stdout
+        assert cloud in said.decode(), (old, new)
