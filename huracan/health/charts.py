@@ -98,12 +98,13 @@ class Cusum:
         delay = sample_cusum_run_length(sample - center, shift / 2.0, interval, shift)
         return cls(float(values.mean()), deviation, sign, shift / 2.0 + center, interval, shift, false_every, delay)
 
-    def on_days(self, days: Days, false_every_days: float) -> "Cusum":
+    def on_days(self, days: Days, false_every_days: float, moved: float | None = None) -> "Cusum":
         """Return this chart with the interval that its reference's own error and days ask for, never a smaller one.
 
         Args:
             days: the reference that it was set on.
             false_every_days: days between false alarms, on average.
+            moved: deviations of the change that the delay is stated for; None: the shift.
         """
         played, shift = Played.of(days, false_every_days), self.shift
 
@@ -111,7 +112,8 @@ class Cusum:
             return cusum_played(days, played, self.sign, shift, interval)[0]
 
         interval = limit_of(alarms, played, false_every_days, self.interval)
-        found, seen = cusum_played(days, played, self.sign, shift, interval, shift, until_first=True)
+        change = shift if moved is None else moved
+        found, seen = cusum_played(days, played, self.sign, shift, interval, change, until_first=True)
         every = false_every_days * days.per_day
         return replace(self, interval=interval, false_every=every, delay=seen / max(1, found))
 

@@ -6,9 +6,11 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from huracan.errors import EvidenceError
+from huracan.errors import EvidenceError, InvariantError
+from huracan.health.calibration import Calibration
 from huracan.health.charts import BothWays, CountChart, Cusum, Ewma, Found, RateWatch
 from huracan.health.days import Days
+from huracan.health.waiting import Waiting
 from huracan.memory import TradeRows
 
 __all__ = ["Charts", "Claim", "Reading", "Watch", "charts_of", "claim_of", "watch"]
@@ -23,10 +25,20 @@ SLIPPAGE_SHIFT: Final = 0.5
 RATE_DROP: Final = 0.10
 VOLUME_SHIFT: Final = 1.0
 """Change of a day's volume, in deviations of a day."""
-CHARTS: Final = 6
-"""They share the false alarms: each is set to raise one in six of them."""
+CALIBRATION_SHIFT: Final = 0.25
+CHARTS: Final = 8
+"""They share the false alarms: each is set to raise one in eight of them."""
 
-Name = Literal["result", "drift", "win_rate", "trades_per_day", "volume_per_day", "slippage"]
+Name = Literal[
+    "result",
+    "drift",
+    "win_rate",
+    "calibration",
+    "slippage",
+    "trades_per_day",
+    "volume_per_day",
+    "stopped_trading",
+]
 Floats = npt.NDArray[np.float64]
 
 _MEANS: Final[dict[str, str]] = {
@@ -35,6 +47,8 @@ _MEANS: Final[dict[str, str]] = {
     "win_rate": "fewer trades win than shadow claims",
     "trades_per_day": "it trades more or less often than in shadow",
     "volume_per_day": "it buys for more or for less money a day than in shadow",
+    "stopped_trading": "no trade has ended for longer than its waits in shadow make plausible",
+    "calibration": "confidence tells winners from losers worse than in shadow",
     "slippage": "fills slip more than the cost model says",
 }
 
@@ -46,16 +60,23 @@ class Claim:
     Attributes:
         results: float64[N], net result of each trade as a fraction of the value bought, in the order of exits.
         slippage_bps: float64[N], slippage paid, basis points of the value bought.
-        days: int64[N], UTC day of each exit, since the epoch.
+        confidence: float64[N], of each entry.
+        exits: int64[N], ms UTC.
         counts: int64[D], trades that ended on each UTC day, from the first exit to the last.
         volumes: float64[D], what these trades had bought, quote currency.
     """
 
     results: Floats
     slippage_bps: Floats
-    days: npt.NDArray[np.int64]
+    confidence: Floats
+    exits: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     volumes: Floats
+
+    @property
+    def days(self) -> npt.NDArray[np.int64]:
+        """Return int64[N], UTC day of each exit, since the epoch."""
+        return self.exits // DAY_MS
 
     @property
     def win_rate(self) -> float:
@@ -84,7 +105,7 @@ class Reading:
         shift: change that it is made for, in `shift_unit`.
         shift_unit: deviations of one trade, or of the rate.
         delay: observations until such a change is noticed, on average.
-        per: what is observed: trades or days.
+        per: what is observed: trades, days or hours.
         observations: so far.
     """
 
@@ -100,7 +121,7 @@ class Reading:
     shift: float
     shift_unit: str
     delay: float
-    per: Literal["trades", "days"]
+    per: Literal["trades", "days", "hours"]
     observations: int
 
 
@@ -143,7 +164,8 @@ def claim_of(trades: TradeRows) -> Claim:
         raise EvidenceError("the results in shadow are not finite, or do not vary; judge the version again")
     since = (days - days[0]).astype(np.int64)
     volumes = np.bincount(since, _values(trades)[order], minlength=span).astype(np.float64)
-    return Claim(results, slippage, days, np.bincount(since, minlength=span), volumes)
+    confidence, exits = trades.confidence[order], trades.exit_time[order]
+    return Claim(results, slippage, confidence, exits, np.bincount(since, minlength=span), volumes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +179,9 @@ class Charts:
         drift: of the mean result, either way.
         win_rate: None where everything wins, or hardly anything does.
         slippage: rising; None where the claim has none.
+        fitted: chance to win by confidence; None where confidence told nothing.
+        calibration: of its scores, falling; None with it.
+        waiting: of waits between ends of trades.
         counts: of trades a day.
         volumes: of money a day, either way; None where every day has the same.
     """
@@ -167,6 +192,9 @@ class Charts:
     drift: Ewma
     win_rate: RateWatch | None
     slippage: Cusum | None
+    fitted: Calibration | None
+    calibration: Cusum | None
+    waiting: Waiting
     counts: CountChart
     volumes: BothWays | None
 
@@ -187,6 +215,7 @@ def charts_of(claim: Claim, false_alarm_days: float = 365.0) -> Charts:
     if slips.std() > 0.0:
         slippage = Cusum.of(slips, 1.0, SLIPPAGE_SHIFT, every)
         slippage = slippage.on_days(Days.of(slips, claim.days), days_each)
+    fitted, calibration = _calibration(claim, every, days_each)
     if claim.volumes.std() > 0.0:
         volumes = BothWays.on_days(Days.of(claim.volumes, np.arange(len(claim.volumes))), VOLUME_SHIFT, days_each)
     return Charts(
@@ -196,9 +225,26 @@ def charts_of(claim: Claim, false_alarm_days: float = 365.0) -> Charts:
         drift=Ewma.of(claim.results, SHIFT, every).on_days(results, days_each),
         win_rate=win_rate,
         slippage=slippage,
+        fitted=fitted,
+        calibration=calibration,
+        waiting=Waiting.of(claim.exits, days_each),
         counts=CountChart.of(claim.counts, days_each),
         volumes=volumes,
     )
+
+
+def _calibration(claim: Claim, every: float, days_each: float) -> tuple[Calibration | None, Cusum | None]:
+    """Return fit and chart; nothing where confidence did not tell winners from losers in shadow either."""
+    won = claim.results > 0.0
+    try:
+        fitted = Calibration.of(claim.confidence, won)
+        if not fitted.tells:
+            return None, None
+        scores = fitted.scores(claim.confidence, won)
+        chart = Cusum.of(scores, -1.0, CALIBRATION_SHIFT, every)
+        return fitted, chart.on_days(Days.of(scores, claim.days), days_each)
+    except InvariantError:  # confidence does not vary
+        return None, None
 
 
 def watch(charts: Charts, trades: TradeRows, now_ms: int, begun_ms: int) -> Watch:
@@ -226,6 +272,11 @@ def watch(charts: Charts, trades: TradeRows, now_ms: int, begun_ms: int) -> Watc
     if charts.win_rate is not None:
         won, wins = (results > 0.0).astype(np.float64), (claim.results > 0.0).astype(np.float64)
         readings.append(_of_trades("win_rate", charts.win_rate.run(won > 0.0), won, wins, "share", exits, per_day))
+    if charts.fitted is not None and charts.calibration is not None:
+        scores = charts.fitted.scores(trades.confidence[order], results > 0.0)
+        then = charts.fitted.scores(claim.confidence, claim.results > 0.0)
+        found = charts.calibration.run(scores)
+        readings.append(_of_trades("calibration", found, scores, then, "score", exits, per_day))
     if charts.slippage is not None:
         found = charts.slippage.run(slippage)
         readings.append(_of_trades("slippage", found, slippage, claim.slippage_bps, "bp", exits, per_day))
@@ -233,6 +284,7 @@ def watch(charts: Charts, trades: TradeRows, now_ms: int, begun_ms: int) -> Watc
     readings.append(_of_days("trades_per_day", charts.counts.run(counts), counts, claim.counts, day, every))
     if charts.volumes is not None:
         readings.append(_of_days("volume_per_day", charts.volumes.run(volumes), volumes, claim.volumes, day, every))
+    readings.append(_waited(charts.waiting, exits, now_ms, begun_ms))
     return Watch(len(results), whole, tuple(readings))
 
 
@@ -278,6 +330,27 @@ def _of_days(
         delay=found.delay,
         per="days",
         observations=len(observed),
+    )
+
+
+def _waited(waiting: Waiting, exits: npt.NDArray[np.int64], now_ms: int, begun_ms: int) -> Reading:
+    last = max(int(exits[-1]), begun_ms) if len(exits) else begun_ms
+    alarm, hour = waiting.over(last, now_ms), 3_600_000.0
+    return Reading(
+        name="stopped_trading",
+        alarm=alarm,
+        means=_MEANS["stopped_trading"],
+        observed=(now_ms - last) / hour,
+        claimed=waiting.usual_ms / hour,
+        unit="hours",
+        since_ms=last if alarm else None,
+        at_ms=last + waiting.limit_ms if alarm else None,
+        false_every_days=waiting.false_every_days,
+        shift=0.0,
+        shift_unit="no trade at all",
+        delay=waiting.limit_ms / hour,
+        per="hours",
+        observations=len(exits),
     )
 
 

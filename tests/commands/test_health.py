@@ -31,10 +31,17 @@ def test_the_word_on_each_version_is_told(database: Engine, database_server: Emb
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    (row,) = json.loads(told("--account", "main", "--json"))
+    report = json.loads(told("--account", "main", "--json"))
+    (row,) = report["versions"]
     alarms = [one["name"] for one in row["watch"]["readings"] if one["alarm"]]
     assert alarms == ["slippage"]
+    assert [one["detector"] for one in report["anomalies"]] == alarms
+    assert {one["health"]["group"]["kind"] for one in report["groups"]} == {"version", "coin", "regime"}
+    assert {one["name"] for one in report["orders"]} >= {"fill_rate", "latency_decided"}
+    assert not report["blind"]
     shown = told("--account", "main")
     assert "ALARM: fills slip more than the cost model says" in shown
-    assert shown.count("as claimed") == 5
+    assert shown.count("as claimed") == 6
+    assert "questions about patterns, coins and regimes say" in shown
+    assert "[warning] slippage: slippage of v1" in shown
     assert "no version has decided for nobody yet" in told("--account", "nobody")

@@ -52,7 +52,7 @@ def test_a_version_that_does_what_it_claims_is_left_alone() -> None:
     alarms = [one.name for seed in range(30) for one in look(trades(60, 100 + seed), 60).alarms]
     assert len(alarms) <= 11  # 99 % of a Poisson of 5
     found = look(trades(60, 100), 60)
-    names = {"result", "drift", "win_rate", "slippage", "trades_per_day", "volume_per_day"}
+    names = {"result", "drift", "win_rate", "slippage", "trades_per_day", "volume_per_day", "stopped_trading"}
     assert {one.name for one in found.readings} == names
     assert all(one.false_every_days >= 1_800 for one in found.readings)
 
@@ -65,6 +65,7 @@ def test_a_version_that_does_what_it_claims_is_left_alone() -> None:
         ("slippage", {"slip": 2.0}, 15),
         ("trades_per_day", {"per_day": 0.0}, 3),
         ("volume_per_day", {"per_day": 6.0}, 14),
+        ("stopped_trading", {"per_day": 0.0}, 2),
     ],
 )
 def test_each_planted_change_is_found_and_named(name: str, change: dict[str, float], within_days: int) -> None:
@@ -96,7 +97,7 @@ def test_before_the_first_trade_nothing_is_wrong_yet() -> None:
     """A version that has just begun has no days; on its third day without a trade it is noticed."""
     nothing = closed_trades("main", 0)
     assert not look(nothing, 0).alarms
-    assert {one.name for one in look(nothing, 5).alarms} == {"trades_per_day", "volume_per_day"}
+    assert {one.name for one in look(nothing, 5).alarms} == {"trades_per_day", "volume_per_day", "stopped_trading"}
 
 
 def test_a_claim_needs_evidence() -> None:

@@ -7,9 +7,10 @@ from sqlalchemy import Engine
 from huracan.config import Settings
 from huracan.health.detector import Detector, Paced
 from huracan.health.detectors.groups import GroupCharts, VersionGroups
+from huracan.health.detectors.orders import Orders
 from huracan.health.detectors.silence import Silence
 from huracan.health.detectors.versions import VersionCharts
-from huracan.health.stored import Shadows
+from huracan.health.stored import Shadows, Watched
 
 __all__ = ["detectors_of"]
 
@@ -25,9 +26,10 @@ def detectors_of(engine: Engine, account: str, settings: Settings) -> tuple[Dete
         account: its name.
         settings: in force.
     """
-    shadows = Shadows(engine)
+    shadows, days = Shadows(engine), settings.health.false_alarm_days
     return (
         Silence(engine, account),
-        Paced(VersionCharts(engine, account, settings.health.false_alarm_days, shadows=shadows), CHARTS_S),
+        Paced(Orders(engine, account, days), CHARTS_S),
+        Paced(VersionCharts(Watched(engine, account, days, shadows), account, days), CHARTS_S),
         Paced(GroupCharts(VersionGroups(engine, account, shadows), account), CHARTS_S),
     )

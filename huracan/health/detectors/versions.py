@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Engine
-
 from huracan.health.inputs import Inputs
 from huracan.health.predictions import PredictionShift
-from huracan.health.stored import Shadows, VersionWatch, Watched
+from huracan.health.stored import VersionWatch, Watched
 from huracan.health.trading import DAY_MS, Reading
 from huracan.health.windows import WINDOW_DAYS
 from huracan.memory.health import Anomaly, Severity
@@ -19,6 +17,8 @@ _SEVERITY: Final[dict[str, Severity]] = {
     "result": "warning",
     "drift": "info",
     "win_rate": "warning",
+    "calibration": "warning",
+    "stopped_trading": "warning",
     "trades_per_day": "warning",
     "volume_per_day": "info",
     "slippage": "warning",
@@ -32,25 +32,17 @@ class VersionCharts:
     is said about it.
 
     Args:
-        engine: of the database.
+        watched: the account's versions.
         account: its name.
-        false_alarm_days: days between two false alarms of a version's charts together, on average.
+        false_alarm_days: days between two false words on inputs, and on predictions, as `watched` has it for charts.
         quiet_days: see above.
-        shadows: of the versions.
     """
 
     names = frozenset(_SEVERITY) | {"feature_drift", "prediction_entries", "prediction_decisions"}
 
-    def __init__(
-        self,
-        engine: Engine,
-        account: str,
-        false_alarm_days: float,
-        quiet_days: float = 7.0,
-        shadows: Shadows | None = None,
-    ) -> None:
-        self._watched = Watched(engine, account, false_alarm_days, shadows)
-        self._account, self._days, self._quiet_ms = account, false_alarm_days, quiet_days * DAY_MS
+    def __init__(self, watched: Watched, account: str, false_alarm_days: float, quiet_days: float = 7.0) -> None:
+        self._watched, self._account = watched, account
+        self._days, self._quiet_ms = false_alarm_days, quiet_days * DAY_MS
 
     def look(self, now_ms: int) -> Sequence[Anomaly]:
         """Name every chart that has alarmed, and what drifts.

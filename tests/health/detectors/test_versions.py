@@ -5,6 +5,7 @@ from sqlalchemy import Engine, text
 
 from huracan.health.detector import look_at
 from huracan.health.detectors.versions import VersionCharts
+from huracan.health.stored import Watched
 from huracan.health.trading import DAY_MS
 from tests.health.test_stored import fill
 from tests.health.test_trading import START_MS
@@ -13,10 +14,15 @@ pytestmark = pytest.mark.postgres
 NOW_MS = START_MS + 200 * DAY_MS
 
 
+def charts_of(engine: Engine, account: str = "main") -> VersionCharts:
+    """Return the detector of an account."""
+    return VersionCharts(Watched(engine, account, 365.0), account, 365.0)
+
+
 def test_an_alarm_is_an_anomaly_with_all_its_figures(database: Engine) -> None:
     """Slippage twice what it was after thirty good days; and nothing else is called wrong."""
     fill(database, 60, slip=2.0)
-    detector = VersionCharts(database, "main", 365.0)
+    detector = charts_of(database)
     found = look_at([detector], NOW_MS)
     assert {"slippage", "win_rate", "result"} <= found.names
     (one,) = found.anomalies
@@ -27,7 +33,7 @@ def test_an_alarm_is_an_anomaly_with_all_its_figures(database: Engine) -> None:
     assert one.observed is not None
     assert one.claimed is not None
     assert one.observed == pytest.approx(2.0 * one.claimed, rel=0.2)
-    assert one.false_every_days == pytest.approx(6 * 365.0, rel=0.1)
+    assert one.false_every_days == pytest.approx(8 * 365.0, rel=0.1)
     assert one.delay.endswith("trades until a change of 0.5 deviations")
     assert one.means == "fills slip more than the cost model says"
     assert "slippage of v1" in one.words
@@ -45,8 +51,8 @@ def test_a_version_that_decides_no_more_is_left_alone(database: Engine) -> None:
                 '{v0}', version_of, actions, confidences FROM decisions ORDER BY close_at DESC LIMIT 1"""
             )
         )
-    assert not look_at([VersionCharts(database, "main", 365.0)], NOW_MS).anomalies
-    assert not look_at([VersionCharts(database, "nobody", 365.0)], NOW_MS).anomalies
+    assert not look_at([charts_of(database)], NOW_MS).anomalies
+    assert not look_at([charts_of(database, "nobody")], NOW_MS).anomalies
 
 
 def test_inputs_and_predictions_that_drift_are_anomalies_too(database: Engine) -> None:
@@ -59,7 +65,7 @@ def test_inputs_and_predictions_that_drift_are_anomalies_too(database: Engine) -
                 WHERE mode = 'paper'"""
             )
         )
-    found = {one.detector: one for one in look_at([VersionCharts(database, "main", 365.0)], NOW_MS).anomalies}
+    found = {one.detector: one for one in look_at([charts_of(database)], NOW_MS).anomalies}
     assert {"feature_drift", "prediction_entries"} <= set(found)
     assert found["feature_drift"].severity == "info"
     assert len(found["feature_drift"].evidence["inputs"]) == 1
