@@ -132,7 +132,7 @@ class Monitor:
         samplers: asked beside it, those that need Postgres in `stored_samplers`.
         stored_samplers: see there.
         detectors: look at the window or at files alone.
-        stored_detectors: look at what is in Postgres; they are not asked while it is away.
+        stored_detectors: return those that look at what is in Postgres; they are not asked while it is away.
         window: of the last samples, which detectors share.
         collectors: of warnings and errors.
         writer: writes.
@@ -141,7 +141,6 @@ class Monitor:
         act: remedies; None: nothing is done.
         tell: notices; None: nobody is told.
         more: further samples, of parts that count by themselves.
-        show: told each turn, for metrics; None: nobody is.
     """
 
     def __init__(
@@ -152,7 +151,7 @@ class Monitor:
         samplers: Sequence[Sampler],
         stored_samplers: Sequence[Sampler],
         detectors: Sequence[Detector],
-        stored_detectors: Sequence[Detector],
+        stored_detectors: Callable[[], Sequence[Detector]],
         window: Window,
         collectors: Sequence[Collector],
         writer: HealthWriter,
@@ -161,16 +160,14 @@ class Monitor:
         act: Act | None = None,
         tell: Tell | None = None,
         more: Sequence[Callable[[int], Sequence[Sample]]] = (),
-        show: Callable[[Turn], None] | None = None,
     ) -> None:
         self._clock, self._database, self._window = clock, database, window
         self._samplers, self._stored_samplers = tuple(samplers), tuple(stored_samplers)
         self._self_check = SelfCheck()
         self._detectors = tuple(_Careful(one) for one in (self._self_check, *detectors))
-        self._stored_detectors = tuple(_Careful(one) for one in stored_detectors)
+        self._stored_detectors = stored_detectors
         self._collectors, self._writer, self._heart = tuple(collectors), writer, heart
         self._interval_s, self._act, self._tell, self._more = interval_s, act, tell, tuple(more)
-        self._show = show
         self._process, self._used = psutil.Process(), (time.monotonic(), _cpu_s())
         self._said: dict[str, str] = {}
         self._turns = self._errors_lost = 0
@@ -256,8 +253,6 @@ class Monitor:
             database=self._database.problem,
             other=self._other,
         )
-        if self._show is not None:
-            self._guarded("metrics", self._show, self.last)
         return self.last
 
     def _stand_by(self, begun_s: float, now_ms: int, samples: list[Sample], deaf: dict[str, str]) -> Turn:
@@ -313,8 +308,8 @@ class Monitor:
         return found
 
     def _look(self, now_ms: int) -> Looked:
-        asked = (*self._detectors, *(self._stored_detectors if self._database.up else ()))
-        return look_at(self._beating(asked), now_ms)
+        stored = self._guarded("accounts", self._stored_detectors) or () if self._database.up else ()
+        return look_at(self._beating((*self._detectors, *map(_Careful, stored))), now_ms)
 
     def _beating(self, detectors: Iterable[Detector]) -> Iterator[Detector]:
         """Yield detectors, and say between them that the monitor works: some take their time."""

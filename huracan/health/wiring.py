@@ -3,38 +3,33 @@
 What needs Ray is passed in; the rest is the same on a cluster and on a machine without one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine
-
 from huracan.clock import Clock
 from huracan.config import Settings
+from huracan.health.accounts import Accounts
 from huracan.health.buffer import DiskBuffer
 from huracan.health.detector import Detector, Paced
-from huracan.health.detectors import detectors_of
 from huracan.health.error_rate import ErrorRates
 from huracan.health.errors import Spool
-from huracan.health.monitor import Collector, Monitor, Turn
+from huracan.health.monitor import Collector, Monitor
 from huracan.health.notices import open_notices
-from huracan.health.remedies import Hands, Remedies
+from huracan.health.remedies import Hands
 from huracan.health.resources import Resources
-from huracan.health.sampling import Paced as PacedSampler
 from huracan.health.sampling import Sampler
 from huracan.health.sampling_database import DatabaseSampler
 from huracan.health.sampling_host import HostSampler
-from huracan.health.sampling_learning import LearningSampler
 from huracan.health.sampling_trader import TraderSampler
 from huracan.health.store import HealthWriter, Heart, health_engine
 from huracan.health.window import Window
 from huracan.logs import errors_folder
 
-__all__ = ["Around", "open_monitor", "stored_detectors"]
+__all__ = ["Around", "open_monitor"]
 
 _MB: Final = 1_000_000
-_LEARNING_S: Final = 60.0
 _ERRORS_S: Final = 15.0
 """Errors are counted a minute."""
 
@@ -54,19 +49,7 @@ class Around:
     hands: Hands | None = None
 
 
-def stored_detectors(engine: Engine, settings: Settings) -> tuple[Detector, ...]:
-    """Return the detectors that look at what is in Postgres: of the account, and of the errors of all processes."""
-    errors = ErrorRates(engine, settings.health.false_alarm_days)
-    return (*detectors_of(engine, settings.execution.account, settings), Paced(errors, _ERRORS_S))
-
-
-def open_monitor(
-    settings: Settings,
-    home: Path,
-    clock: Clock,
-    around: Around | None = None,
-    show: Callable[[Turn], None] | None = None,
-) -> Monitor:
+def open_monitor(settings: Settings, home: Path, clock: Clock, around: Around | None = None) -> Monitor:
     """Return a monitor that is ready to turn.
 
     Args:
@@ -74,7 +57,6 @@ def open_monitor(
         home: folder of huracan's data.
         clock: wall clock.
         around: the cluster; None: there is none, and the trader's closes tell how old the market's are.
-        show: told each turn, for metrics; None: nobody is.
 
     Raises:
         ConfigError: the database is not named, or the folder cannot be used.
@@ -84,25 +66,22 @@ def open_monitor(
     engine, window = health_engine(settings.database), Window()
     buffer = DiskBuffer(home / "health" / "buffer", round(_MB * health.buffer_max_mb))
     notices = open_notices(engine, settings)
-    remedies = Remedies(engine, settings, given.hands)
+    accounts = Accounts(engine, settings, given.hands)
+    errors: Detector = Paced(ErrorRates(engine, health.false_alarm_days), _ERRORS_S)
     samplers: Sequence[Sampler] = (HostSampler(home), *given.samplers)
     return Monitor(
         clock=clock,
         database=DatabaseSampler(engine),
         samplers=samplers,
-        stored_samplers=(
-            TraderSampler(engine, feed=around is None),
-            PacedSampler(LearningSampler(engine), _LEARNING_S),
-        ),
+        stored_samplers=(TraderSampler(engine, feed=around is None),),
         detectors=(Resources(window),),
-        stored_detectors=stored_detectors(engine, settings),
+        stored_detectors=lambda: (*accounts.detectors(), errors),
         window=window,
         collectors=(Spool(errors_folder(home)), *given.collectors),
         writer=HealthWriter(engine, buffer, health),
         heart=Heart(engine, health.monitor_silent_s),
         interval_s=health.interval_s,
-        act=remedies.turn,
+        act=accounts.act,
         tell=notices,
         more=(notices.samples,),
-        show=show,
     )

@@ -9,8 +9,13 @@ from sqlalchemy import Engine, text
 from huracan.clock import WallClock
 from huracan.config import Settings, load_settings
 from huracan.errors import ConfigError, RefusedError
+from huracan.health.accounts import Accounts
+from huracan.health.error_rate import ErrorRates
+from huracan.health.resources import Resources
 from huracan.health.sampling import sample
-from huracan.health.wiring import Around, open_monitor, stored_detectors
+from huracan.health.self_check import SelfCheck
+from huracan.health.window import Window
+from huracan.health.wiring import Around, open_monitor
 from huracan.logs import ErrorFile, errors_folder
 from huracan.memory.health import Sample
 from huracan.memory.health_rows import open_anomalies, read_errors, read_heartbeats, read_samples
@@ -81,5 +86,6 @@ def test_a_database_that_is_not_named_is_refused(tmp_path: Path) -> None:
 
 def test_no_two_detectors_have_one_name(database: Engine, settings: Settings) -> None:
     """Whoever stores anomalies ends those of a name that nobody says."""
-    names = [name for one in stored_detectors(database, settings) for name in one.names]
+    found = (*Accounts(database, settings).detectors(), ErrorRates(database, 1.0), Resources(Window()), SelfCheck())
+    names = [name for one in found for name in one.names]
     assert len(names) == len(set(names))

@@ -109,7 +109,7 @@ def watching(
         samplers=(feed,),
         stored_samplers=(),
         detectors=(feed,),
-        stored_detectors=(stored,),
+        stored_detectors=lambda: (stored,),
         window=window,
         collectors=(Spool(errors),),
         writer=writer,
