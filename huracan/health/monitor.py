@@ -141,6 +141,7 @@ class Monitor:
         act: remedies; None: nothing is done.
         tell: notices; None: nobody is told.
         more: further samples, of parts that count by themselves.
+        show: told each turn, for metrics; None: nobody is.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class Monitor:
         act: Act | None = None,
         tell: Tell | None = None,
         more: Sequence[Callable[[int], Sequence[Sample]]] = (),
+        show: Callable[[Turn], None] | None = None,
     ) -> None:
         self._clock, self._database, self._window = clock, database, window
         self._samplers, self._stored_samplers = tuple(samplers), tuple(stored_samplers)
@@ -168,6 +170,7 @@ class Monitor:
         self._stored_detectors = stored_detectors
         self._collectors, self._writer, self._heart = tuple(collectors), writer, heart
         self._interval_s, self._act, self._tell, self._more = interval_s, act, tell, tuple(more)
+        self._show = show
         self._process, self._used = psutil.Process(), (time.monotonic(), _cpu_s())
         self._said: dict[str, str] = {}
         self._turns = self._errors_lost = 0
@@ -253,6 +256,8 @@ class Monitor:
             database=self._database.problem,
             other=self._other,
         )
+        if self._show is not None:
+            self._guarded("metrics", self._show, self.last)
         return self.last
 
     def _stand_by(self, begun_s: float, now_ms: int, samples: list[Sample], deaf: dict[str, str]) -> Turn:

@@ -3,7 +3,7 @@
 What needs Ray is passed in; the rest is the same on a cluster and on a machine without one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,13 +15,15 @@ from huracan.health.buffer import DiskBuffer
 from huracan.health.detector import Detector, Paced
 from huracan.health.error_rate import ErrorRates
 from huracan.health.errors import Spool
-from huracan.health.monitor import Collector, Monitor
+from huracan.health.monitor import Collector, Monitor, Turn
 from huracan.health.notices import open_notices
 from huracan.health.remedies import Hands
 from huracan.health.resources import Resources
+from huracan.health.sampling import Paced as PacedSampler
 from huracan.health.sampling import Sampler
 from huracan.health.sampling_database import DatabaseSampler
 from huracan.health.sampling_host import HostSampler
+from huracan.health.sampling_learning import LearningSampler
 from huracan.health.sampling_trader import TraderSampler
 from huracan.health.store import HealthWriter, Heart, health_engine
 from huracan.health.window import Window
@@ -30,6 +32,7 @@ from huracan.logs import errors_folder
 __all__ = ["Around", "open_monitor"]
 
 _MB: Final = 1_000_000
+_LEARNING_S: Final = 60.0
 _ERRORS_S: Final = 15.0
 """Errors are counted a minute."""
 
@@ -49,7 +52,13 @@ class Around:
     hands: Hands | None = None
 
 
-def open_monitor(settings: Settings, home: Path, clock: Clock, around: Around | None = None) -> Monitor:
+def open_monitor(
+    settings: Settings,
+    home: Path,
+    clock: Clock,
+    around: Around | None = None,
+    show: Callable[[Turn], None] | None = None,
+) -> Monitor:
     """Return a monitor that is ready to turn.
 
     Args:
@@ -57,6 +66,7 @@ def open_monitor(settings: Settings, home: Path, clock: Clock, around: Around | 
         home: folder of huracan's data.
         clock: wall clock.
         around: the cluster; None: there is none, and the trader's closes tell how old the market's are.
+        show: told each turn, for metrics; None: nobody is.
 
     Raises:
         ConfigError: the database is not named, or the folder cannot be used.
@@ -73,7 +83,10 @@ def open_monitor(settings: Settings, home: Path, clock: Clock, around: Around | 
         clock=clock,
         database=DatabaseSampler(engine),
         samplers=samplers,
-        stored_samplers=(TraderSampler(engine, feed=around is None),),
+        stored_samplers=(
+            TraderSampler(engine, feed=around is None),
+            PacedSampler(LearningSampler(engine), _LEARNING_S),
+        ),
         detectors=(Resources(window),),
         stored_detectors=lambda: (*accounts.detectors(), errors),
         window=window,
@@ -84,4 +97,5 @@ def open_monitor(settings: Settings, home: Path, clock: Clock, around: Around | 
         act=accounts.act,
         tell=notices,
         more=(notices.samples,),
+        show=show,
     )
