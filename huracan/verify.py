@@ -18,9 +18,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from huracan.config import RaySettings, Settings, home_folder
-from huracan.errors import ArtefactError, ConfigError, DatabaseError, HuracanError, InvariantError
+from huracan.errors import ArtefactError, ConfigError, DatabaseError, HuracanError, InvariantError, ServeError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from huracan.policy.card import PolicyCard
 
 __all__ = ["Check", "Outcome", "checks", "verify"]
@@ -69,6 +71,8 @@ def checks(settings: Callable[[], Settings], constraints: Path | None = None) ->
         settings: loads the configuration; raises `ConfigError` when it is not usable.
         constraints: file of exact versions; None: `constraints.txt` of the checkout.
     """
+    from huracan.health import checks as deep
+
     pins = Path(__file__).parents[1] / "constraints.txt" if constraints is None else constraints
     return (
         Check("python", lambda: check_python(sys.version_info[:2])),
@@ -76,8 +80,15 @@ def checks(settings: Callable[[], Settings], constraints: Path | None = None) ->
         Check("configuration", lambda: f"hash {settings().hash[:12]}"),
         Check("home", lambda: check_home(home_folder())),
         Check("database", lambda: check_database(settings())),
+        Check("schema", lambda: _with_engine(settings(), deep.check_schema)),
+        Check("artefacts", lambda: _with_engine(settings(), lambda engine: deep.check_artefacts(engine, settings()))),
+        Check("disk", lambda: deep.check_disk(home_folder(), settings())),
+        Check("clock", lambda: _with_engine(settings(), lambda engine: deep.check_clock(engine, settings()))),
+        Check("heartbeats", lambda: _with_engine(settings(), lambda engine: deep.check_heartbeats(engine, settings()))),
+        Check("notices", lambda: deep.check_notices(settings())),
         Check("policy", lambda: check_policy_round_trip(home_folder())),
         Check("ray", lambda: check_ray(settings().ray)),
+        Check("served", lambda: check_served(home_folder())),
         Check("compiled code", lambda: check_compiled(Path(os.environ["NUMBA_CACHE_DIR"]))),
     )
 
@@ -174,6 +185,17 @@ def check_database(settings: Settings) -> str:
     return f"PostgreSQL {version} ({kind}), schema {schema.head()}, {len(schema.TABLES)} tables, pgvector"
 
 
+def _with_engine(settings: Settings, check: "Callable[[Engine], str]") -> str:
+    """Run a check with the database."""
+    from huracan.memory import open_database
+
+    engine = open_database(settings.database)
+    try:
+        return check(engine)
+    finally:
+        engine.dispose()
+
+
 def check_policy_round_trip(folder: Path) -> str:
     """Return what was proven: an exported policy decides as before, bit for bit, and a flipped byte is refused."""
     import numpy as np
@@ -214,6 +236,24 @@ def check_ray(settings: RaySettings) -> str:
         if answer == os.getpid():
             raise InvariantError("a Ray task ran in the driver's own process")
         return f"Ray {ray.__version__}, {ray.cluster_resources().get('CPU', 0):g} CPUs, a task ran in process {answer}"
+
+
+def check_served(home: Path) -> str:
+    """Return what is up of `huracan serve up`, when all of it works; nothing has to be.
+
+    Raises:
+        ServeError: a part is there and does not work.
+    """
+    from serve.up import glance
+
+    parts = glance(home)
+    if parts is None:
+        return "no cluster of `huracan serve up` runs"
+    if not parts:
+        raise ServeError("the cluster of `huracan serve up` runs and does not answer; run `huracan serve down`")
+    if broken := [f"{part.name} is {part.state} {part.detail}".strip() for part in parts if part.there and not part.ok]:
+        raise ServeError(f"{'; '.join(broken)}; look with `huracan serve status`, mend with `huracan serve up`")
+    return ", ".join(f"{part.name} {part.state.lower()}" for part in parts)
 
 
 def check_compiled(cache: Path) -> str:

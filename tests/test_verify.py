@@ -1,5 +1,6 @@
 """`huracan verify`: each check passes on a sound installation and fails when its thing is broken."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,13 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 import huracan.policy
 from huracan.config import DatabaseSettings, RaySettings, Settings, load_settings
-from huracan.errors import ArtefactError, ConfigError, DatabaseError, InvariantError
+from huracan.errors import ArtefactError, ConfigError, DatabaseError, InvariantError, ServeError
 from huracan.memory import EmbeddedServer, connect, schema
 from huracan.policy import Decision, artefact
 from huracan.verify import (
@@ -26,6 +28,7 @@ from huracan.verify import (
     check_policy_round_trip,
     check_python,
     check_ray,
+    check_served,
     checks,
     verify,
 )
@@ -63,7 +66,10 @@ def test_everything_promised_is_checked() -> None:
         return load_settings(None, {"nothing": 1}, {})
 
     names = [check.name for check in checks(broken)]
-    assert names == ["python", "dependencies", "configuration", "home", "database", "policy", "ray", "compiled code"]
+    assert names == [
+        "python", "dependencies", "configuration", "home", "database", "schema", "artefacts", "disk", "clock",
+        "heartbeats", "notices", "policy", "ray", "served", "compiled code",
+    ]  # fmt: skip
     needing = [check for check in checks(broken) if check.name in ("configuration", "database", "ray")]
     assert [(item.passed, item.detail) for item in verify(tuple(needing))] == [
         (False, "configuration (environment or command line): unknown key nothing")
@@ -256,3 +262,15 @@ def test_ray_starts_with_its_token_and_runs_a_task(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(ConfigError, match="without token authentication"):
         check_ray(settings)
+
+
+def test_what_is_served_need_not_run(tmp_path: Path) -> None:
+    """A cluster that was never started is no fault; one that is remembered and does not answer is."""
+    assert "no cluster" in check_served(tmp_path)
+    (tmp_path / "ray").mkdir()
+    mine = psutil.Process()
+    head = {"pid": mine.pid, "created_s": mine.create_time(), "address": "127.0.0.1:1", "dashboard": "http://127.0.0.1:1",
+            "folder": str(tmp_path)}  # fmt: skip
+    (tmp_path / "ray" / "head.json").write_text(json.dumps(head))
+    with pytest.raises(ServeError, match="does not answer"):
+        check_served(tmp_path)

@@ -16,7 +16,7 @@ def _program() -> None:
 
 @command(_program, "verify")
 def verify(terminal: Terminal) -> None:
-    """Check dependencies, configuration, home, database, policy round trip, Ray and compiled code."""
+    """Check packages, configuration, disk, database, schema, artefacts, clocks, heartbeats, Ray and compiled code."""
     from huracan.verify import checks
     from huracan.verify import verify as run_checks
 

@@ -11,7 +11,17 @@ from sqlalchemy import Connection, Engine, text
 
 from huracan.errors import DatabaseError
 
-__all__ = ["SIX_TABLES", "TABLES", "TRADE_TABLES", "check", "current", "head", "missing_tables", "upgrade"]
+__all__ = [
+    "SIX_TABLES",
+    "TABLES",
+    "TRADE_TABLES",
+    "check",
+    "current",
+    "head",
+    "missing_tables",
+    "run_migrations",
+    "upgrade",
+]
 
 UPGRADE_LOCK = 0x68757261  # "hura": every upgrade of this database takes this advisory lock
 
@@ -123,16 +133,25 @@ def upgrade(engine: Engine) -> str:
         return head()
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": UPGRADE_LOCK})
-        config = _config()
-        config.attributes["connection"] = connection
         try:
-            command.upgrade(config, "head")
+            run_migrations(connection)
         except CommandError as error:
             raise DatabaseError(
                 f"database {engine.url.render_as_string(hide_password=True)} cannot be upgraded: {error}; "
                 "it was written by a newer huracan, update huracan"
             ) from None
     return head()
+
+
+def run_migrations(connection: Connection) -> None:
+    """Run what is missing up to `head()` in the connection's first schema, inside its transaction.
+
+    Raises:
+        CommandError: what stands there is of a version that this one does not know.
+    """
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def missing_tables(connection: Connection) -> tuple[str, ...]:
