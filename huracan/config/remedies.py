@@ -67,7 +67,7 @@ class RemediesSettings(Section):
     )
     rules: tuple[RemedyRule, ...] = Field(
         (
-            RemedyRule(detector="feed_silent", remedy="reducing", mode="act"),
+            RemedyRule(detector="feed_silent", remedy="reducing", mode="act", after_s=60.0),
             RemedyRule(detector="disk_full", remedy="reducing", mode="act"),
             RemedyRule(detector="feed_silent", remedy="restart_feed", after_s=120.0, lasts_min=10.0),
             RemedyRule(detector="feed_silent", severity="warning", remedy="pause_coin", lasts_min=60.0),
