@@ -12,10 +12,12 @@ from huracan.reference import (
     BEGIN,
     DOCUMENT_PATH,
     END,
+    MONITOR_PATH,
     REMEDIES_PATH,
     RISK_PATH,
     SCHEMA_PATH,
     document_with_table,
+    monitor_document,
     remedies_document,
     risk_document,
     settings_schema,
@@ -48,6 +50,12 @@ def test_the_documented_remedies_are_the_kinds_and_rules() -> None:
     """docs/remedies.md holds the kinds and the default rules that the code has."""
     document = (ROOT / REMEDIES_PATH).read_text(encoding="utf-8")
     assert document == remedies_document(document)
+
+
+def test_the_documented_signals_and_limits_are_those_of_the_monitor() -> None:
+    """docs/monitor.md holds what is measured, and each plain limit with its reason."""
+    document = (ROOT / MONITOR_PATH).read_text(encoding="utf-8")
+    assert document == monitor_document(document)
 
 
 def test_every_setting_is_in_the_table_with_a_meaning() -> None:

@@ -72,7 +72,7 @@ def cluster() -> Iterator[None]:
 
 @ray.remote(num_cpus=0)
 class Said:
-    """A feed that says what it is told, or hangs."""
+    """A feed that says what it is told, or has a fault."""
 
     def __init__(self, answer: FeedAnswer | None) -> None:
         self._answer = answer
@@ -92,6 +92,7 @@ def test_a_real_cluster(cluster: None) -> None:
     assert figures(FeedSampler().sample(T)) == {("feed.up", ""): 0}
     for answer in (FeedAnswer("", {}, status()), None):
         actor = Said.options(name=FEED, namespace=NAMESPACE).remote(answer)  # type: ignore[attr-defined]
+        ray.get(actor.__ray_ready__.remote(), timeout=120)
         if answer is None:
             with pytest.raises(ServeError, match="ZeroDivisionError"):
                 FeedSampler().sample(T)
