@@ -161,7 +161,7 @@ def test_rotate_rays_token(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_restore_the_database(world: World, shell: dict[str, str]) -> None:
     """A backup, a table lost, the restore: trades are there, and the books agree with the exchange."""
     shell = shell | {"HURACAN__EXECUTION__ACCOUNT": "kept"}
@@ -198,7 +198,7 @@ def test_restore_the_database(world: World, shell: dict[str, str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.postgres
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_split_brain(world: World, shell: dict[str, str]) -> None:
     """A second start takes over from one that is silent, which ends when it wakes; a halt needs neither."""
     look, takeover, stop = run_blocks("split-brain.md")
