@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_SH, flock
 from pathlib import Path
 from typing import Any, Final
@@ -116,9 +116,20 @@ def _names_secret(key: object) -> bool:
     return isinstance(key, str) and _SECRET_KEY.search(key) is not None
 
 
+class _Stderr(structlog.PrintLogger):
+    """Writes lines, and goes on when the disk behind the stream is full: whoever logs has better to do than to fail."""
+
+    def msg(self, message: str) -> None:
+        """Write a line if there is room for it."""
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
+
+
 def _stderr_logger(*_arguments: Any) -> structlog.PrintLogger:
     """Look stderr up at each use, so that a redirected stream is honoured."""
-    return structlog.PrintLogger(sys.stderr)
+    return _Stderr(sys.stderr)
 
 
 # ---- for the monitor ----------------------------------------------------------------------------------------------

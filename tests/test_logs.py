@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,17 @@ def test_events_below_the_level_are_dropped(capsys: Captured) -> None:
     configure_logging("debug")
     get_logger().debug("loud")
     assert [event["event"] for event in _events(capsys.readouterr().err)] == ["loud"]
+
+
+def test_a_full_disk_behind_the_log_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event is lost; whoever logged it goes on, at any level."""
+    with open("/dev/full", "w", buffering=1, encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        for log in (get_logger().info, get_logger().warning, get_logger().error, get_logger().critical):
+            log("feed.waits", reason="x" * 10_000)
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
 
 
 @pytest.fixture
