@@ -32,20 +32,13 @@ class Site:
         """Submit a job, without waiting for it; huracan is installed on every node, as in an image."""
         places = {"HURACAN_HOME": str(self.home), "HURACAN__DATABASE__URL": self.url}
         environment = json.dumps({"env_vars": places})
-        given = [
-            "--submission-id",
-            name,
-            "--no-wait",
-            "--working-dir",
-            str(self.code),
-            "--runtime-env-json",
-            environment,
-        ]
+        given = ["--submission-id", name, "--no-wait", "--runtime-env-json", environment]
         self.cluster.run(RAY, "job", "submit", *given, "--", "python", "-m", *words)
 
     def logs(self, name: str) -> str:
         """Return what a job has said."""
-        return self.cluster.run(RAY, "job", "logs", name)
+        with self.cluster.spoken_to():
+            return str((ask_dashboard(self.cluster.dashboard, f"/api/jobs/{name}/logs") or {}).get("logs"))
 
     def status(self, name: str) -> str:
         """Return Ray's word for where a job stands."""

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from huracan.learn.campaign import read_campaign
 from huracan.learn.train import CHECKPOINT_EVERY
-from huracan.memory import EmbeddedServer, Run, list_runs
+from huracan.memory import EmbeddedServer, Run, list_runs, read_trials
 from tests.cluster.nodes import RAY, nodes
 from tests.cluster.nodes_jobs import LONG_S, Site, make_site
 from tests.trader.processes import until
@@ -50,37 +50,10 @@ def newest(engine: Engine) -> Run:
     return max(list_runs(engine, "train"), key=lambda run: run.run_id)
 
 
-def test_a_job_is_submitted_watched_stopped_and_resumed_with_the_token_alone(site: Site, database: Engine) -> None:
-    """Without the token nobody submits; a stopped training goes on from its last checkpoint."""
-    stranger = site.cluster.run(RAY, "job", "list", check=False, RAY_AUTH_MODE="disabled", RAY_AUTH_TOKEN_PATH="")
-    assert "SUCCEEDED" not in stranger
-    assert "401" in stranger or "nauthor" in stranger or "nauthenticated" in stranger
-    train(site, "first")
-    site.wait("first", "a checkpoint", lambda: site.checkpoint(1).exists())
-    site.wait("first", "progress in the log", lambda: "seed 1" in site.logs("first"))
-    said = site.logs("first")
-    site.cluster.run(RAY, "job", "stop", "first")
-    stopped = newest(database)
-    assert (site.status("first"), stopped.status) == ("STOPPED", "interrupted")
-    reached = max(_steps(said))
-    train(site, "second", "--resume")
-    resumed = _steps(site.done("second"))
-    done = newest(database)
-    assert (done.run_id, done.status) == (stopped.run_id, "done")
-    print(f"stopped after {reached:,} steps at least, the resumed job's first line is {min(resumed):,}")
-    assert min(resumed) > CHECKPOINT_EVERY * BATCH
-    (version,) = read_campaign(site.home / "runs" / str(done.run_id)).versions
-    assert version.seeds[0].env_steps >= ENV_STEPS
-
-
-def _steps(said: str) -> list[int]:
-    return [int(found.replace(",", "")) for found in re.findall(r"seed 1: ([\d,]+) of", said)]
-
-
 def test_a_worker_killed_in_training_costs_at_most_one_checkpoint_interval(site: Site, database: Engine) -> None:
     """The other worker goes on from the newest checkpoint; what was learnt twice is a figure of the result."""
     train(site, "killed")
-    site.wait("killed", "a run", lambda: newest(database).status == "running")
+    site.wait("killed", "a run", lambda: any(run.status == "running" for run in list_runs(database, "train")))
     run_id = newest(database).run_id
     site.wait("killed", "a checkpoint", lambda: site.checkpoint(run_id).exists())
     victim = until("the worker that trains", lambda: site.busy("train-seed-1"), LONG_S)
@@ -99,9 +72,41 @@ def test_a_worker_killed_in_training_costs_at_most_one_checkpoint_interval(site:
     site.cluster.add(1, site.hidden)
 
 
+def test_a_worker_killed_in_the_search_costs_at_most_one_report(site: Site, database: Engine) -> None:
+    """Its trial goes on elsewhere from its last report, though no worker sees what another has written."""
+    grace = 20_480
+    more = {"num_samples": 2, "seeds_per_trial": 1, "env_steps": 6 * grace, "grace_env_steps": grace}
+    train(site, "searched", *(word for name, value in more.items() for word in ("--set", f"search.{name}={value}")))
+    run_id = site.wait("searched", "a run", lambda: _running(database))
+    trials = site.home / "runs" / str(run_id) / "trials"
+    site.wait("searched", "a report", lambda: list(trials.glob("*.safetensors")))
+    seen: list[dict[str, int]] = []
+
+    def look() -> bool:
+        seen.append({trial.name: trial.env_steps for trial in read_trials(database, run_id)})
+        return (trials.parent / "search.json").exists()
+
+    look()
+    site.cluster.lose(until("a worker with a trial", lambda: site.busy("ImplicitFunc"), LONG_S))
+    site.wait("searched", "the end of the search", look)
+    look()
+    found = read_trials(database, run_id)
+    print(f"search: reached {seen[0]} at the kill and {seen[-1]} at the end; lost: under {grace:,} steps of one trial")
+    assert [trial.status for trial in found] == ["done", "done"]
+    for name in seen[-1]:
+        steps = [row[name] for row in seen if name in row]
+        assert steps == sorted(steps), "a trial began anew"
+    site.cluster.run(RAY, "job", "stop", "searched")
+    site.cluster.add(1, site.hidden)
+
+
+def _running(engine: Engine) -> int | None:
+    return next((run.run_id for run in list_runs(engine, "train") if run.status == "running"), None)
+
+
 def test_a_worker_killed_in_shadow_costs_its_own_tasks_alone(site: Site, database: Engine) -> None:
     """What ran there runs again elsewhere, nothing else does, and report and trades are those of an undisturbed run."""
-    run_id = newest(database).run_id
+    run_id = max(run.run_id for run in list_runs(database, "train") if run.status == "done")
     report = site.home / "runs" / str(run_id) / "shadow.json"
     more = ("--run-id", str(run_id), "--data", str(site.candles))
     site.submit("calm", "jobs.shadow", *more)
@@ -128,6 +133,35 @@ def test_a_worker_killed_in_shadow_costs_its_own_tasks_alone(site: Site, databas
     assert json.loads(report.read_text()) == calm
     assert _trades(database, run_id) == trades
     site.cluster.add(1, site.hidden)
+
+
+def test_a_job_is_submitted_watched_stopped_and_resumed_with_the_token_alone(site: Site, database: Engine) -> None:
+    """Without the token nobody submits; a stopped training goes on from its last checkpoint."""
+    stranger = site.cluster.run(RAY, "job", "list", check=False, RAY_AUTH_MODE="disabled", RAY_AUTH_TOKEN_PATH="")
+    assert "SUCCEEDED" not in stranger
+    assert "401" in stranger or "nauthor" in stranger or "nauthenticated" in stranger
+    train(site, "first", "--set", f"ppo.env_steps={2 * ENV_STEPS}")
+    site.wait("first", "a run", lambda: newest(database).status == "running")
+    run_id = newest(database).run_id
+    site.wait("first", "a checkpoint", lambda: site.checkpoint(run_id).exists())
+    site.wait("first", "progress in the log", lambda: "seed 1" in site.logs("first"))
+    site.cluster.run(RAY, "job", "stop", "first")
+    said = site.cluster.run(RAY, "job", "logs", "first")
+    stopped = newest(database)
+    assert (site.status("first"), stopped.status) == ("STOPPED", "interrupted")
+    reached = max(_steps(said))
+    train(site, "second", "--set", f"ppo.env_steps={2 * ENV_STEPS}", "--resume")
+    resumed = _steps(site.done("second"))
+    done = newest(database)
+    assert (done.run_id, done.status) == (run_id, "done")
+    print(f"stopped after {reached:,} steps at least, the resumed job's first line is {min(resumed):,}")
+    assert min(resumed) > CHECKPOINT_EVERY * BATCH
+    (version,) = read_campaign(site.home / "runs" / str(done.run_id)).versions
+    assert version.seeds[0].env_steps >= ENV_STEPS
+
+
+def _steps(said: str) -> list[int]:
+    return [int(found.replace(",", "")) for found in re.findall(r"seed 1: ([\d,]+) of", said)]
 
 
 def _tasks(site: Site) -> list[dict[str, Any]]:
