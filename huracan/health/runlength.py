@@ -101,7 +101,7 @@ def _solve(length: Callable[[float], float], wanted: float) -> float:
         low, high = high, 2.0 * high
         if high > _INTERVAL_MAX:
             raise InvariantError(f"no decision interval up to {_INTERVAL_MAX:g} runs {wanted:g} observations")
-    for _ in range(30):
+    for _ in range(18):  # a hundred-thousandth of the interval
         middle = (low + high) / 2.0
         low, high = (low, middle) if length(middle) >= wanted else (middle, high)
     return high

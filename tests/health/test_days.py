@@ -30,6 +30,7 @@ def false_alarms(chart: Cusum | Ewma | RateWatch, values: np.ndarray) -> int:
     return count
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize(
     ("references", "common"),
     [(6, 0.15), pytest.param(30, 0.0, marks=pytest.mark.slow), pytest.param(30, 0.15, marks=pytest.mark.slow)],

@@ -109,6 +109,7 @@ def test_what_cannot_be_compared_is_left_out() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_false_calls_are_as_rare_as_stated() -> None:
     """Forty versions in control, looked at every third day for ninety days. Seeds 300 to 339."""
     ever = 0
