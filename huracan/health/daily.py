@@ -15,7 +15,7 @@ from huracan.memory import standing
 from huracan.memory.notices import Notice
 from huracan.memory.registry import PROVEN
 
-__all__ = ["Day", "VersionResult", "day_notice", "read_day", "summary_of"]
+__all__ = ["Day", "VersionResult", "day_notice", "read_day", "summaries", "summary_of"]
 
 _DAY_MS: Final = 86_400_000
 _SHOWN: Final = 5
@@ -249,6 +249,23 @@ def summary_of(connection: Connection, account: str, day: int) -> Notice | None:
     if known is None and not (found.anomalies or found.errors or found.open_anomalies):
         return None
     return day_notice(found)
+
+
+def summaries(connection: Connection, account: str, day: int) -> tuple[Notice, ...]:
+    """Return the summary of a day for an account, and for each other one that was traded on it."""
+    others = connection.execute(
+        text(
+            "SELECT DISTINCT name FROM accounts JOIN decisions USING (account_no) "
+            "WHERE name <> :account AND decided_at >= :begin AND decided_at < :end ORDER BY name"
+        ),
+        {
+            "account": account,
+            "begin": datetime.fromtimestamp(day * 86_400, UTC),
+            "end": datetime.fromtimestamp((day + 1) * 86_400, UTC),
+        },
+    ).scalars()
+    found = [summary_of(connection, name, day) for name in (account, *others)]
+    return tuple(one for one in found if one is not None)
 
 
 def _counts(rows: list[Any]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from huracan.config import NoticeSettings, Settings
 from huracan.errors import ConfigError, DatabaseError
 from huracan.health.channels import AppriseChannel, Channel
-from huracan.health.daily import summary_of
+from huracan.health.daily import summaries
 from huracan.health.letters import (
     Acted,
     Letter,
@@ -54,8 +54,8 @@ _TELL_FAILURES: Final = 5
 _OLD_MS: Final = _HOUR_MS
 _STATEMENT_MS: Final = 5_000
 
-Summary = Callable[[Connection, int], Notice | None]
-"""Sums up a UTC day, given its number since the epoch; None: there is nothing to say."""
+Summary = Callable[[Connection, int], Sequence[Notice]]
+"""Sums up a UTC day, given its number since the epoch; none: there is nothing to say."""
 
 
 @dataclass(slots=True, eq=False)
@@ -293,8 +293,7 @@ class Notices:
         day, hour = divmod(now_ms // _HOUR_MS, 24)
         if self._summary is None or self._day == day or hour < self._settings.daily_hour:
             return
-        notice = self._summary(connection, day - 1)
-        if notice is not None:
+        for notice in self._summary(connection, day - 1):
             add_notice(connection, notice, self._wanting(notice), 0, 0)
         remove_old(connection, now_ms - self._settings.keep_days * _DAY_MS)
         self._day = day
@@ -434,4 +433,4 @@ def open_notices(engine: Engine, settings: Settings) -> Notices:
         except ConfigError as error:
             get_logger().error("notices.refused", destination=one.name, reason=str(error))
     account = settings.execution.account
-    return Notices(engine, settings.notices, channels, lambda connection, day: summary_of(connection, account, day))
+    return Notices(engine, settings.notices, channels, lambda connection, day: summaries(connection, account, day))

@@ -96,7 +96,9 @@ SIGNALS: Final[dict[str, Signal]] = {
     "learning.trials": Signal("learning", "Candidates ever tried; what the best is worth depends on it."),
     "learning.retrain_waiting": Signal("learning", "Requests to retrain that no cycle has taken up."),
     "learning.remembered": Signal("learning", "Closed trades in the memory.", "mode"),
-    "learning.net": Signal("learning", "Net result of the last 30 days with trades, quote currency.", "version and mode"),
+    "learning.net": Signal(
+        "learning", "Net result of the last 30 days with trades, quote currency.", "version and mode"
+    ),
     # -- notices ----------------------------------------------------------------------------------------------------
     "notices.waiting": Signal("notices", "Deliveries that wait."),
     "notices.sent": Signal("notices", "Deliveries of the last 24 hours that arrived."),

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from huracan import __version__
 from huracan.config import Settings
-from huracan.health.daily import day_notice, read_day, summary_of
+from huracan.health.daily import day_notice, read_day, summaries, summary_of
 from huracan.memory import Registry, append_trades, open_run
 from tests.memory.samples import sample_trades
 
@@ -152,3 +152,14 @@ def test_a_day_on_which_nothing_happened_says_so_and_one_before_all_is_not_told(
         assert summary_of(connection, "nobody", DAY - 100) is None
     assert "trades: none closed; 0 closes were decided on" in day_notice(quiet).body
     assert day_notice(quiet).body.endswith("anomalies: none\nwarnings and errors: none")
+
+
+def test_every_account_that_was_traded_is_summed_up(planted: Engine) -> None:
+    """The configured one always, another one on the days on which it decided."""
+    with planted.begin() as connection:
+        assert [one.topic for one in summaries(connection, "main", DAY)] == ["day/main/2026-01-15"]
+        assert [one.topic for one in summaries(connection, "second", DAY)] == [
+            "day/second/2026-01-15",
+            "day/main/2026-01-15",
+        ]
+        assert summaries(connection, "second", DAY - 100) == ()
