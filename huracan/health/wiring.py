@@ -33,6 +33,8 @@ __all__ = ["Around", "open_monitor"]
 
 _MB: Final = 1_000_000
 _LEARNING_S: Final = 60.0
+_SLOW_S: Final = 15.0
+"""Machines and accounts: what matters of them within seconds detectors look at; each sample is stored for days."""
 _ERRORS_S: Final = 15.0
 """Errors are counted a minute."""
 
@@ -78,13 +80,13 @@ def open_monitor(
     notices = open_notices(engine, settings)
     accounts = Accounts(engine, settings, given.hands)
     errors: Detector = Paced(ErrorRates(engine, health.false_alarm_days), _ERRORS_S)
-    samplers: Sequence[Sampler] = (HostSampler(home), *given.samplers)
+    samplers: Sequence[Sampler] = (PacedSampler(HostSampler(home), _SLOW_S), *given.samplers)
     return Monitor(
         clock=clock,
         database=DatabaseSampler(engine),
         samplers=samplers,
         stored_samplers=(
-            TraderSampler(engine, feed=around is None),
+            PacedSampler(TraderSampler(engine, feed=around is None), _SLOW_S),
             PacedSampler(LearningSampler(engine), _LEARNING_S),
         ),
         detectors=(Resources(window),),

@@ -26,7 +26,7 @@ from tests.bench.harness import Measurement, repeat
 BLOCKS, ROUNDS = 3, 40
 _QUIET_S: Final = 12.0
 """Some turns of the monitor: what it does at its start is not what it does all day."""
-_START_S: Final = 120.0
+_START_S: Final = 240.0
 
 
 def measure() -> list[Measurement]:
@@ -39,11 +39,11 @@ async def _measure(floor: Floor) -> list[Measurement]:
     plain: list[list[float]] = []
     watched: list[list[float]] = []
     used: list[tuple[float, float, float]] = []
-    desk = Desk(floor, "watched", floor.postgres("watched"))
+    desk = Desk(floor, "postgres", floor.postgres("postgres"))
     try:
         await desk.engine.start()
         await desk.round(floor.symbols[:2])
-        _seen(floor.database, "watched")
+        _seen(floor.database, "postgres")
         for _ in range(BLOCKS):
             plain.append(await _block(desk, floor))
             with _monitor(floor) as process:
@@ -94,7 +94,7 @@ def _monitor(floor: Floor) -> Iterator[psutil.Process]:
     """Run a monitor that has turned; ended at the end of the block."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HURACAN")}
     url = floor.database.url.render_as_string(hide_password=False)
-    own = {"HURACAN_HOME": str(floor.home), "HURACAN__DATABASE__URL": url, "HURACAN__EXECUTION__ACCOUNT": "watched"}
+    own = {"HURACAN_HOME": str(floor.home), "HURACAN__DATABASE__URL": url, "HURACAN__EXECUTION__ACCOUNT": "postgres"}
     process = subprocess.Popen(
         [Path(sys.executable).with_name("huracan"), "monitor", "run", "--json"],
         env=kept | own, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
