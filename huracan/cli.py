@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "notices": ("huracan.commands.notices", "notices", "Who is told what goes wrong: test, ls."),
     "paper-exchange": ("huracan.commands.paper", "paper_exchange", "A Binance-like exchange over candles."),
     "patterns": ("huracan.commands.patterns", "patterns", "Setups that come again: find, like."),
+    "plan": ("huracan.commands.plan", "plan", "What a run of a given size takes: time, memory, money."),
     "remedies": (
         "huracan.commands.remedies",
         "remedies",

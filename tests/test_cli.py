@@ -30,6 +30,7 @@ PROMISED = (
     "models rollback",
     "models show",
     "paper-exchange",
+    "plan",
     "report",
     "resume",
     "shadow",
