@@ -144,7 +144,7 @@ def run_campaign(
         dataset: judged candles; its settings say what to search and train.
         folds: training windows.
         search_window: used when `search.num_samples` is positive.
-        folder: absolute; on a cluster, storage that all nodes share.
+        folder: absolute, on this machine; workers neither read nor write it.
         observer: told about every change.
         warm: what to go on from: nothing is searched then; None: search, and begin from nothing. A resumed run needs
             the same.

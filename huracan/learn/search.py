@@ -8,7 +8,6 @@ return, which every rule scales differently, never a bar of a test window.
 import logging
 import os
 import pickle
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import optuna
+import ray
 import torch
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
@@ -24,7 +24,8 @@ from huracan.config import PpoSettings, SearchSettings, TradingSettings
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.checkpoint import first_line
-from huracan.learn.train import Checkpoint, Trainer
+from huracan.learn.keeper import start_keeper
+from huracan.learn.train import Trainer
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
 from huracan.trading import RULES_SEARCHED, RuleSpace, with_rules
@@ -42,7 +43,10 @@ __all__ = [
 
 OBJECTIVE: Final = "objective"
 TIME: Final = "env_steps"
+FAILURES_MAX: Final = 3
+"""Of one trial; a machine that was taken away counts."""
 _NAME: Final = "search"
+_TRIALS_NAME: Final = "trials"
 SEARCHED_RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "ppo.lr": (5e-5, 1e-3),
     "ppo.entropy_coeff": (5e-4, 2e-2),
@@ -181,12 +185,13 @@ def search_space(given: Candidate, rules: RuleSpace) -> dict[str, Any]:
 def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
     """Run or resume the search in `folder`; Ray must be running.
 
-    Finished trials are not repeated, unfinished ones go on from their last report, failed ones start again.
+    Finished trials are not repeated, unfinished ones go on from their last report, wherever it was made; failed ones
+    start again. This process's machine alone keeps where they stand.
     TensorBoard logs stand in the trials' folders.
 
     Args:
         plan: what to search.
-        folder: absolute; on a cluster, storage that all nodes share.
+        folder: absolute, on this machine.
         sink: told about every change of a trial.
 
     Raises:
@@ -197,7 +202,7 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
     path = (folder / _NAME).absolute()
     runners = plan.given.ppo.num_env_runners
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, plan=plan),
+        tune.with_parameters(run_trial, plan=plan, keeper=start_keeper(folder / _TRIALS_NAME)),
         tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": 1}] * (runners * plan.settings.seeds_per_trial)),
     )
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the sink shows progress; Tune's own tables would interleave with it
@@ -223,22 +228,34 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
     return SearchResult(plan.given.with_params(whole[0].params), whole[0], tuple(ranked))
 
 
-def run_trial(config: dict[str, Any], plan: SearchPlan) -> None:
-    """Train one candidate with all its seeds and report its objective; what Tune runs in a trial's process."""
+def run_trial(config: dict[str, Any], plan: SearchPlan, keeper: Any) -> None:
+    """Train one candidate with all its seeds and report its objective; what Tune runs in a trial's process.
+
+    Args:
+        config: searched values by dotted setting.
+        plan: the search.
+        keeper: handle on the `Keeper`; a trial whose machine dies goes on from its last report, one that fails by
+            itself begins anew.
+    """
+    trial = tune.get_context().get_trial_id()
+    try:
+        _train_and_report(config, plan, keeper, trial)
+    except Exception:
+        ray.get(keeper.forget.remote(trial))
+        raise
+
+
+def _train_and_report(config: dict[str, Any], plan: SearchPlan, keeper: Any, trial: str) -> None:
     torch.set_num_threads(1)
     settings = plan.settings
     candidate = plan.given.with_params(config)
     validation = plan.arena.validation(candidate)
     seeds = range(plan.seed, plan.seed + settings.seeds_per_trial)
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
-        resumed = tune.get_checkpoint()
-        if resumed is not None:
-            resumed.to_directory(scratch)
+    kept = ray.get(keeper.newest.remote(trial)) or (None,) * settings.seeds_per_trial
+    with ExitStack() as stack:
         trainers = [
-            stack.enter_context(
-                Trainer(plan.arena.spec(candidate, seed, settings.env_steps), _checkpoint(Path(scratch), seed))
-            )
-            for seed in seeds
+            stack.enter_context(Trainer(plan.arena.spec(candidate, seed, settings.env_steps), checkpoint))
+            for seed, checkpoint in zip(seeds, kept, strict=True)
         ]
         while not trainers[0].finished:
             mark = min(trainers[0].env_steps + settings.grace_env_steps, settings.env_steps)
@@ -246,20 +263,8 @@ def run_trial(config: dict[str, Any], plan: SearchPlan) -> None:
                 while trainer.env_steps < mark:
                     trainer.step()
             scores = [validation.score(Ensemble([trainer.net()])) for trainer in trainers]
-            with tempfile.TemporaryDirectory() as saved:
-                for seed, trainer in zip(seeds, trainers, strict=True):
-                    _file(Path(saved), seed).write_bytes(trainer.checkpoint().data)
-                report = _report(scores, trainers)
-                tune.report(report, checkpoint=tune.Checkpoint.from_directory(saved))
-
-
-def _file(folder: Path, seed: int) -> Path:
-    return folder / f"seed-{seed}.safetensors"
-
-
-def _checkpoint(folder: Path, seed: int) -> Checkpoint | None:
-    path = _file(folder, seed)
-    return Checkpoint(path.read_bytes()) if path.exists() else None
+            tune.report(_report(scores, trainers))
+            ray.get(keeper.keep.remote(trial, tuple(trainer.checkpoint() for trainer in trainers)))
 
 
 def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str, Any]:
@@ -306,8 +311,7 @@ def _tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
             name=path.name,
             storage_path=str(path.parent),
             callbacks=[_SinkCallback()],
-            failure_config=tune.FailureConfig(max_failures=1),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            failure_config=tune.FailureConfig(max_failures=FAILURES_MAX),
             verbose=0,
         ),
     )
