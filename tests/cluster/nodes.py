@@ -41,6 +41,7 @@ TIMES = {
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "3",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
+    "RAY_memory_monitor_refresh_ms": "0",  # the machine's memory is no node's own
 }
 """A node that does not answer is given up after some fifteen seconds instead of more than a minute; workers wait for a
 head that is away as long as those of KubeRay do."""
@@ -147,6 +148,8 @@ class Nodes:
             *("--ray-client-server-port", str(free_port()), *words),
             *(("--redis-password", self.storage["REDIS_PASSWORD"]) if self.storage else ()),
         ]
+        # Ray takes workers on its own machine for the head that has died
+        (self.folder / "s" / "ray_current_cluster").unlink(missing_ok=True)
         self.head = self._start("head", HEAD, given, dict(self.storage) | told)
         until("the head", lambda: self.head is not None and "head" in self.alive(), START_S)
         return self.head

