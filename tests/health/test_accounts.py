@@ -57,7 +57,7 @@ def test_every_traded_account_has_detectors_of_its_own_made_once(database: Engin
 def test_remedies_act_on_the_account_that_is_wrong(database: Engine, settings: Settings) -> None:
     """A silent feed of the second account leaves the first one as it is; a full disk concerns both."""
     accounts = Accounts(database, settings)
-    silent = Anomaly("feed_silent", "second", "", "critical", "no close", "m", T, T)
+    silent = Anomaly("feed_silent", "second", "", "critical", "no close", "m", T - 600_000, T - 600_000)
     rows = accounts.act(Looked((silent,), frozenset({"feed_silent"}), ()), T)
     assert {row.account for row in rows if row.kind == "reducing"} == {"second"}
     full = Anomaly("disk_full", "", "node", "critical", "1 MB are free", "m", T, T)
