@@ -2,8 +2,8 @@
 
 Ray's ASHA lets the n-th trial that comes to a rung go on if its objective reaches the (1 - 1/rf) quantile of the n - 1
 before it, and the first always. Where the objectives are draws of one distribution, the interpolated quantile of n - 1
-draws is passed with probability 1 - ((n - 2)(1 - 1/rf) + 1) / n: exact for a uniform distribution, and the distance to
-others is small beside what trials differ by. Better and worse trials than that even out.
+draws is passed with probability 1 - ((n - 2)(1 - 1/rf) + 1) / n: exact for a uniform distribution, near it for others.
+Trials of a real search differ by more than chance; how much that changes their lives is not known here.
 """
 
 import math
