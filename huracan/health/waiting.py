@@ -23,8 +23,8 @@ SURE: Final = 1.645
 class Waiting:
     """Waits between one end of a trade and the next.
 
-    The longest fiftieth of them, twenty at least, is taken to be exponential (the excess over a high threshold of a law without a heavy tail;
-    Pickands 1975 with shape 0), with a mean that is on the safe side.
+    The longest fiftieth of them, twenty at least, is taken to be exponential (the excess over a high threshold of a law
+    without a heavy tail; Pickands 1975 with shape 0), with a mean that is on the safe side.
 
     Attributes:
         limit_ms: a longer wait alarms.
