@@ -53,8 +53,7 @@ def newest(engine: Engine) -> Run:
 def test_a_worker_killed_in_training_costs_at_most_one_checkpoint_interval(site: Site, database: Engine) -> None:
     """The other worker goes on from the newest checkpoint; what was learnt twice is a figure of the result."""
     train(site, "killed")
-    site.wait("killed", "a run", lambda: any(run.status == "running" for run in list_runs(database, "train")))
-    run_id = newest(database).run_id
+    run_id = site.wait("killed", "a run", lambda: _running(database))
     site.wait("killed", "a checkpoint", lambda: site.checkpoint(run_id).exists())
     victim = until("the worker that trains", lambda: site.busy("train-seed-1"), LONG_S)
     begun = time.monotonic()
@@ -141,8 +140,7 @@ def test_a_job_is_submitted_watched_stopped_and_resumed_with_the_token_alone(sit
     assert "SUCCEEDED" not in stranger
     assert "401" in stranger or "nauthor" in stranger or "nauthenticated" in stranger
     train(site, "first", "--set", f"ppo.env_steps={2 * ENV_STEPS}")
-    site.wait("first", "a run", lambda: newest(database).status == "running")
-    run_id = newest(database).run_id
+    run_id = site.wait("first", "a run", lambda: _running(database))
     site.wait("first", "a checkpoint", lambda: site.checkpoint(run_id).exists())
     site.wait("first", "progress in the log", lambda: "seed 1" in site.logs("first"))
     site.cluster.run(RAY, "job", "stop", "first")
