@@ -1,13 +1,14 @@
 """Walk-forward windows: geometry, purge, embargo, membership and refusals."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from huracan.config import WalkForwardSettings
+from huracan.config import WalkForwardSettings, load_settings
 from huracan.errors import DataError
 from huracan.shadow.splits import (
     DAY_MS,
@@ -19,6 +20,7 @@ from huracan.shadow.splits import (
 )
 
 MINUTE_MS = 60_000
+CONFIGS = Path(__file__).parents[2] / "configs"
 FIRST_DAY = 20_250
 
 
@@ -47,6 +49,16 @@ def test_daily_candles_of_961_days_after_180_days_of_warm_up() -> None:
     assert [fold.test.days for fold in folds] == [97, 97, 97]
     assert [fold.train.days for fold in folds] == [490 - 17] * 3
     assert (folds[0].purge_bars, folds[0].embargo_bars) == (12, 5)
+
+
+@pytest.mark.parametrize(("name", "history_days"), [("demo", 60), ("laptop", 90), ("production", 365)])
+def test_every_shipped_configuration_leaves_something_to_train_on(name: str, history_days: int) -> None:
+    """On the history that it is meant for: more days before each test than in it, most of the days seen once."""
+    settings = load_settings(CONFIGS / f"{name}.yaml", environ={}).walk_forward
+    folds = walk_forward_splits({"A": days(7, history_days)}, settings, bar_ms=MINUTE_MS, hold_bars=720)
+    assert len(folds) == settings.folds
+    assert all(fold.train.days > fold.test.days for fold in folds)
+    assert sum(fold.test.days for fold in folds) >= history_days / 4
 
 
 @given(
