@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import Engine
 
 from huracan.config import RemediesSettings, RemedyRule, Settings
+from huracan.health.detectors.every import detectors_of
+from huracan.health.error_rate import ErrorRates
 from huracan.health.remedies.model import Plan, Refusal
 from huracan.health.remedies.planning import escalated, limits, plans, subject_of
 from huracan.health.resources import Resources
 from huracan.health.window import Window
-from huracan.health.wiring import stored_detectors
 from huracan.memory.health import Anomaly
 from huracan.memory.remediations import Remediation
 from tests.health.remedies.worlds import HOUR, T0, rule
@@ -133,6 +134,8 @@ def test_reducing_takes_the_place_of_a_restriction_that_a_limit_refuses() -> Non
 def test_every_rule_and_every_request_by_default_is_about_a_detector_that_there_is(database: Engine) -> None:
     """A name that nobody ever says would be a promise that cannot be kept."""
     settings = Settings()
-    names = {name for one in stored_detectors(database, settings) for name in one.names} | Resources(Window()).names
+    days = settings.health.false_alarm_days
+    detectors = (*detectors_of(database, "main", settings), ErrorRates(database, days), Resources(Window()))
+    names = {name for one in detectors for name in one.names}
     for wanted in [line.detector for line in settings.remedies.rules] + list(settings.remedies.retrain_on):
         assert any(fnmatchcase(name, wanted) for name in names), wanted
