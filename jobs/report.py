@@ -173,7 +173,7 @@ def opponent_notes(shadow: ShadowReport) -> tuple[str, ...]:
 def _ablation_note(found: AblationSummary) -> str:
     """Return in words what a block of the state is worth to the policy that was trained with it."""
     gain = found.day_difference
-    verdict = "it earns its place" if found.earns else "it harms" if found.harms else "not shown to earn its place"
+    verdict = "the policy gains by it" if found.earns else "it harms" if found.harms else "not shown to earn its place"
     return (
         f"{found.block} of the state, present against zero on {found.days} days: trades {found.trades_without:,} -> "
         f"{found.trades_with:,}, net {found.net_without:+,.2f} -> {found.net_with:+,.2f}, a day {gain.estimate:+,.2f} "

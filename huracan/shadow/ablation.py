@@ -1,4 +1,8 @@
-"""What blocks of the state are worth to a policy that was trained with them: it trades once more with them at zero."""
+"""What blocks of the state are worth to a policy that was trained with them: it trades once more with them at zero.
+
+This says what the policy, as it is, gains by what the block tells it. What another one would have made of a training
+without the block is not asked here; that takes a second training.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -85,7 +85,7 @@ def test_the_report_says_what_the_memory_is_worth() -> None:
     (earning,) = opponent_notes(replace(report, ablations=(found,)))
     assert earning == (
         "memory of the state, present against zero on 30 days: trades 480 -> 500, net -220.00 -> -100.00, a day +4.00 "
-        "[+1.00, +7.00]: it earns its place"
+        "[+1.00, +7.00]: the policy gains by it"
     )
     (unknown,) = opponent_notes(replace(report, ablations=(replace(found, earns=False),)))
     assert unknown.endswith("not shown to earn its place")
