@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from huracan.errors import DataError, UsageError
 from huracan.insights.evidence import CLAIM_RATE
-from huracan.insights.library import find_patterns
+from huracan.insights.library import NO_OUTCOME, find_patterns
 from huracan.insights.model import Insights
 from huracan.insights.tables import LEVEL, Cutter
 from huracan.memory import Mode, read_trades
@@ -147,19 +147,25 @@ def _libraries(engine: Engine, meant: Asked, trades: Remembered) -> tuple[Patter
 def _gaps(trades: Remembered, libraries: tuple[PatternSet, ...]) -> tuple[str, ...]:
     """Return in words what is not known of the trades, and how it can be."""
     found = []
+    ended = ~np.isin(trades.exit_reason, NO_OUTCOME)
     runs = " ".join(f"--run-id {run_id}" for run_id in np.unique(trades.run_id).tolist()[:1])
     mode = trades.mode[0]
     if not libraries:
         found.append(f"no pattern library of these trades: run `huracan patterns find {runs} --mode {mode}`")
-    elif (count := int((trades.pattern == 0).sum())) > 0:
+    elif (count := int(((trades.pattern == 0) & ended).sum())) > 0:
         found.append(
             f"{count} of {len(trades)} trades are in no pattern: they cannot be compared, or closed after the library "
             "was made"
         )
-    if (count := int((~trades.analysed).sum())) > 0:
+    if (count := int((~trades.analysed & ended).sum())) > 0:
         found.append(
             f"{count} of {len(trades)} trades are not analysed: no causes, nothing after the exit; run "
             f"`huracan analyse {runs} --mode {mode}`"
+        )
+    if (count := int((~ended).sum())) > 0:
+        found.append(
+            f"{count} of {len(trades)} trades were cut off by the end of the data or the kill switch: in the totals, "
+            "in no setup"
         )
     if (count := int((trades.risk <= 0).sum())) > 0:
         found.append(f"{count} of {len(trades)} trades have no initial risk: no results in R")

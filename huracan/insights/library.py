@@ -26,7 +26,7 @@ from huracan.patterns.identity import EMBEDDED
 from huracan.patterns.neighbours import DAY_MS
 from huracan.patterns.outcomes import SETTLE_BARS
 
-__all__ = ["Library", "bar_ms", "find_patterns"]
+__all__ = ["NO_OUTCOME", "Library", "bar_ms", "find_patterns"]
 
 LEVEL: Final = 0.9
 RESAMPLES: Final = 500
@@ -34,6 +34,7 @@ SEED: Final = 1
 TRAITS_MAX: Final = 4
 TRAIT_SDS: Final = 0.5
 NO_OUTCOME: Final = ("end_of_data", "kill_switch")
+"""Exits that say nothing of the entry: the trade was cut off."""
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

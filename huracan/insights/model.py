@@ -57,7 +57,7 @@ class Setup:
 
     Attributes:
         by: coin, regime, pattern or hour.
-        slice: its trades.
+        slice: its trades, without those that were cut off.
         stage: good or bad where that is borne out among all setups compared, else unclear.
         p_value, q_value: before and after the correction for all of them.
     """

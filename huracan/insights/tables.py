@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from huracan.analysis.days import DayBlocks
 from huracan.analysis.regimes import regime_name
 from huracan.insights.evidence import judge, wilson
+from huracan.insights.library import NO_OUTCOME
 from huracan.insights.model import AfterExit, FindingRow, Section, Setup, Slice
 from huracan.memory.remembered import Remembered
 from huracan.shadow import DAY_MS
@@ -38,6 +39,7 @@ class Cutter:
     def __init__(self, trades: Remembered) -> None:
         self.trades = trades
         self._risky = trades.risk > 0
+        self._ended = ~np.isin(trades.exit_reason, NO_OUTCOME)
         self._result = np.divide(trades.net, trades.risk, out=np.full(len(trades), np.nan), where=self._risky)
         values = np.where(self._risky, self._result, 0.0)
         self._blocks = DayBlocks(trades.entry_ms, values, resamples=RESAMPLES, level=LEVEL, seed=SEED)
@@ -65,16 +67,16 @@ class Cutter:
         )
 
     def setups(self) -> tuple[Setup, ...]:
-        """Return every setup, all compared together; of trades with a known risk."""
+        """Return every setup, all compared together; of trades with a known risk and an outcome of their own."""
         cuts = [(by, name) for by in SETUPS for name in _order(by, self._names[by]) if name]
         mine = [self._names[by] == name for by, name in cuts]
-        kept = self._risky
+        kept = self._risky & self._ended
         said = judge(
             self._result[kept], self.trades.entry_ms[kept] // DAY_MS, [one[kept] for one in mine if one[kept].any()]
         )
         known = [cut for cut, one in zip(cuts, mine, strict=True) if one[kept].any()]
         rows = [
-            Setup(by, self._slice(name, self._names[by] == name), one.stage, one.p_value, one.q_value)
+            Setup(by, self._slice(name, (self._names[by] == name) & self._ended), one.stage, one.p_value, one.q_value)
             for (by, name), one in zip(known, said, strict=True)
         ]
         return tuple(sorted(rows, key=lambda row: row.p_value))

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from huracan.config import Settings
 from huracan.errors import DataError, UsageError
 from huracan.insights import ask, learn_patterns
+from huracan.memory import open_run, read_trades, write_trades
 from huracan.memory.remembered import Asked
 from tests.insights.stored import analysed, losses, store
-from tests.insights.worlds import START_MS
+from tests.insights.worlds import START_MS, planted_trades
 
 pytestmark = pytest.mark.postgres
 
@@ -96,6 +98,25 @@ def test_causes_and_what_came_after_are_told_when_they_are_known(database: Engin
         assert row.move_bps is not None
         assert (row.missed_bps.mean, row.move_bps.mean) == (pytest.approx(40.0), pytest.approx(-12.0))
     assert not any("not analysed" in gap for gap in found.gaps)
+
+
+def test_trades_that_were_cut_off_are_counted_apart(database: Engine) -> None:
+    """They are in the totals; no command could place or analyse them, so the gaps ask for none."""
+    run_id = open_run(database, "train", Settings(), "data", "test")
+    planted, _ = planted_trades((0.0,), 200, 21, policy="ensemble")
+    cut = np.arange(200) % 10 == 0
+    write_trades(database, run_id, replace(planted, exit_reason=np.where(cut, "end_of_data", planted.exit_reason)))
+    trades = read_trades(database, run_id)
+    learn_patterns(database, Asked(run_id=run_id))
+    gaps = ask(database, Asked(run_id=run_id)).gaps
+    assert any("180 of 200 trades are not analysed" in gap for gap in gaps)
+    analysed(database, run_id, trades.rows(np.flatnonzero(trades.exit_reason != "end_of_data").tolist()))
+    found = ask(database, Asked(run_id=run_id))
+    assert found.total.trades == 200
+    assert sum(setup.slice.trades for setup in found.setups if setup.by == "coin") == 180
+    assert found.gaps == (
+        "20 of 200 trades were cut off by the end of the data or the kill switch: in the totals, in no setup",
+    )
 
 
 def test_nothing_is_said_in_words(database: Engine) -> None:

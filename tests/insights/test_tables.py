@@ -72,6 +72,23 @@ def test_trades_without_a_risk_count_but_have_no_result_in_r() -> None:
     assert nothing.setups() == ()
 
 
+def test_a_setup_is_not_decided_by_its_exit() -> None:
+    """Trades that the data or the kill switch cut off, all of them lost and in no pattern: no rival of the pattern."""
+    trades = remembered(300)
+    cut = np.arange(300) % 5 == 0
+    reason = np.where(cut, np.where(np.arange(300) % 2, "end_of_data", "kill_switch"), trades.exit_reason)
+    lost = replace(trades, exit_reason=reason, pattern=np.where(cut, 0, 1), net=np.where(cut, -9.0, np.abs(trades.net)))
+    cutter = Cutter(lost)
+    setups = cutter.setups()
+    (pattern,) = (setup for setup in setups if setup.by == "pattern")
+    assert (pattern.slice.name, pattern.slice.trades, pattern.stage, pattern.p_value) == ("P1", 240, "unclear", 1.0)
+    assert sum(setup.slice.trades for setup in setups if setup.by == "coin") == 240
+    assert all(setup.slice.wins == setup.slice.trades for setup in setups)
+    assert cutter.total().trades == 300
+    only = Cutter(replace(trades, exit_reason=np.full(300, "end_of_data")))
+    assert (only.setups(), only.total().trades) == ((), 300)
+
+
 def test_costs_are_shown_against_what_was_won_before_them() -> None:
     """30 bp... of the value bought; as a share only where something was won."""
     trades = remembered(100)
