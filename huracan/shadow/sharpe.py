@@ -140,10 +140,10 @@ def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged: Mo
     test: each ratio is taken in its own standard errors, sqrt(T_n) SR_n, and their deviation over sqrt(T). It counts up
     to what independent trials without skill differ by, sqrt((1 + r) / (1 - r)) with the judged record's autocorrelation
     r, at least 1. Beyond that it is not luck that tells them apart: a trial that burnt its money, or the very edge that
-    is judged, would else raise the hurdle beyond reach.
+    is judged, would else raise the hurdle beyond reach. Where no other ratio is known, luck is what it is.
 
     Args:
-        ratios: per period, N of them, the judged one among them.
+        ratios: per period, those that are known, the judged one among them.
         periods: of each.
         judged: the judged record.
 
@@ -153,11 +153,10 @@ def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged: Mo
     scores = np.asarray(ratios, np.float64) * np.sqrt(np.asarray(periods, np.float64))
     if not np.isfinite(scores).all():
         raise EvidenceError("a trial's Sharpe ratio is not finite; remove the damaged trial, or repeat its run")
-    if scores.size < 2:
-        return 0.0
     rho = min(max(judged.autocorrelation, 0.0), 0.9)
     luck = math.sqrt((1.0 + rho) / (1.0 - rho))
-    return min(float(np.std(scores, ddof=1)), luck) / math.sqrt(judged.periods)
+    seen = float(np.std(scores, ddof=1)) if scores.size > 1 else luck
+    return min(seen, luck) / math.sqrt(judged.periods)
 
 
 def _spread(moments: Moments) -> float:
