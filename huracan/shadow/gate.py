@@ -14,7 +14,7 @@ import numpy.typing as npt
 from huracan.config import GateSettings
 from huracan.errors import EvidenceError
 from huracan.shadow.bootstrap import block_days, permutation_p_value
-from huracan.shadow.evidence import Evidence, check_evidence
+from huracan.shadow.evidence import Evidence, Selection, check_evidence
 from huracan.shadow.overfit import Overfit, overfit_probability
 from huracan.shadow.sharpe import (
     Moments,
@@ -271,7 +271,7 @@ def _dsr(evidence: Evidence, settings: GateSettings, ratio: _Ratio) -> Criterion
 
 
 def _pbo(evidence: Evidence, settings: GateSettings) -> Criterion:
-    found = [(one.where, overfit_probability(one.net)) for one in evidence.selections if one.net.shape[1] > 1]
+    found = [(one.where, _overfit(one)) for one in evidence.selections if one.net.shape[1] > 1]
     if not found and evidence.tried_count == 1:
         return _row("pbo", _PBO, 0.0, settings.overfit_max_frac, True, "nothing else was tried, so nothing was chosen")
     if not found:
@@ -288,6 +288,13 @@ def _pbo(evidence: Evidence, settings: GateSettings) -> Criterion:
     if passed and worst.probability > settings.overfit_max_frac:
         note += ": whichever is chosen earns, they differ by luck"
     return _row("pbo", _PBO, worst.probability, settings.overfit_max_frac, passed, note)
+
+
+def _overfit(selection: Selection) -> Overfit:
+    try:
+        return overfit_probability(selection.net)
+    except EvidenceError as error:
+        raise EvidenceError(f"{selection.where}: {error}") from None
 
 
 def _chosen_well(found: Overfit, settings: GateSettings) -> bool:

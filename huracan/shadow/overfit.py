@@ -20,7 +20,8 @@ __all__ = ["BLOCKS", "BLOCK_DAYS_MIN", "Overfit", "blocks_for", "overfit_probabi
 Floats = npt.NDArray[np.float64]
 BLOCKS = 16
 BLOCK_DAYS_MIN = 2
-BLOCKS_MIN = 4
+BLOCKS_MIN = 8
+"""70 splits; 4 blocks have 6, and each of them would decide for a sixth."""
 CHUNK = 2_048
 """Splits judged at once: bounds memory."""
 
@@ -51,7 +52,7 @@ class Overfit:
 
 
 def blocks_for(days: int) -> int:
-    """Return the largest even number of blocks, at most 16, of at least 2 days each; 0 when that makes less than 4."""
+    """Return the largest even number of blocks, at most 16, of at least 2 days each; 0 when that makes less than 8."""
     blocks = min(BLOCKS, days // BLOCK_DAYS_MIN)
     blocks -= blocks % 2
     return blocks if blocks >= BLOCKS_MIN else 0
@@ -80,7 +81,8 @@ def overfit_probability(
     if chosen < 2 or chosen % 2 or days < chosen:
         raise EvidenceError(
             f"PBO: {days} days of {count} configurations; at least {BLOCKS_MIN * BLOCK_DAYS_MIN} are needed (an even "
-            "number of blocks); give a longer validation window"
+            f"number of blocks, {BLOCKS_MIN} of {BLOCK_DAYS_MIN} days); give a longer validation window "
+            "(search.validation_frac), or more test days"
         )
     length = days // chosen
     cut = results[days - chosen * length :].reshape(chosen, length, count)

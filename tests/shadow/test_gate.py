@@ -127,6 +127,22 @@ def test_many_trials_deflate_the_ratio() -> None:
     many = tuple(Tried(f"t{at}", float(ratio), 100) for at, ratio in enumerate(rng.standard_normal(2_000) / 10))
     assert "dsr" in failed(replace(record, tried=many, tried_count=2_001))
     assert "the best of 2001 tried without skill" in note(replace(record, tried=many, tried_count=2_001), "dsr")
+    unknown = judge_gate(replace(record, tried_count=5_000), SETTINGS)  # trials of which nothing but the number is left
+    assert "dsr" in [row.name for row in unknown.failed]
+    assert unknown.hurdle_day == pytest.approx(3.68 / np.sqrt(days), rel=0.2)
+
+
+def test_a_choice_on_a_sliver_of_days_is_not_judged() -> None:
+    """Fewer than eight blocks of two days, 70 splits, tell nothing: the row says what is missing and where."""
+    lucky = Selection(
+        "trials on 15 validation days", ("a", "b"), np.arange(30.0).reshape(15, 2) + np.array([0.0, 100.0])
+    )
+    assert failed(replace(GOOD, selections=(lucky,))) == ["pbo"]
+    said = note(replace(GOOD, selections=(lucky,)), "pbo")
+    assert said.startswith("trials on 15 validation days: PBO: 15 days of 2 configurations; at least 16 are needed")
+    assert "search.validation_frac" in said
+    enough = replace(lucky, net=np.arange(32.0).reshape(16, 2) + np.array([0.0, 100.0]))
+    assert "70 splits of 16 days" in note(replace(GOOD, selections=(enough,)), "pbo")
 
 
 def test_a_choice_among_noise_is_overfit() -> None:
@@ -150,7 +166,7 @@ def test_trials_without_their_days_are_missing() -> None:
     alone = replace(GOOD, selections=(), rivals=(), tried=(), tried_count=1)
     assert failed(alone) == []
     short = replace(GOOD, selections=(replace(GOOD.selections[0], net=GOOD.selections[0].net[:6]),))
-    assert "6 days of 10 configurations; at least 8" in note(short, "pbo")
+    assert "6 days of 10 configurations; at least 16" in note(short, "pbo")
 
 
 def test_every_baseline_must_be_beaten() -> None:

@@ -65,9 +65,11 @@ def test_neither_scale_nor_order_matters() -> None:
     assert overfit_probability(table[:, rng.permutation(12)]).probability == found.probability
 
 
-@pytest.mark.parametrize(("days", "blocks"), [(7, 0), (8, 4), (11, 4), (12, 6), (31, 14), (32, 16), (1_000, 16)])
+@pytest.mark.parametrize(
+    ("days", "blocks"), [(8, 0), (15, 0), (16, 8), (19, 8), (20, 10), (31, 14), (32, 16), (1_000, 16)]
+)
 def test_blocks_have_two_days_at_least(days: int, blocks: int) -> None:
-    """As many as fit, an even number, 4 to 16."""
+    """As many as fit, an even number, 8 to 16."""
     assert blocks_for(days) == blocks
 
 
@@ -84,7 +86,7 @@ def test_a_configuration_that_never_traded_is_one_like_others() -> None:
     ("table", "message"),
     [
         (np.ones((100, 1)), "one configuration leaves nothing to choose"),
-        (np.ones((7, 3)), "7 days of 3 configurations; at least 8"),
+        (np.ones((15, 3)), "15 days of 3 configurations; at least 16"),
         (np.full((100, 3), np.nan), "3 of 3 configurations"),
     ],
 )
