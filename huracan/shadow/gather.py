@@ -71,7 +71,7 @@ def gather_evidence(engine: Engine, model: Model) -> Evidence:
         policy=_joined(policy),
         seeds=_named(rows, "seed", model.scope),
         baselines=_named(rows, "baseline", model.scope),
-        chance=np.array([_joined(one) for one in chance.values()]).reshape(len(chance), -1),
+        chance=np.array([_joined(one) for one in chance.values()]) if chance else np.empty((0, days.size)),
         trades=count_closed_trades(
             engine, model.run_id, ENSEMBLE, COIN_ACCOUNT, None if model.scope == ALL_COINS else model.scope
         ),

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from huracan.config import GateSettings
 from huracan.errors import EvidenceError
 from huracan.memory import DailyResult, record_shadow_days
 from huracan.shadow.evidence import check_evidence
+from huracan.shadow.gate import judge_gate
 from huracan.shadow.gather import gather_evidence
 from tests.shadow.proof import FIRST_DAY, register, run_of, skilled, store_days, store_search, store_trades
 
@@ -77,6 +79,18 @@ def test_trials_without_their_days_count_all_the_same(database: Engine, candles:
     store_search(database, run_id, np.random.default_rng(4).standard_normal((40, 3)), days=False)
     found = gather_evidence(database, register(database, run_id, f"{candles}-v", tmp_path))
     assert (found.tried_count, len(found.tried), found.selections) == (4, 3, ())
+
+
+def test_a_run_without_random_policies_has_no_copies(database: Engine, candles: str, tmp_path: Path) -> None:
+    """The evidence is there, and the gate says what is missing."""
+    run_id = run_of(database, candles)
+    store_days(database, run_id, replace(GOOD, chance=GOOD.chance[:0]))
+    found = gather_evidence(database, register(database, run_id, f"{candles}-v", tmp_path))
+    check_evidence(found)
+    assert found.chance.shape == (0, 120)
+    (row,) = [row for row in judge_gate(found, GateSettings(resamples=100)).criteria if row.name == "chance"]
+    assert (row.passed, row.figure) == (False, None)
+    assert row.note.startswith("0 random policies cannot show")
 
 
 def test_a_policy_of_one_coin_is_judged_on_that_coin(database: Engine, candles: str, tmp_path: Path) -> None:
