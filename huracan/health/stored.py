@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -16,6 +16,7 @@ from huracan.memory.daily import ALL_COINS
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 
 __all__ = [
+    "QUIET_DAYS",
     "Shadow",
     "Shadows",
     "Span",
@@ -26,6 +27,9 @@ __all__ = [
     "spans_of",
     "traded_of",
 ]
+
+QUIET_DAYS: Final = 7.0
+"""A version whose last decision is older than this before its account's newest one decides no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Patterns, coins, regimes and versions that are no longer what shadow claims, as anomalies."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,7 +9,8 @@ from sqlalchemy import Engine
 
 from huracan.errors import UsageError
 from huracan.health.groups import GroupClaim, Grouped, GroupHealth, group_claims, group_health
-from huracan.health.stored import Shadow, Shadows, read_only, spans_of, traded_of
+from huracan.health.stored import QUIET_DAYS, Shadow, Shadows, read_only, spans_of, traded_of
+from huracan.health.trading import DAY_MS
 from huracan.memory.health import Anomaly
 from huracan.memory.patterns import PatternSet, read_embedding, read_patterns
 from huracan.patterns.clusters import Clusters, embedding_of_bytes
@@ -32,14 +34,19 @@ class VersionGroups:
         self._engine, self._account, self._shadows = engine, account, shadows
         self._known: dict[str, tuple[tuple[int, ...], Clusters | None, int, tuple[GroupClaim, ...]]] = {}
 
-    def read(self) -> dict[str, tuple[int, int, tuple[GroupHealth, ...]]]:
+    def read(self, quiet_days: float = math.inf) -> dict[str, tuple[int, int, tuple[GroupHealth, ...]]]:
         """Return (pattern set, 0 without one; market time; its groups) of each version that decides for the account.
+
+        Args:
+            quiet_days: versions whose last decision is older than this before the account's newest one are left out.
 
         Raises:
             DatabaseError: the server fails.
         """
         with read_only(self._engine) as cursor:
             spans = spans_of(cursor, self._account)
+            newest = max((span.close_ms for span in spans), default=0)
+            spans = [span for span in spans if newest - span.close_ms <= quiet_days * DAY_MS]
             traded = {span.version: traded_of(cursor, self._account, span.version) for span in spans}
         found = {}
         for span in spans:
@@ -72,15 +79,19 @@ class VersionGroups:
 class GroupCharts:
     """`Detector` of groups; its names are `pattern_degraded`, `pattern_recovered`, and likewise of coins and regimes.
 
+    A version that decides no more trades no more: its e-values stand still and a call would never end, so nothing is
+    said about it.
+
     Args:
         groups: of an account's versions.
         account: its name.
+        quiet_days: when it decides no more; see `VersionCharts`.
     """
 
     names = frozenset(f"{kind}_{change}" for kind in _KINDS for change in ("degraded", "recovered"))
 
-    def __init__(self, groups: VersionGroups, account: str) -> None:
-        self._groups, self._account = groups, account
+    def __init__(self, groups: VersionGroups, account: str, quiet_days: float = QUIET_DAYS) -> None:
+        self._groups, self._account, self._quiet_days = groups, account, quiet_days
 
     def look(self, now_ms: int) -> Sequence[Anomaly]:
         """Name every group that is called.
@@ -90,7 +101,7 @@ class GroupCharts:
         """
         return [
             _anomaly(one, self._account, version, set_id, now_ms)
-            for version, (set_id, _, groups) in self._groups.read().items()
+            for version, (set_id, _, groups) in self._groups.read(self._quiet_days).items()
             for one in groups
             if one.called
         ]

@@ -5,7 +5,7 @@ from typing import Final
 
 from huracan.health.inputs import Inputs
 from huracan.health.predictions import PredictionShift
-from huracan.health.stored import VersionWatch, Watched
+from huracan.health.stored import QUIET_DAYS, VersionWatch, Watched
 from huracan.health.trading import DAY_MS, Reading
 from huracan.health.windows import WINDOW_DAYS
 from huracan.memory.health import Anomaly, Severity
@@ -40,7 +40,7 @@ class VersionCharts:
 
     names = frozenset(_SEVERITY) | {"feature_drift", "prediction_entries", "prediction_decisions"}
 
-    def __init__(self, watched: Watched, account: str, false_alarm_days: float, quiet_days: float = 7.0) -> None:
+    def __init__(self, watched: Watched, account: str, false_alarm_days: float, quiet_days: float = QUIET_DAYS) -> None:
         self._watched, self._account = watched, account
         self._days, self._quiet_ms = false_alarm_days, quiet_days * DAY_MS
 

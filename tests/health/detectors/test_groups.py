@@ -16,6 +16,7 @@ from huracan.memory import Registry, TradeRows, open_run, read_trades, write_tra
 from huracan.memory.patterns import write_patterns
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 from tests.health.test_groups import DAY_MS, world
+from tests.health.traded import TABLES
 from tests.insights.worlds import START_MS
 
 pytestmark = pytest.mark.postgres
@@ -45,6 +46,12 @@ def store(engine: Engine, live: TradeRows) -> int:
         return int(connection.execute(text("SELECT set_id FROM pattern_sets")).scalar_one())
 
 
+def clean(engine: Engine) -> None:
+    """Empty what a test wrote."""
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {TABLES}, models, pattern_sets CASCADE"))
+
+
 def named(rows: TradeRows, policy: str, account: str, mode: str) -> TradeRows:
     """Return the rows under a name."""
     words = {"policy": policy, "account": account, "mode": mode}
@@ -72,3 +79,21 @@ def test_patterns_that_changed_are_named_with_their_set_and_number(database: Eng
     assert worse.claimed is not None
     assert worse.observed < worse.claimed
     assert "spells of a day" in worse.delay
+
+
+def test_a_version_that_decides_no_more_is_not_called_for_ever(database: Engine) -> None:
+    """Its trades stand still, and so do its e-values; six days after its last decision it is named, eight days not."""
+    clean(database)
+    store(database, world((-0.3, 0.3), 103, 45, 60))
+    charts = GroupCharts(VersionGroups(database, "main", Shadows(database)), "main")
+    for day, named_then in ((112, True), (114, False)):
+        with database.begin() as connection:
+            connection.execute(
+                text(
+                    """INSERT INTO decisions (close_at, heard_at, decided_at, account_no, symbols, versions, version_of,
+                    actions, confidences) SELECT at, at, at, account_no, '{BTC/USDT}', '{v2}', '{0}', '{0}', '{0}'
+                    FROM accounts, to_timestamp(:moment / 1000.0) AS at"""
+                ),
+                {"moment": START_MS + day * DAY_MS},
+            )
+        assert bool(charts.look(START_MS + 200 * DAY_MS)) is named_then
