@@ -46,9 +46,9 @@ class Performance:
         fold: walk-forward fold; None: all folds together.
         mode: shadow, paper or live.
         days: UTC days measured.
-        trades, wins: closed trades, and those with net > 0.
-        net, fees: quote currency.
-        mean_net_bps: mean net result of a trade, basis points of its notional.
+        trades, wins: closed trades, and those with net > 0; what was sold only because the data ended is in neither.
+        net, fees: of everything, quote currency.
+        mean_net_bps: mean net result of a closed trade, basis points of its notional.
         sharpe, sharpe_low, sharpe_high: annualised Sharpe ratio of daily net returns and its bootstrap interval.
         sortino: annualised.
         max_drawdown_frac: largest loss from a peak, 0 to 1.

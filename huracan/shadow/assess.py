@@ -249,6 +249,7 @@ def _fold(outcome: FoldOutcome, settings: ShadowSettings) -> FoldSummary:
             NamedNet(result.policy, float(result.pnl.sum()), len(result.trades))
             for result in (*outcome.seeds, *outcome.baselines)
         ),
+        end_of_data_trades=len(trades) - len(closed),
     )
 
 
@@ -269,6 +270,7 @@ def _coins(whole: ShadowResult, settings: ShadowSettings) -> tuple[CoinSummary, 
                 hit_rate=float(np.mean(own.net > 0.0)) if len(own) else None,
                 net_mean_bps=float(np.mean(1e4 * own.net / own.notional_in)) if len(own) else None,
                 day_mean=_resampler(daily, settings).interval(daily),
+                end_of_data_trades=len(traded) - len(own),
             )
         )
     return tuple(rows)

@@ -149,11 +149,13 @@ def _whole(summary: PolicySummary, account: str, name: str | None = None) -> Per
 
 
 def _fold(policy: str, fold: FoldSummary) -> Performance:
-    return _part(policy, None, fold.fold, round(fold.test.days), fold.trades, fold.wins, fold.pnl_total, fold.fees)
+    closed = fold.trades - fold.end_of_data_trades
+    return _part(policy, None, fold.fold, round(fold.test.days), closed, fold.wins, fold.pnl_total, fold.fees)
 
 
 def _coin(policy: str, coin: CoinSummary) -> Performance:
-    return _part(policy, coin.symbol, None, coin.days, coin.trades, coin.wins, coin.pnl_total, coin.fees)
+    closed = coin.trades - coin.end_of_data_trades
+    return _part(policy, coin.symbol, None, coin.days, closed, coin.wins, coin.pnl_total, coin.fees)
 
 
 def _part(

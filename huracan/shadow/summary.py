@@ -116,7 +116,7 @@ class NamedNet:
 class FoldSummary:
     """One step of the walk-forward, as the judged policy traded it.
 
-    `trades` are all closed ones, `wins` leave out `end_of_data`.
+    `trades` are all closed ones, `wins` leave out `end_of_data`; a report made before those were counted apart has 0.
     """
 
     fold: int
@@ -132,13 +132,15 @@ class FoldSummary:
     fees: float
     day_mean: Interval
     others: tuple[NamedNet, ...]
+    end_of_data_trades: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CoinSummary:
     """One coin over all test windows, as the judged policy traded it.
 
-    `trades` are all closed ones; `wins`, `hit_rate` and `net_mean_bps` leave out `end_of_data`.
+    `trades` are all closed ones; `wins`, `hit_rate` and `net_mean_bps` leave out `end_of_data`; a report made before
+    those were counted apart has 0.
     """
 
     symbol: str
@@ -150,6 +152,7 @@ class CoinSummary:
     hit_rate: float | None
     net_mean_bps: float | None
     day_mean: Interval
+    end_of_data_trades: int = 0
 
 
 @dataclass(frozen=True, slots=True)

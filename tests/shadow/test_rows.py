@@ -57,6 +57,20 @@ def test_performance_of_a_report_is_stored_once(database: Engine) -> None:
     assert sum(row.net for row in rows if row.policy == "ensemble" and row.symbol) == pytest.approx(whole.net)
 
 
+def test_trades_are_counted_alike_in_every_row() -> None:
+    """Those sold because the data ended are in no row's trades; their money is in all of them."""
+    report = assess([outcome(Momentum(), 0), outcome(Momentum(), 1, coins=2)], KERNEL, SETTINGS, run_id=7)
+    own = [row for row in performance_rows(report) if row.policy == report.policy.name and row.account == "coin"]
+    (whole,) = (row for row in own if row.symbol is None and row.fold is None)
+    coins, folds = [row for row in own if row.symbol], [row for row in own if row.fold is not None]
+    assert report.policy.trades.end_of_data_trades > 0
+    assert whole.trades == report.policy.trades.trades
+    for parts in (coins, folds):
+        assert (sum(row.trades for row in parts), sum(row.wins for row in parts)) == (whole.trades, whole.wins)
+        assert sum(row.net for row in parts) == pytest.approx(whole.net)
+        assert sum(row.fees for row in parts) == pytest.approx(whole.fees)
+
+
 def test_every_day_of_everything_traded_is_kept_for_the_gate() -> None:
     """Policy, seed and baselines by coin, copies over all coins, and by coin where a block has one."""
     whole = [outcome(Momentum(), 0), outcome(Momentum(), 1, coins=2)]
