@@ -73,7 +73,7 @@ class SelfCheck:
                     account="",
                     subject="",
                     severity="warning",
-                    words=f"{self._lost} samples were lost: neither disk nor Postgres took them",
+                    words=f"{self._lost} samples, anomalies or errors were lost: neither disk nor Postgres took them",
                     means="there is a hole in what is known; look at the disk under HURACAN_HOME",
                     since_ms=self._lost_ms,
                     noticed_ms=now_ms,

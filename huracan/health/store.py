@@ -8,7 +8,6 @@ may hold, and then it is counted.
 import os
 import time
 from collections import deque
-from dataclasses import replace
 from typing import Any, Final
 
 import psutil
@@ -19,7 +18,7 @@ from huracan.errors import ConfigError, DatabaseError
 from huracan.health.buffer import DiskBuffer
 from huracan.logs import get_logger
 from huracan.memory import lazy_engine
-from huracan.memory.health_rows import Batch, beat, forget_heartbeat, prune_health, write_batch
+from huracan.memory.health_rows import Batch, beat, forget_heartbeat, prune_health, write_batch, write_sparing
 from huracan.trader.access import person
 
 __all__ = ["MONITOR", "HealthWriter", "Heart", "health_engine", "monitor_ended"]
@@ -75,7 +74,7 @@ class HealthWriter:
 
     @property
     def lost(self) -> int:
-        """Return the samples lost since the start."""
+        """Return the samples lost since the start, and the anomalies and kinds of error that the schema refused."""
         return self._lost + self._buffer.lost
 
     def taken(self) -> frozenset[str]:
@@ -143,11 +142,13 @@ class HealthWriter:
         return True
 
     def _write(self, batch: Batch) -> str:
-        """Write a batch, without its anomalies and errors when the schema refuses those; return what is wrong."""
+        """Write a batch, without those of its anomalies and errors that the schema refuses; return what is wrong."""
         problem = write_batch(self._engine, batch)
         if problem and (batch.anomalies or batch.errors):
-            get_logger().error("health.rows_refused", reason=problem, anomalies=len(batch.anomalies))
-            problem = write_batch(self._engine, replace(batch, names=frozenset(), anomalies=(), errors=()))
+            problem, refused = write_sparing(self._engine, batch)
+            for reason in refused:
+                get_logger().error("health.row_refused", reason=reason)
+            self._lost += len(refused)
         return problem
 
     def prune(self) -> None:

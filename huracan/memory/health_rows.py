@@ -6,9 +6,10 @@ Postgres took it writes it again.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -35,6 +36,7 @@ __all__ = [
     "read_heartbeats",
     "read_samples",
     "write_batch",
+    "write_sparing",
 ]
 
 _PRUNE_ROWS: Final = 20_000
@@ -150,9 +152,44 @@ def write_batch(engine: Engine, batch: Batch) -> str:
     Raises:
         DatabaseError: the server fails; whether it was written is not known, and may be tried again.
     """
+    return _problem(engine, batch, _plainly)
+
+
+def write_sparing(engine: Engine, batch: Batch) -> tuple[str, tuple[str, ...]]:
+    """Write a batch as `write_batch` does, but for each anomaly and kind of error that the schema refuses.
+
+    Returns:
+        What `write_batch` returns, and why each row that is not there was refused, one line each.
+
+    Raises:
+        DatabaseError: the server fails; whether it was written is not known, and may be tried again.
+    """
+    refused: list[str] = []
+
+    def spare(cursor: Any, write: Callable[[Any, Any], None], row: Any) -> None:
+        cursor.execute("SAVEPOINT one_row")
+        try:
+            write(cursor, row)
+        except (ValueError, psycopg2.DataError, psycopg2.IntegrityError) as error:
+            cursor.execute("ROLLBACK TO SAVEPOINT one_row")
+            refused.append(" ".join(str(error).split()))
+        cursor.execute("RELEASE SAVEPOINT one_row")
+
+    problem = _problem(engine, batch, spare)
+    return problem, () if problem else tuple(refused)
+
+
+_Each = Callable[[Any, Callable[[Any, Any], None], Any], None]
+
+
+def _plainly(cursor: Any, write: Callable[[Any, Any], None], row: Any) -> None:
+    write(cursor, row)
+
+
+def _problem(engine: Engine, batch: Batch, each: _Each) -> str:
     assert batch.samples, "a batch without a sample has no key"
     try:
-        _write(engine, batch)
+        _write(engine, batch, each)
     except ValueError as error:  # a character that no text may hold
         return str(error)
     except DatabaseError as error:
@@ -163,7 +200,7 @@ def write_batch(engine: Engine, batch: Batch) -> str:
     return ""
 
 
-def _write(engine: Engine, batch: Batch) -> None:
+def _write(engine: Engine, batch: Batch, each: _Each) -> None:
     with translated(engine), engine.begin() as connection, _cursor(connection) as cursor:
         rows = [
             (_moment(row.at_ms), row.value, str(batch.batch), number, row.source, row.name, row.subject)
@@ -172,30 +209,36 @@ def _write(engine: Engine, batch: Batch) -> None:
         sql = """INSERT INTO health_signals (at, value, batch, number, source, name, subject) VALUES %s
             ON CONFLICT DO NOTHING RETURNING number"""
         if execute_values(cursor, sql, rows, page_size=len(rows), fetch=True):
-            _write_anomalies(cursor, batch)
-            _write_errors(cursor, batch.errors)
+            for anomaly in batch.anomalies:
+                each(cursor, partial(_write_anomaly, seen_ms=batch.at_ms), anomaly)
+            _end_anomalies(cursor, batch)
+            for errors in batch.errors:
+                each(cursor, _write_errors, errors)
 
 
-def _write_anomalies(cursor: Any, batch: Batch) -> None:
-    """Open what is new, see again what is open, end what nobody names any more."""
-    for one in batch.anomalies:
-        cursor.execute(
-            """INSERT INTO anomalies (since_at, noticed_at, seen_at, account, detector, subject, severity, words, means,
-                unit, observed, claimed, false_every_days, delay, evidence)
-            VALUES (%s, %s, greatest(%s, %s), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            ON CONFLICT (account, detector, subject) WHERE ended_at IS NULL DO UPDATE SET
-                seen_at = greatest(anomalies.seen_at, excluded.seen_at), severity = excluded.severity,
-                words = excluded.words, means = excluded.means, unit = excluded.unit, observed = excluded.observed,
-                claimed = excluded.claimed, false_every_days = excluded.false_every_days, delay = excluded.delay,
-                evidence = excluded.evidence""",
-            (
-                None if one.since_ms is None else _moment(one.since_ms),
-                *(_moment(one.noticed_ms), _moment(one.noticed_ms), _moment(batch.at_ms)),
-                *(one.account, one.detector, one.subject, one.severity, one.words, one.means, one.unit),
-                *(one.observed, one.claimed, one.false_every_days, one.delay),
-                _json(dict(one.evidence)),
-            ),
-        )
+def _write_anomaly(cursor: Any, one: Anomaly, seen_ms: int) -> None:
+    """Open it, or see it again when it is open."""
+    cursor.execute(
+        """INSERT INTO anomalies (since_at, noticed_at, seen_at, account, detector, subject, severity, words, means,
+            unit, observed, claimed, false_every_days, delay, evidence)
+        VALUES (%s, %s, greatest(%s, %s), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (account, detector, subject) WHERE ended_at IS NULL DO UPDATE SET
+            seen_at = greatest(anomalies.seen_at, excluded.seen_at), severity = excluded.severity,
+            words = excluded.words, means = excluded.means, unit = excluded.unit, observed = excluded.observed,
+            claimed = excluded.claimed, false_every_days = excluded.false_every_days, delay = excluded.delay,
+            evidence = excluded.evidence""",
+        (
+            None if one.since_ms is None else _moment(one.since_ms),
+            *(_moment(one.noticed_ms), _moment(one.noticed_ms), _moment(seen_ms)),
+            *(one.account, one.detector, one.subject, one.severity, one.words, one.means, one.unit),
+            *(one.observed, one.claimed, one.false_every_days, one.delay),
+            _json(dict(one.evidence)),
+        ),
+    )
+
+
+def _end_anomalies(cursor: Any, batch: Batch) -> None:
+    """End what is open and nobody names any more."""
     if batch.names:
         keys = [json.dumps([one.account, one.detector, one.subject]) for one in batch.anomalies]
         cursor.execute(
@@ -210,25 +253,24 @@ def _write_anomalies(cursor: Any, batch: Batch) -> None:
         )
 
 
-def _write_errors(cursor: Any, groups: Sequence[ErrorGroup]) -> None:
-    for one in groups:
-        cursor.execute(
-            """INSERT INTO errors AS e (first_at, last_at, count, fingerprint, process, level, event, example)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-            ON CONFLICT (fingerprint) DO UPDATE SET first_at = least(e.first_at, excluded.first_at),
-                last_at = greatest(e.last_at, excluded.last_at), count = e.count + excluded.count,
-                example = CASE WHEN excluded.last_at >= e.last_at THEN excluded.example ELSE e.example END
-            RETURNING error_id""",
-            (
-                *(_moment(one.first_ms), _moment(one.last_ms), one.count, one.fingerprint, one.process, one.level),
-                *(one.event, _json(one.example)),
-            ),
-        )
-        cursor.execute(
-            """INSERT INTO error_counts AS c (error_id, minute, count) VALUES (%s, %s, %s)
-            ON CONFLICT (error_id, minute) DO UPDATE SET count = c.count + excluded.count""",
-            (cursor.fetchone()[0], _moment(one.minute_ms), one.count),
-        )
+def _write_errors(cursor: Any, one: ErrorGroup) -> None:
+    cursor.execute(
+        """INSERT INTO errors AS e (first_at, last_at, count, fingerprint, process, level, event, example)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (fingerprint) DO UPDATE SET first_at = least(e.first_at, excluded.first_at),
+            last_at = greatest(e.last_at, excluded.last_at), count = e.count + excluded.count,
+            example = CASE WHEN excluded.last_at >= e.last_at THEN excluded.example ELSE e.example END
+        RETURNING error_id""",
+        (
+            *(_moment(one.first_ms), _moment(one.last_ms), one.count, one.fingerprint, one.process, one.level),
+            *(one.event, _json(one.example)),
+        ),
+    )
+    cursor.execute(
+        """INSERT INTO error_counts AS c (error_id, minute, count) VALUES (%s, %s, %s)
+        ON CONFLICT (error_id, minute) DO UPDATE SET count = c.count + excluded.count""",
+        (cursor.fetchone()[0], _moment(one.minute_ms), one.count),
+    )
 
 
 def beat(engine: Engine, process: str, holder: str, gone: str, silent_s: float, detail: dict[str, Any]) -> str:

@@ -19,7 +19,14 @@ from huracan.health.buffer import DiskBuffer
 from huracan.health.store import HELD_MAX, MONITOR, HealthWriter, Heart, health_engine, monitor_ended
 from huracan.memory import lazy_engine
 from huracan.memory.health import Anomaly, Sample
-from huracan.memory.health_rows import Batch, read_heartbeats, read_samples
+from huracan.memory.health_rows import (
+    Batch,
+    ErrorGroup,
+    open_anomalies,
+    read_errors,
+    read_heartbeats,
+    read_samples,
+)
 from huracan.trader.access import person
 
 pytestmark = pytest.mark.postgres
@@ -105,19 +112,28 @@ def test_without_disk_and_postgres_memory_holds_an_hour_and_the_rest_is_counted(
     assert (writer.waiting, writer.lost) == (HELD_MAX, 7)
 
 
-def test_a_batch_that_the_schema_refuses_costs_its_anomalies_and_stops_nothing(
-    database: Engine, buffer: DiskBuffer
-) -> None:
-    """A detector without words: samples are written all the same; a sample without a name is set aside."""
+def test_what_the_schema_refuses_costs_itself_and_stops_nothing(database: Engine, buffer: DiskBuffer) -> None:
+    """An anomaly without words, an error of no fingerprint: the turn's others are written; a nameless sample is not."""
     writer = HealthWriter(database, buffer, HealthSettings())
-    bad = Anomaly("d", "", "", "info", "", "means", None, T)
-    writer.keep(replace(batch(0), names=frozenset({"d"}), anomalies=(bad,)))
+    good = Anomaly("d", "", "A", "critical", "words", "means", None, T)
+    bad = (replace(good, subject="B", words=""), replace(good, subject="C", words="nul \0"))
+    error = ErrorGroup("0" * 16, "feed", "error", "feed.waits", T, T, T, 1, {})
+    writer.keep(
+        replace(
+            batch(0),
+            names=frozenset({"d"}),
+            anomalies=(*bad, good),
+            errors=(replace(error, fingerprint="none"), error),
+        )
+    )
     nameless = replace(batch(1), samples=(Sample(T, "database", "", "", 1.0),))
     writer.keep(nameless)
     writer.keep(batch(2))
     assert writer.drain()
     assert values(database) == [0.0, 2.0]
-    assert writer.lost == 1
+    assert [one.anomaly.subject for one in open_anomalies(database)] == ["A"]
+    assert [(one.event, one.count) for one in read_errors(database, 0)] == [("feed.waits", 1)]
+    assert writer.lost == 4, "three rows and a sample"
     assert len(list(buffer.folder.glob("*.refused"))) == 1
 
 
