@@ -335,7 +335,8 @@ def prune_health(engine: Engine, signals_days: float, errors_days: float, anomal
         engine: of the database.
         signals_days: samples, and counts of errors a minute.
         errors_days: kinds of error that did not come again.
-        anomalies_days: anomalies that ended and to which nothing else refers.
+        anomalies_days: remedies that ended, were refused or were dry runs, but none that limits may still ask for; then
+            anomalies that ended and to which nothing else refers.
 
     Raises:
         DatabaseError: the server fails.
@@ -344,6 +345,12 @@ def prune_health(engine: Engine, signals_days: float, errors_days: float, anomal
         ("health_signals", "at < clock_timestamp() - make_interval(secs => %s)", signals_days),
         ("error_counts", "minute < clock_timestamp() - make_interval(secs => %s)", signals_days),
         ("errors", "last_at < clock_timestamp() - make_interval(secs => %s)", errors_days),
+        (
+            "remediations",
+            """state <> 'applied'
+            AND coalesce(ended_at, at) < clock_timestamp() - greatest(make_interval(secs => %s), interval '8 days')""",
+            anomalies_days,
+        ),
         (
             "anomalies",
             """ended_at < clock_timestamp() - make_interval(secs => %s)

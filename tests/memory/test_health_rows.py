@@ -170,6 +170,35 @@ def test_what_is_old_is_forgotten_and_what_is_open_or_referred_to_stays(database
     assert prune_health(database, 1e6, 1, 1) == 0
 
 
+def test_remedies_are_forgotten_with_their_anomalies_once_no_limit_asks_for_them(database: Engine) -> None:
+    """Of those that are over by a week and more; what is in force stays, however old."""
+    names = frozenset({"feed_silent"})
+    write_batch(database, batch(names=names, anomalies=(SILENT,)))
+    (found,) = open_anomalies(database)
+    write_batch(database, batch(names=names))
+    with database.begin() as connection:
+        for days, state in (
+            (9, "dry_run"),
+            (9, "refused"),
+            (9, "failed"),
+            (9, "undone"),
+            (7, "refused"),
+            (999, "applied"),
+        ):
+            connection.execute(
+                text(
+                    """INSERT INTO remediations
+                        (at, anomaly_id, kind, subject, state, reason, author, ended_at, ended_by)
+                    VALUES (now() - make_interval(days => :days), :anomaly, 'pause_coin', :state, :state, 'x', 'test',
+                        CASE :state WHEN 'undone' THEN now() - make_interval(days => :days) END,
+                        CASE :state WHEN 'undone' THEN 'ann' END)"""
+                ),
+                {"days": days, "state": state, "anomaly": found.anomaly_id if days == 9 else None},
+            )
+    prune_health(database, 1, 1, 1)
+    assert (count(database, "remediations"), count(database, "anomalies")) == (2, 0)
+
+
 def test_batches_have_names_of_their_own() -> None:
     """The key is the batch's name, not its time."""
     assert isinstance(batch().batch, UUID)

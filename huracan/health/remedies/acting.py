@@ -39,8 +39,7 @@ from huracan.memory.remediations import (
     select_remediations,
 )
 from huracan.patterns import state_layout
-from huracan.risk.live import StateChange
-from huracan.trader.performer import BY_ITSELF
+from huracan.risk.live import BY_ITSELF, StateChange
 
 __all__ = ["EXPIRED", "Remedies"]
 
@@ -232,11 +231,11 @@ class Remedies:
         with translated(self._engine), self._engine.begin() as connection:
             cursor = connection.connection.cursor()
             row = find_remediation(cursor, number)
+            if row is not None:
+                lock_remedies(cursor, row.account)
+                row = find_remediation(cursor, number)
             if row is None:
                 raise UsageError(f"there is no remedy {number}; `huracan remedies ls` lists them")
-            lock_remedies(cursor, row.account)
-            row = find_remediation(cursor, number)
-            assert row is not None, "rows are never deleted"
             if not row.in_force:
                 raise RefusedError(f"remedy {number} is {row.state}: there is nothing to undo")
             scene = self._scene(connection, now_ms)
@@ -274,10 +273,11 @@ def _row(plan: Plan, now_ms: int, state: RemediationState, refusal: Refusal | No
 
 
 def _said(cursor: object, row: Remediation) -> bool:
-    """Return whether the same was written down within the hour: a turn comes every few seconds."""
+    """Return whether the same was written down of its anomaly, or within the hour: it may come and go every turn."""
     where = """WHERE account = %(account)s AND kind = %(kind)s AND subject = %(subject)s AND state = %(state)s
-        AND detector = %(detector)s AND about = %(about)s AND at > to_timestamp(%(since)s / 1000.0)"""
-    names = ("account", "kind", "subject", "state", "detector", "about")
+        AND detector = %(detector)s AND about = %(about)s
+        AND (anomaly_id = %(anomaly_id)s OR at > to_timestamp(%(since)s / 1000.0))"""
+    names = ("account", "kind", "subject", "state", "detector", "about", "anomaly_id")
     values = {name: getattr(row, name) for name in names} | {"since": row.at_ms - _HOUR_MS}
     return bool(select_remediations(cursor, where, values))
 

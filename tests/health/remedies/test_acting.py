@@ -113,7 +113,7 @@ def test_limits_hold_between_monitors_that_act_at_once(database: Engine) -> None
 
 @pytest.mark.parametrize("everything", [True, False])
 def test_a_dry_run_writes_down_and_does_nothing(database: Engine, everything: bool) -> None:
-    """By rule or for all of them: a row an hour says what would be done, or why it would be refused."""
+    """By rule or for all of them: a row an anomaly says what would be done, or why it would be refused."""
     account = world(database)
     account.lock("A/USDT")
     before = account.control()
@@ -126,6 +126,22 @@ def test_a_dry_run_writes_down_and_does_nothing(database: Engine, everything: bo
     assert (rows[0].error, "no market" in rows[1].error) == ("", True)
     assert len(remedies.act(wrong, T0 + 2 * HOUR)) == 2
     assert account.control() == before
+
+
+def test_a_dry_run_and_a_refusal_are_written_down_once_an_anomaly(database: Engine) -> None:
+    """However long it lasts; one that comes anew is said anew, but not within the hour."""
+    account = world(database)
+    remedies = account.remedies(rule("slippage", "halt", "dry_run"), rule("slippage", "pause_coin"))
+    wrong = [anomaly(account, "slippage", "Z/USDT")]
+    account.store(wrong[0])
+    for hour in range(30):
+        assert len(remedies.act(wrong, T0 + hour * HOUR)) == (2 if hour == 0 else 0)
+    account.end(wrong[0])
+    account.store(wrong[0])
+    assert [row.state for row in remedies.act(wrong, T0 + 30 * HOUR)] == ["dry_run", "refused"]
+    account.end(wrong[0])
+    account.store(wrong[0])
+    assert remedies.act(wrong, T0 + 30 * HOUR + MINUTE) == ()
 
 
 def test_what_would_be_done_can_be_asked_without_a_trace(database: Engine) -> None:

@@ -77,6 +77,34 @@ class World:
         """Return what acts by these rules alone."""
         return Remedies(self.database, self.settings(*rules, **more), self.hands)
 
+    def store(self, wrong: Anomaly) -> None:
+        """Write an anomaly down as open."""
+        with self.database.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO anomalies (account, detector, subject, severity, words, means, noticed_at, seen_at) "
+                    "VALUES (:account, :detector, :subject, :severity, 'w', 'm', to_timestamp(:s), to_timestamp(:s))"
+                ),
+                {
+                    "account": wrong.account,
+                    "detector": wrong.detector,
+                    "subject": wrong.subject,
+                    "severity": wrong.severity,
+                    "s": wrong.noticed_ms / 1_000,
+                },
+            )
+
+    def end(self, wrong: Anomaly) -> None:
+        """End an open anomaly."""
+        with self.database.begin() as connection:
+            connection.execute(
+                text(
+                    "UPDATE anomalies SET ended_at = noticed_at WHERE ended_at IS NULL "
+                    "AND account = :account AND detector = :detector AND subject = :subject"
+                ),
+                {"account": wrong.account, "detector": wrong.detector, "subject": wrong.subject},
+            )
+
     def rows(self) -> list[Remediation]:
         """Return the account's rows, oldest first."""
         return list(reversed(read_remediations(self.database, self.account)))
