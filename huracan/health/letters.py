@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 from huracan.memory.health import Anomaly, Severity
 from huracan.memory.notices import LEVELS, Due, Notice, NoticeKind
+from huracan.memory.remediations import Remediation, RemediationState
 
-__all__ = ["SHOWN_MAX", "Acted", "Letter", "letter_of", "notice_of_anomaly", "notice_of_remedy", "over", "topic_of"]
+__all__ = ["SHOWN_MAX", "Letter", "letter_of", "notice_of_anomaly", "notice_of_remedy", "over", "topic_of"]
 
 SHOWN_MAX: Final = 12
 """Notices that one message tells in full; the others are counted in it."""
@@ -20,7 +21,7 @@ _BEGINS: Final[dict[NoticeKind, str]] = {
     "reminder": "still: ",
     "over": "over: ",
 }
-_REMEDY_LEVELS: Final[dict[str, Severity]] = {
+_REMEDY_LEVELS: Final[dict[RemediationState, Severity]] = {
     "applied": "warning",
     "undone": "info",
     "expired": "info",
@@ -28,7 +29,7 @@ _REMEDY_LEVELS: Final[dict[str, Severity]] = {
     "refused": "info",
     "dry_run": "info",
 }
-_REMEDY_WORDS: Final[dict[str, str]] = {
+_REMEDY_WORDS: Final[dict[RemediationState, str]] = {
     "applied": "done",
     "undone": "undone",
     "expired": "has run out and was undone",
@@ -36,45 +37,6 @@ _REMEDY_WORDS: Final[dict[str, str]] = {
     "refused": "refused",
     "dry_run": "would have been done",
 }
-
-
-class Acted(Protocol):
-    """What must be known of a remedy to tell it; `huracan.memory.remediations` has more."""
-
-    @property
-    def number(self) -> int:
-        """Return its key."""
-        ...
-
-    @property
-    def at_ms(self) -> int:
-        """Return when it was decided, wall clock."""
-        ...
-
-    @property
-    def account(self) -> str:
-        """Return the account, "" for none."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """Return what is done."""
-        ...
-
-    @property
-    def subject(self) -> str:
-        """Return to whom, "" for the whole account."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """Return how it stands: dry_run, refused, applied, undone, expired, failed."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Return why, one line."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +93,15 @@ def over(before: Notice, since_ms: int, at_ms: int) -> Notice:
     return Notice(before.topic, "over", before.level, f"{_BEGINS['over']}{title}", body, at_ms)
 
 
-def notice_of_remedy(remedy: Acted, at_ms: int) -> Notice:
-    """Return what is told of a remedy; what was merely refused or tried dry comes again and is counted."""
-    state = remedy.state
-    lasting = state in ("applied", "undone", "expired", "failed")
-    who = f"{remedy.kind}/{remedy.account}/{remedy.subject}"
-    topic = f"remedy/{remedy.number}/{state}" if lasting else f"remedy/{state}/{who}"
-    title = f"{remedy.kind} {_REMEDY_WORDS.get(state, state)}"
-    return Notice(
-        topic,
-        "remedy" if lasting else "opened",
-        _REMEDY_LEVELS.get(state, "warning"),
-        _of(remedy.account, remedy.subject, title),
-        f"because {remedy.reason}\nremedy {remedy.number}: `huracan remedies ls`",
-        at_ms,
-    )
+def notice_of_remedy(row: Remediation, at_ms: int) -> Notice:
+    """Return what is told of a remedy: of each row once how it stands (`memory.remediations.untold_remediations`)."""
+    lines = [f"because {row.reason}", *([f"but {row.error}"] if row.error else [])]
+    when = _moment(row.at_ms if row.ended_ms is None else row.ended_ms)
+    lines.append(when + (f", by {row.ended_by}" if row.ended_by else ""))
+    lines.append(f"remedy {row.number}: `huracan remedies ls`")
+    title = _of(row.account, row.subject, f"{row.kind} {_REMEDY_WORDS[row.state]}")
+    topic = f"remedy/{row.number}/{row.state}"
+    return Notice(topic, "remedy", _REMEDY_LEVELS[row.state], title, "\n".join(lines), at_ms)
 
 
 def letter_of(due: Sequence[Due], now_ms: int, limit: int, limited: bool, lost: int = 0) -> Letter:

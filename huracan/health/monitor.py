@@ -31,24 +31,20 @@ from huracan.memory.health_rows import Batch
 __all__ = ["Act", "Collector", "Monitor", "Tell", "Turn", "watch_over"]
 
 Act = Callable[[Looked, int], Sequence[Any]]
-"""Remedies: told what is wrong and the time, they return what was decided or ended; the database has what they see."""
+"""Remedies: told what is wrong and the time, they return what was decided or ended; the database has what they see.
+
+People are told of what the database has: what was done before a fault is there, and not in what is returned."""
 
 
 class Tell(Protocol):
     """Whoever tells people; see `huracan.health.notices.Notices`."""
 
-    def take(
-        self,
-        anomalies: Sequence[Anomaly],
-        remediations: Sequence[Any],
-        now_ms: int,
-        names: frozenset[str] | None = None,
-    ) -> None:
+    def take(self, anomalies: Sequence[Anomaly], now_ms: int, names: frozenset[str] | None = None) -> None:
         """Compare what is wrong now with what was told."""
         ...
 
     def turn(self, now_ms: int) -> None:
-        """Send what is due."""
+        """Send what is due, and what remedies did as the database has it."""
         ...
 
     def close(self, wait_s: float = 0.0) -> None:
@@ -219,7 +215,7 @@ class Monitor:
         acted = self._write_and_act(looked, now_ms)
         self._forget_counted()
         if self._tell is not None:
-            self._guarded("notices", self._told, looked, acted, now_ms)
+            self._guarded("notices", self._told, looked, now_ms)
         self._self_check.note(now_ms, blind if self._database.up else {}, deaf, self._writer.lost)
         for part, problem in (blind | deaf).items():
             self._say(part, problem)
@@ -339,9 +335,9 @@ class Monitor:
         self._say("writer", "")
         return () if self._act is None else tuple(self._guarded("remedies", self._act, looked, now_ms) or ())
 
-    def _told(self, looked: Looked, acted: Sequence[Any], now_ms: int) -> None:
+    def _told(self, looked: Looked, now_ms: int) -> None:
         assert self._tell is not None
-        self._tell.take(looked.anomalies, acted, now_ms, looked.names)
+        self._tell.take(looked.anomalies, now_ms, looked.names)
         self._tell.turn(now_ms)
 
     def _beat(self) -> None:

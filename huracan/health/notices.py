@@ -1,8 +1,9 @@
 """Who is told what, and when: what begins, worsens and ends becomes notices; notices become messages that leave.
 
-`take` compares what is wrong now with what was told; `turn` writes down what is new, sends what is due and takes in
-what has left. Neither waits for a destination: each message is sent on a thread, and a destination that does not answer
-keeps no other from being told. While the database is away critical notices leave without it, the others wait in memory.
+`take` compares what is wrong now with what was told; `turn` writes down what is new, also of remedies, whoever began or
+ended them, sends what is due and takes in what has left. Neither waits for a destination: each message is sent on a
+thread, and a destination that does not answer keeps no other from being told. While the database is away critical
+notices leave without it, the others wait in memory.
 """
 
 import threading
@@ -18,7 +19,6 @@ from huracan.errors import ConfigError, DatabaseError
 from huracan.health.channels import AppriseChannel, Channel
 from huracan.health.daily import summaries
 from huracan.health.letters import (
-    Acted,
     Letter,
     letter_of,
     notice_of_anomaly,
@@ -41,6 +41,7 @@ from huracan.memory.notices import (
     last_told,
     remove_old,
 )
+from huracan.memory.remediations import untold_remediations
 
 __all__ = ["DRAFTS_MAX", "Notices", "Summary", "open_notices"]
 
@@ -53,6 +54,9 @@ _HANGING_MAX: Final = 2
 _TELL_FAILURES: Final = 5
 _OLD_MS: Final = _HOUR_MS
 _STATEMENT_MS: Final = 5_000
+_UNTOLD_MS: Final = 7 * _DAY_MS
+"""A remedy of which nobody was told is news for so long: nobody leaves a machine without a monitor for longer."""
+_UNTOLD_MAX: Final = 100
 
 Summary = Callable[[Connection, int], Sequence[Notice]]
 """Sums up a UTC day, given its number since the epoch; none: there is nothing to say."""
@@ -135,7 +139,6 @@ class Notices:
         asked = {one.name: one for one in settings.destinations}
         self._posts = [_Post(one, LEVELS.index(asked[one.name].level), asked[one.name].daily) for one in channels]
         self._known: dict[str, _Known] = {}
-        self._acted: set[tuple[int, str]] | None = None
         self._drafts: list[_Draft] = []
         self._ended: list[_Ended] = []
         self._lost = 0
@@ -145,18 +148,11 @@ class Notices:
 
     # ---- what is told -------------------------------------------------------------------------------------------
 
-    def take(
-        self,
-        anomalies: Sequence[Anomaly],
-        remediations: Sequence[Acted],
-        now_ms: int,
-        names: frozenset[str] | None = None,
-    ) -> None:
+    def take(self, anomalies: Sequence[Anomaly], now_ms: int, names: frozenset[str] | None = None) -> None:
         """Compare what is wrong now with what was told; asks nobody and never fails.
 
         Args:
             anomalies: everything that is wrong now.
-            remediations: decided or ended lately, and those in force; told once each, however often they are given.
             now_ms: wall clock.
             names: detectors that could look; anomalies of others stand as they were told. None: all could.
         """
@@ -175,16 +171,6 @@ class Notices:
             if names is None or topic.split("/")[1] in names:
                 known = self._known.pop(topic)
                 self._draft(over(known.last, known.since_ms, now_ms))
-        self._take_remedies(remediations, now_ms)
-
-    def _take_remedies(self, remediations: Sequence[Acted], now_ms: int) -> None:
-        before, self._acted = self._acted, {(one.number, one.state) for one in remediations}
-        for one in remediations:
-            passing = one.state in ("refused", "dry_run")
-            if before is None and (passing or now_ms - one.at_ms > _OLD_MS):
-                continue  # of before this process began: it was told then, or is no news
-            if before is None or (one.number, one.state) not in before:
-                self._draft(notice_of_remedy(one, now_ms))
 
     def add(self, notice: Notice) -> None:
         """Have something else told."""
@@ -282,7 +268,15 @@ class Notices:
                 continue
             add_notice(connection, draft.notice, draft.wanted, gather_ms, quiet_ms, draft.sent)
         if now_ms is not None:
+            self._tell_of_remedies(connection, now_ms, gather_ms)
             self._sum_up(connection, now_ms)
+
+    def _tell_of_remedies(self, connection: Connection, now_ms: int, gather_ms: int) -> None:
+        """Tell what was done and nobody was told: rows and notices are in one database, so a kill loses neither."""
+        since_ms = now_ms - min(_UNTOLD_MS, self._settings.keep_days * _DAY_MS // 2)  # what was told is still known
+        for row in untold_remediations(connection.connection.cursor(), since_ms)[:_UNTOLD_MAX]:
+            notice = notice_of_remedy(row, now_ms)
+            add_notice(connection, notice, self._wanting(notice), gather_ms, 0)
 
     def _flying(self) -> list[_Draft]:
         """Return the drafts in messages on their way: who has them is not known yet."""

@@ -27,6 +27,7 @@ __all__ = [
     "read_remediations",
     "renew_remediation",
     "select_remediations",
+    "untold_remediations",
 ]
 
 RemediationState = Literal["dry_run", "refused", "applied", "undone", "expired", "failed"]
@@ -125,6 +126,13 @@ def select_remediations(cursor: Cursor, where: str, values: Mapping[str, Any]) -
     """
     cursor.execute(f"SELECT {_SHOWN} FROM remediations {where} ORDER BY remediation_id", values)  # noqa: S608
     return tuple(_row(one) for one in cursor.fetchall())
+
+
+def untold_remediations(cursor: Cursor, since_ms: int) -> tuple[Remediation, ...]:
+    """Return the rows begun or ended since a time of which no notice says how they stand, oldest first."""
+    where = """WHERE (at > %(since)s OR ended_at > %(since)s) AND NOT EXISTS (SELECT 1 FROM notices
+        WHERE notices.kind = 'remedy' AND topic = 'remedy/' || remediation_id || '/' || state)"""
+    return select_remediations(cursor, where, {"since": _moment(since_ms)})
 
 
 def find_remediation(cursor: Cursor, number: int) -> Remediation | None:

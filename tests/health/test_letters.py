@@ -1,10 +1,11 @@
 """What people read: the words of an anomaly, its end, a remedy, and a message that holds too many."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from huracan.health.letters import SHOWN_MAX, letter_of, notice_of_anomaly, notice_of_remedy, over, topic_of
 from huracan.memory.health import Anomaly
 from huracan.memory.notices import Due, Notice
+from huracan.memory.remediations import Remediation
 
 NOW = 1_790_000_000_000  # 2026-09-21 14:13:20 UTC
 MINUTE = 60_000
@@ -25,17 +26,16 @@ WIN_RATE = Anomaly(
 )
 
 
-@dataclass(frozen=True)
-class Remedy:
-    """What a remedy must show."""
-
-    number: int = 7
-    at_ms: int = NOW
-    account: str = "main"
-    kind: str = "pause_coin"
-    subject: str = "BTC/USDT"
-    state: str = "applied"
-    reason: str = "slippage doubled"
+REMEDY = Remediation(
+    account="main",
+    kind="pause_coin",
+    subject="BTC/USDT",
+    state="applied",
+    reason="slippage doubled",
+    author="monitor",
+    at_ms=NOW,
+    number=7,
+)
 
 
 def _due(number: int, level: str = "warning", repeats: int = 0, due_ms: int = NOW) -> Due:
@@ -72,15 +72,17 @@ def test_an_end_names_what_has_ended_and_how_long_it_took() -> None:
     assert ended.body == "it lasted 3.0 h, until 2026-09-21 14:13:20 UTC"
 
 
-def test_a_remedy_says_what_was_done_and_why() -> None:
-    """What stands or has ended is told once each; what was refused comes again and is counted."""
-    done = notice_of_remedy(Remedy(), NOW)
+def test_a_remedy_says_what_was_done_why_when_and_by_whom() -> None:
+    """Each row has one topic for each way it may stand."""
+    done = notice_of_remedy(REMEDY, NOW)
     assert (done.title, done.level, done.kind) == ("main BTC/USDT: pause_coin done", "warning", "remedy")
-    assert done.body.startswith("because slippage doubled")
-    assert notice_of_remedy(replace(Remedy(), state="failed"), NOW).level == "critical"
-    first, second = (notice_of_remedy(replace(Remedy(), state="refused", number=n), NOW) for n in (8, 9))
-    assert (first.topic, first.kind) == (second.topic, "opened")
-    assert notice_of_remedy(replace(Remedy(), state="undone"), NOW).topic != done.topic
+    assert done.body.splitlines()[:2] == ["because slippage doubled", "2026-09-21 14:13:20 UTC"]
+    assert notice_of_remedy(replace(REMEDY, state="failed"), NOW).level == "critical"
+    refused = notice_of_remedy(replace(REMEDY, state="refused", error="there is no market"), NOW)
+    assert "but there is no market" in refused.body
+    undone = notice_of_remedy(replace(REMEDY, state="undone", ended_ms=NOW + MINUTE, ended_by="ann"), NOW)
+    assert "2026-09-21 14:14:20 UTC, by ann" in undone.body
+    assert len({one.topic for one in (done, refused, undone)}) == 3
 
 
 def test_one_notice_is_its_own_message() -> None:

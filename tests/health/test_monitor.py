@@ -51,8 +51,9 @@ def test_a_turn_measures_looks_writes_acts_and_tells(database: Engine, tmp_path:
     }
     assert [one.anomaly.subject for one in open_anomalies(database)] == ["BTC/USDT"]
     assert acted == [("BTC/USDT",)], "remedies act on what Postgres has"
-    assert world.told.taken[0][:2] == (("BTC/USDT",), ("remedy BTC/USDT",))
-    assert {"feed_silent", "win_rate"} <= (world.told.taken[0][2] or frozenset())
+    assert turn.acted == ("remedy BTC/USDT",)
+    assert world.told.taken[0][0] == ("BTC/USDT",)
+    assert {"feed_silent", "win_rate"} <= (world.told.taken[0][1] or frozenset())
     (beat,) = read_heartbeats(database, MONITOR)
     assert (beat.holder, beat.detail["waiting"]) == (world.monitor.holder, 0)
     world.feed.wrong = ()
@@ -74,7 +75,7 @@ def test_while_postgres_is_away_it_watches_on_and_loses_nothing(database: Engine
         assert "unreachable" in turn.database
     assert world.stored.looks == 0, "it would wait for Postgres"
     assert world.told.taken[-1][0] == ("BTC/USDT",)
-    assert "win_rate" not in (world.told.taken[-1][2] or frozenset())
+    assert "win_rate" not in (world.told.taken[-1][1] or frozenset())
     world.monitor.close()
     back = watching(database, tmp_path)
     turn = back.monitor.turn()

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -14,6 +14,7 @@ from huracan.health.notices import DRAFTS_MAX, Notices, Summary, open_notices
 from huracan.memory import lazy_engine
 from huracan.memory.health import Anomaly, Severity
 from huracan.memory.notices import Notice, list_notices
+from huracan.memory.remediations import Remediation, end_remediation, insert_remediation
 from tests.health.posts import Message, Post, http_post, mail_post
 
 pytestmark = pytest.mark.postgres
@@ -28,17 +29,21 @@ def anomaly(subject: str = "BTC/USDT", severity: Severity = "warning", detector:
     return Anomaly(detector, "main", subject, severity, f"{detector} {subject}", "no decisions", NOW, NOW)
 
 
-@dataclass(frozen=True)
-class Remedy:
-    """What a remedy must show."""
+REMEDY = Remediation(
+    account="main",
+    kind="reducing",
+    subject="",
+    state="applied",
+    reason="feed_silent: no close",
+    author="monitor",
+    at_ms=NOW,
+)
 
-    number: int = 7
-    at_ms: int = NOW
-    account: str = "main"
-    kind: str = "pause_coin"
-    subject: str = "BTC/USDT"
-    state: str = "applied"
-    reason: str = "slippage doubled"
+
+def write(database: Engine, row: Remediation) -> int:
+    """Write a remedy down as whoever did it does, and return its number."""
+    with database.begin() as connection:
+        return insert_remediation(connection.connection.cursor(), row).number
 
 
 def settings(*posts: tuple[str, Post, str], **rest: object) -> NoticeSettings:
@@ -68,7 +73,7 @@ def settle(notices: Notices, now_ms: int, post: Post, count: int) -> list[Messag
 @pytest.fixture(autouse=True)
 def _empty(database: Engine) -> None:
     with database.begin() as connection:
-        connection.execute(text("TRUNCATE notices CASCADE"))
+        connection.execute(text("TRUNCATE notices, remediations CASCADE"))
 
 
 @pytest.fixture
@@ -91,10 +96,10 @@ def test_a_begin_and_an_end_are_told_once_each(database: Engine, post: Post) -> 
     """However often the detector names it in between."""
     notices = told(database, settings(("hook", post, "info")))
     for turn in range(20):
-        notices.take([anomaly()], [], NOW + turn * 5_000)
+        notices.take([anomaly()], NOW + turn * 5_000)
         notices.turn(NOW + turn * 5_000)
     settle(notices, NOW + 100_000, post, 1)
-    notices.take([], [], NOW + 110_000)
+    notices.take([], NOW + 110_000)
     settle(notices, NOW + 110_000, post, 2)
     assert [one.title for one in post.taken] == [
         "[WARNING] main: feed_silent BTC/USDT",
@@ -107,14 +112,14 @@ def test_a_begin_and_an_end_are_told_once_each(database: Engine, post: Post) -> 
 def test_what_gets_worse_is_told_and_what_stays_critical_again_after_hours(database: Engine, post: Post) -> None:
     """A warning that lasts is not repeated."""
     notices = told(database, settings(("hook", post, "info"), remind_after_h=6.0))
-    notices.take([anomaly()], [], NOW)
+    notices.take([anomaly()], NOW)
     settle(notices, NOW, post, 1)
-    notices.take([anomaly()], [], NOW + 7 * HOUR)
-    notices.take([anomaly(severity="critical")], [], NOW + 8 * HOUR)
+    notices.take([anomaly()], NOW + 7 * HOUR)
+    notices.take([anomaly(severity="critical")], NOW + 8 * HOUR)
     settle(notices, NOW + 8 * HOUR, post, 2)
-    notices.take([anomaly(severity="critical")], [], NOW + 13 * HOUR)
-    notices.take([anomaly(severity="critical")], [], NOW + 14 * HOUR)
-    notices.take([anomaly(severity="critical")], [], NOW + 15 * HOUR)
+    notices.take([anomaly(severity="critical")], NOW + 13 * HOUR)
+    notices.take([anomaly(severity="critical")], NOW + 14 * HOUR)
+    notices.take([anomaly(severity="critical")], NOW + 15 * HOUR)
     settle(notices, NOW + 15 * HOUR, post, 3)
     assert [row[0] for row in _rows(database)] == ["opened", "worse", "reminder"]
     assert (post.taken[1].kind, post.taken[2].title) == ("failure", "[CRITICAL] still: main: feed_silent BTC/USDT")
@@ -123,7 +128,7 @@ def test_what_gets_worse_is_told_and_what_stays_critical_again_after_hours(datab
 def test_many_at_once_are_one_message(database: Engine, post: Post) -> None:
     """Thirty markets fall silent together: one message, which counts what it has no room for."""
     notices = told(database, settings(("hook", post, "info")))
-    notices.take([anomaly(f"C{number}/USDT") for number in range(30)], [], NOW)
+    notices.take([anomaly(f"C{number}/USDT") for number in range(30)], NOW)
     settle(notices, NOW, post, 1)
     assert post.taken[0].title.endswith("(and 29 more)")
     assert "Held back, 18 more (18 warning)" in post.taken[0].body
@@ -134,38 +139,61 @@ def test_many_at_once_are_one_message(database: Engine, post: Post) -> None:
 def test_a_detector_that_cannot_look_ends_nothing(database: Engine, post: Post) -> None:
     """Its anomaly stands as it was told; another's ends."""
     notices = told(database, settings(("hook", post, "info")))
-    notices.take([anomaly(), anomaly(detector="disk")], [], NOW)
+    notices.take([anomaly(), anomaly(detector="disk")], NOW)
     settle(notices, NOW, post, 1)
-    notices.take([], [], NOW + MINUTE, names=frozenset({"disk"}))
+    notices.take([], NOW + MINUTE, names=frozenset({"disk"}))
     settle(notices, NOW + MINUTE, post, 2)
     assert post.taken[1].title == "[WARNING] over: main BTC/USDT: disk BTC/USDT" or "disk" in post.taken[1].title
     assert [row[0] for row in _rows(database)] == ["opened", "opened", "over"]
 
 
-def test_a_remedy_is_told_when_it_is_done_and_when_it_ends(database: Engine, post: Post) -> None:
-    """Once each; those of before the start are no news."""
+def test_a_remedy_is_told_once_when_it_is_done_and_when_it_ends_whoever_did_it(database: Engine, post: Post) -> None:
+    """The monitor and then a person, whose process tells nobody; long ago is no news."""
     notices = told(database, settings(("hook", post, "info")))
-    old = Remedy(number=1, at_ms=NOW - 2 * HOUR)
-    notices.take([], [old, replace(old, number=2, state="refused", at_ms=NOW)], NOW)
-    notices.take([], [old, Remedy()], NOW + 1_000)
-    notices.take([], [old, Remedy()], NOW + 2_000)
-    notices.take([], [old, replace(Remedy(), state="undone")], NOW + 3_000)
-    settle(notices, NOW + 3_000, post, 1)
-    assert [row[1] for row in _rows(database)] == [
-        "main BTC/USDT: pause_coin done",
-        "main BTC/USDT: pause_coin undone",
+    write(database, replace(REMEDY, account="old", at_ms=NOW - 8 * DAY))
+    number = write(database, REMEDY)
+    for turn in range(3):
+        notices.turn(NOW + turn * 1_000)
+    with database.begin() as connection:
+        end_remediation(connection.connection.cursor(), number, "undone", NOW + 3_000, "ann")
+    write(database, replace(REMEDY, state="dry_run", at_ms=NOW + 4_000))
+    for turn in range(3):
+        notices.turn(NOW + (4 + turn) * 1_000)
+    settle(notices, NOW + 9_000, post, 2)
+    assert [row[:2] for row in _rows(database)] == [
+        ("remedy", "main: reducing done"),
+        ("remedy", "main: reducing undone"),
+        ("remedy", "main: reducing would have been done"),
     ]
+
+
+def test_what_was_done_before_a_kill_is_told_by_the_next_process_and_by_no_further_one(
+    database: Engine, post: Post
+) -> None:
+    """Remedies committed, and whoever did it died before it told, or raised: the account is told all the same."""
+    given = settings(("hook", post, "info"))
+    write(database, replace(REMEDY, at_ms=NOW - 2 * DAY))
+    first = told(database, given)
+    settle(first, NOW, post, 1)
+    for minute in range(1, 4):
+        again = told(database, given)
+        again.turn(NOW + minute * MINUTE)
+        again.close(1.0)
+    assert [row[1:] for row in _rows(database)] == [("main: reducing done", ["sent"])]
+    assert post.asked == 1
+    away = told(lazy_engine(AWAY, 1), given)
+    away.turn(NOW + 5 * MINUTE)
 
 
 def test_levels_decide_who_hears_what(database: Engine, post: Post) -> None:
     """A pager hears what is critical; mail hears all; both hear of the end of what they heard of."""
     with http_post() as mail:
         notices = told(database, settings(("pager", post, "critical"), ("mail", mail, "info")))
-        notices.take([anomaly()], [], NOW)
+        notices.take([anomaly()], NOW)
         settle(notices, NOW, mail, 1)
-        notices.take([anomaly(), anomaly("ETH/USDT", "critical")], [], NOW + 1_000)
+        notices.take([anomaly(), anomaly("ETH/USDT", "critical")], NOW + 1_000)
         settle(notices, NOW + 1_000, post, 1)
-        notices.take([], [], NOW + 2_000)
+        notices.take([], NOW + 2_000)
         settle(notices, NOW + 2_000, post, 2)
         settle(notices, NOW + 2_000, mail, 3)
     assert [one.title for one in post.taken] == [
@@ -177,7 +205,7 @@ def test_levels_decide_who_hears_what(database: Engine, post: Post) -> None:
 def test_without_a_destination_notices_are_kept(database: Engine) -> None:
     """For `huracan notices ls`."""
     notices = told(database, settings())
-    notices.take([anomaly()], [], NOW)
+    notices.take([anomaly()], NOW)
     notices.turn(NOW)
     assert _rows(database) == [("opened", "main: feed_silent BTC/USDT", [])]
 
@@ -189,12 +217,12 @@ def test_a_restart_tells_nothing_twice_and_forgets_no_end(database: Engine, post
     """What lasts was told; what has ended meanwhile is told by the next process."""
     given = settings(("hook", post, "info"))
     first = told(database, given)
-    first.take([anomaly(), anomaly("ETH/USDT")], [], NOW)
+    first.take([anomaly(), anomaly("ETH/USDT")], NOW)
     settle(first, NOW, post, 1)
     second = told(database, given)
-    second.take([anomaly()], [], NOW + MINUTE)
+    second.take([anomaly()], NOW + MINUTE)
     second.turn(NOW + MINUTE)
-    second.take([anomaly()], [], NOW + 2 * MINUTE)
+    second.take([anomaly()], NOW + 2 * MINUTE)
     settle(second, NOW + 2 * MINUTE, post, 2)
     assert [row[:2] for row in _rows(database)] == [
         ("opened", "main: feed_silent BTC/USDT"),
@@ -209,7 +237,7 @@ def test_what_a_dead_process_had_in_its_hands_is_sent_by_the_next(database: Engi
     given = settings(("hook", post, "info"), send_timeout_s=1.0)
     post.delay_s = 0.3
     first = told(database, given)
-    first.take([anomaly()], [], NOW)
+    first.take([anomaly()], NOW)
     first.turn(NOW)  # it is on its way, and nobody will write down that it arrived
     second = told(database, given)
     second.turn(NOW + 61_000)
@@ -252,13 +280,13 @@ def test_no_more_messages_than_allowed_leave_in_an_hour_and_what_waited_is_told(
     notices = told(database, settings(("hook", post, "info"), messages_per_hour=8))
     for number in range(40):
         at_ms = NOW + number * MINUTE
-        notices.take([anomaly(f"C{n}/USDT") for n in range(number + 1)], [], at_ms)
+        notices.take([anomaly(f"C{n}/USDT") for n in range(number + 1)], at_ms)
         for _ in range(3):
             notices.turn(at_ms)
             time.sleep(0.02)
     assert len(post.taken) == 6
     critical = [anomaly(f"C{n}/USDT") for n in range(40)] + [anomaly("DISK", "critical")]
-    notices.take(critical, [], NOW + 40 * MINUTE)
+    notices.take(critical, NOW + 40 * MINUTE)
     settle(notices, NOW + 40 * MINUTE, post, 7)
     assert post.taken[6].title == "[CRITICAL] main: feed_silent DISK"
     settle(notices, NOW + HOUR + MINUTE, post, 8)
@@ -280,7 +308,7 @@ def test_what_fails_is_tried_again_ever_more_seldom_and_others_are_told(database
     with mail_post() as mail:
         notices = told(database, settings(("hook", post, "info"), ("mail", mail, "warning")))
         post.status = 503
-        notices.take([anomaly()], [], NOW)
+        notices.take([anomaly()], NOW)
         tried = []
         for second in range(200):
             before = post.asked
@@ -305,7 +333,7 @@ def test_it_gives_up_after_a_day_and_says_so(database: Engine, post: Post) -> No
     """The notice has failed, with the kind of its failure and nothing else."""
     notices = told(database, settings(("hook", post, "info"), give_up_after_h=1.0))
     post.status = 401
-    notices.take([anomaly()], [], NOW)
+    notices.take([anomaly()], NOW)
     for at_ms in (NOW, NOW + MINUTE, NOW + 2 * HOUR, NOW + 3 * HOUR):
         notices.turn(at_ms)
         time.sleep(0.1)
@@ -323,7 +351,7 @@ def test_a_destination_that_dawdles_for_ever_holds_up_nobody(database: Engine, p
         longest_s = 0.0
         for second in range(40):
             at_ms = NOW + second * 500
-            notices.take([anomaly(f"C{n}/USDT") for n in range(second + 1)], [], at_ms)
+            notices.take([anomaly(f"C{n}/USDT") for n in range(second + 1)], at_ms)
             begun_s = time.monotonic()
             notices.turn(at_ms)
             longest_s = max(longest_s, time.monotonic() - begun_s)
@@ -343,15 +371,15 @@ def test_without_the_database_what_is_critical_leaves_and_the_rest_waits(databas
     """That the database is away is such a notice; when it is back all is written down, and nothing is sent twice."""
     given = settings(("hook", post, "info"))
     notices = told(lazy_engine(AWAY, 1), given)
-    notices.take([anomaly(), anomaly("", "critical", "database_away")], [], NOW)
+    notices.take([anomaly(), anomaly("", "critical", "database_away")], NOW)
     settle(notices, NOW, post, 1)
     assert post.taken[0].title == "[CRITICAL] main: database_away"
     for minute in range(5):
-        notices.take([anomaly(), anomaly("", "critical", "database_away")], [], NOW + minute * MINUTE)
+        notices.take([anomaly(), anomaly("", "critical", "database_away")], NOW + minute * MINUTE)
         notices.turn(NOW + minute * MINUTE)
     assert post.asked == 1
     notices._engine = database  # the same process, its database back
-    notices.take([anomaly()], [], NOW + 6 * MINUTE)
+    notices.take([anomaly()], NOW + 6 * MINUTE)
     settle(notices, NOW + 6 * MINUTE, post, 2)
     assert [(row[0], row[2]) for row in _rows(database)] == [
         ("opened", ["sent"]),
@@ -364,8 +392,8 @@ def test_without_the_database_what_is_critical_leaves_and_the_rest_waits(databas
 def test_memory_has_an_end_and_says_what_it_lost(database: Engine, post: Post) -> None:
     """The least important go first."""
     notices = told(lazy_engine(AWAY, 1), settings(("hook", post, "warning")))
-    notices.take([anomaly(f"C{n}", "info") for n in range(DRAFTS_MAX)], [], NOW)
-    notices.take([*(anomaly(f"C{n}", "info") for n in range(DRAFTS_MAX)), anomaly("X"), anomaly("Y")], [], NOW)
+    notices.take([anomaly(f"C{n}", "info") for n in range(DRAFTS_MAX)], NOW)
+    notices.take([*(anomaly(f"C{n}", "info") for n in range(DRAFTS_MAX)), anomaly("X"), anomaly("Y")], NOW)
     notices._engine = database
     settle(notices, NOW, post, 1)
     assert "2 notices were lost" in post.taken[0].body
@@ -376,9 +404,9 @@ def test_at_the_end_what_is_in_memory_is_written_down(database: Engine, post: Po
     """And a message on its way is waited for."""
     notices = told(database, settings(("hook", post, "info")))
     post.delay_s = 0.2
-    notices.take([anomaly()], [], NOW)
+    notices.take([anomaly()], NOW)
     notices.turn(NOW)
-    notices.take([anomaly(), anomaly("ETH/USDT")], [], NOW)
+    notices.take([anomaly(), anomaly("ETH/USDT")], NOW)
     notices.close(5.0)
     assert [row[2] for row in _rows(database)] == [["sent"], ["waiting"]]
 
@@ -392,12 +420,12 @@ def test_nothing_that_is_stored_logged_or_shown_has_an_address(
         notices = told(database, given)
         for number, status in enumerate((200, 401, 500)):
             post.status, mail.status = status, {200: 535, 401: 550, 500: 250}[status]
-            notices.take([anomaly(f"C{number}")], [], NOW + number * HOUR)
+            notices.take([anomaly(f"C{number}")], NOW + number * HOUR)
             for _ in range(8):
                 notices.turn(NOW + number * HOUR)
                 time.sleep(0.05)
         away = told(lazy_engine(AWAY, 1), given)
-        away.take([anomaly(severity="critical")], [], NOW)
+        away.take([anomaly(severity="critical")], NOW)
         away.turn(NOW)
         away.close(2.0)
         with database.begin() as connection:

@@ -53,19 +53,13 @@ class Silent:
 class Told:
     """Whoever tells people: remembers what it was given."""
 
-    taken: list[tuple[tuple[str, ...], tuple[Any, ...], frozenset[str] | None]] = field(default_factory=list)
+    taken: list[tuple[tuple[str, ...], frozenset[str] | None]] = field(default_factory=list)
     turns: int = 0
     closed: bool = False
 
-    def take(
-        self,
-        anomalies: Sequence[Anomaly],
-        remediations: Sequence[Any],
-        now_ms: int,
-        names: frozenset[str] | None = None,
-    ) -> None:
+    def take(self, anomalies: Sequence[Anomaly], now_ms: int, names: frozenset[str] | None = None) -> None:
         """See `Tell`."""
-        self.taken.append((tuple(one.subject for one in anomalies), tuple(remediations), names))
+        self.taken.append((tuple(one.subject for one in anomalies), names))
 
     def turn(self, now_ms: int) -> None:
         """See `Tell`."""

@@ -102,14 +102,16 @@ class Remedies:
         """
         anomalies = [one for one in anomalies if one.account in (self._account, "")]
         found = list(self._tend(anomalies, now_ms, names))
-        with translated(self._engine), self._engine.connect() as connection:
-            stored = open_anomalies(connection.connection.cursor())
-        for plan in plans(anomalies, stored, self._settings, self._account, now_ms):
-            found += self._carry_out(plan, now_ms)
-        if not self._settings.dry_run:
-            ask_for_retraining(self._engine, anomalies, stored, self._settings, now_ms)
-        for row in found:
-            _log(row)
+        try:
+            with translated(self._engine), self._engine.connect() as connection:
+                stored = open_anomalies(connection.connection.cursor())
+            for plan in plans(anomalies, stored, self._settings, self._account, now_ms):
+                found += self._carry_out(plan, now_ms)
+            if not self._settings.dry_run:
+                ask_for_retraining(self._engine, anomalies, stored, self._settings, now_ms)
+        finally:  # what is committed is done, whatever fails after it
+            for row in found:
+                _log(row)
         return tuple(found)
 
     def dry_run(self, anomalies: Sequence[Anomaly], now_ms: int) -> tuple[Remediation, ...]:
