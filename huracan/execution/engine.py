@@ -358,11 +358,12 @@ class Engine:
 
     def _row(self, trade: ClosedTrade, seq: int) -> TradeRows:
         intent = self._decisions.intents.get(trade.entry_intent)
-        state, regime, confidence, policy = np.zeros(80, np.float32), -1, 0.0, ""
+        decision, policy = Decision(np.zeros(80, np.float32), -1, 0.0), ""
         if intent is not None:
-            regime, confidence, policy = intent.regime, intent.confidence, intent.policy
-            state = np.frombuffer(intent.state, "<f4").astype(np.float32) if intent.state else state
-        decision = Decision(state, regime, confidence)
+            state, layout, policy = decision.state, 0, intent.policy
+            if intent.state:
+                state, layout = np.frombuffer(intent.state, "<f4").astype(np.float32), intent.layout
+            decision = Decision(state, intent.regime, intent.confidence, layout)
         rates = {**self._settings.rates, **self._prices()}
         return trade_rows([trade], [decision], rates, policy, self._store.account, self._settings.mode, seq)
 

@@ -97,6 +97,7 @@ class Intent:
         regime: market regime at the decision; -1: unknown.
         state: float32[80] as 320 little-endian bytes, the state it was decided on; empty where none, and once DONE:
             from then on the closed trade has it.
+        layout: identifies the features behind the state (`huracan.patterns.state_layout`); 0: unknown, or no state.
         status, code: how it stands, and the denial or give-up code.
     """
 
@@ -114,6 +115,7 @@ class Intent:
     confidence: float = 0.0
     regime: int = -1
     state: bytes = b""
+    layout: int = 0
     status: IntentStatus = IntentStatus.OPEN
     code: str = ""
 

@@ -111,12 +111,12 @@ def _rows(cursor: Cursor, query: str, values: Mapping[str, Any]) -> list[Any]:
 def select_intents(cursor: Cursor, account: str, where: str, values: Mapping[str, Any]) -> list[Intent]:
     """Return intents (alias `i`, market `m`), oldest first."""
     query = f"""SELECT lpad(to_hex(intent_id), 16, '0'), m.symbol, candle_at, kind, side, created_at, quantity, action,
-        reason, policy, confidence, regime, state, status, code
+        reason, policy, confidence, regime, state, layout, status, code
         FROM intents i JOIN markets m USING (market_no) WHERE {where} ORDER BY created_at, intent_id"""  # noqa: S608
     return [
         Intent(
             *(row[0], account, row[1], millis(row[2]), IntentKind(row[3]), Side(row[4]), millis(row[5]), *row[6:12],
-              bytes(row[12]), IntentStatus(row[13]), row[14])
+              bytes(row[12]), row[13], IntentStatus(row[14]), row[15])
         )
         for row in _rows(cursor, query, values)
     ]  # fmt: skip
@@ -263,12 +263,13 @@ def insert_intent(account: int, intent: Intent) -> Statement:
     """Return the statement that writes an intent unless its key is taken."""
     return (
         f"""INSERT INTO intents (market_no, intent_id, candle_at, kind, side, created_at, quantity, action, reason,
-        policy, confidence, regime, state, status, code)
-        VALUES ({_MARKET_NO}, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",  # noqa: S608
+        policy, confidence, regime, state, layout, status, code)
+        VALUES ({_MARKET_NO}, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",  # noqa: S608
         (
             account, intent.symbol, intent_number(intent.intent_id), stamp(intent.candle_ms), intent.kind.value,
             intent.side.value, stamp(intent.created_ms), intent.quantity, intent.action, intent.reason, intent.policy,
-            intent.confidence, intent.regime, intent.state, intent.status.value, intent.code,
+            intent.confidence, intent.regime, intent.state, intent.layout, intent.status.value,
+            intent.code,
         ),
     )  # fmt: skip
 

@@ -42,8 +42,10 @@ class Decided:
 def wanted_intents(decided: Decided, base_ms: int) -> dict[str, Intent]:
     """Return by market what is to be written down: entries and exits that risk approves."""
     found: dict[str, Intent] = {}
+    versions = decided.book.versions
     for row, symbol in enumerate(decided.decisions.symbols):
         quote, action = decided.quotes.get(symbol), int(decided.decisions.action[row])
+        name = decided.decisions.version[row]
         if verdict_of(action, quote).verdict != "approved":
             continue
         action = action if quote is None else quote.action
@@ -58,10 +60,11 @@ def wanted_intents(decided: Decided, base_ms: int) -> dict[str, Intent]:
             side=Side.BUY if kind is IntentKind.ENTER else Side.SELL,
             created_ms=decided.close_ms,
             action=action,
-            policy=decided.decisions.version[row],
+            policy=name,
             confidence=float(decided.decisions.confidence[row]),
             regime=int(regime_of(decided.states[row : row + 1])[0]),
             state=decided.states[row].astype("<f4").tobytes(),
+            layout=versions[name].layout if name in versions else 0,
         )
     return found
 

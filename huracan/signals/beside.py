@@ -219,8 +219,9 @@ class BesideAccount:
         market = self._markets[symbol]
         at = market.close
         assert at is not None, "decided without a bar"
+        layout = self._loaded.served.layout
         if act(market.position.slot, at.bar, at.terms, at.view, self._kernel.rules, action):
-            market.entered = Decision(state.copy(), int(regime_of(state[None])[0]), confidence)
+            market.entered = Decision(state.copy(), int(regime_of(state[None])[0]), confidence, layout)
 
     def _ask(self, symbol: str, action: int) -> EntryIntent:
         market = self._markets[symbol]
@@ -327,8 +328,10 @@ class BesideAccount:
         if saved["close"] is not None:
             market.close = _close_of(saved["close"])
         if saved["entered"] is not None:
-            state = np.frombuffer(_bytes(saved["entered"]["state"]), "<f4").astype(np.float32)
-            market.entered = Decision(state, saved["entered"]["regime"], saved["entered"]["confidence"])
+            entered = saved["entered"]
+            state = np.frombuffer(_bytes(entered["state"]), "<f4").astype(np.float32)
+            layout = entered.get("layout", 0)  # accounts saved by earlier versions do not say it
+            market.entered = Decision(state, entered["regime"], entered["confidence"], layout)
 
 
 _NO_RATES: Mapping[str, Decimal] = {}  # the kernel pays its fees in coin and quote alone
@@ -348,7 +351,12 @@ def _bytes(text: str) -> bytes:
 
 def _entered(decision: Decision) -> dict[str, Any]:
     state = _text(np.ascontiguousarray(decision.state, "<f4").tobytes())
-    return {"state": state, "regime": decision.regime, "confidence": decision.confidence}
+    return {
+        "state": state,
+        "regime": decision.regime,
+        "confidence": decision.confidence,
+        "layout": decision.layout,
+    }
 
 
 def _parts(close: Close) -> tuple[Bar, Terms, View]:

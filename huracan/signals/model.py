@@ -72,6 +72,7 @@ class ServedVersion:
         proven: it passed the promotion gate.
         sha256: of its artefact.
         fit: sha256 of its feature fit.
+        layout: of its states (`huracan.patterns.state_layout`).
     """
 
     version: str
@@ -80,6 +81,7 @@ class ServedVersion:
     proven: bool
     sha256: str
     fit: str
+    layout: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from huracan.errors import ArtefactError, DatabaseError, InvariantError, UsageEr
 from huracan.features import FeatureFit
 from huracan.logs import get_logger
 from huracan.memory.registry import Model
+from huracan.patterns import state_layout
 from huracan.policy import load_artefact
 from huracan.policy.artefact import JSON_NAME
 from huracan.signals.model import ServedVersion
@@ -96,7 +97,8 @@ def load_version(model: Model) -> LoadedVersion:
         )
     card = artefact.card
     fit = FeatureFit.from_json(json.dumps(card.fit))
-    served = ServedVersion(model.version, model.scope, model.stage, model.proven, model.sha256, fit.sha256)
+    layout = state_layout(fit.context.windows)
+    served = ServedVersion(model.version, model.scope, model.stage, model.proven, model.sha256, fit.sha256, layout)
     try:
         rules = searched_rules(card.trading)
     except InvariantError as error:
@@ -176,10 +178,7 @@ class Versions:
         if known is None:
             known = load_version(model)
         elif (known.served.stage, known.served.proven) != (model.stage, model.proven):
-            served = ServedVersion(
-                model.version, model.scope, model.stage, model.proven, model.sha256, known.served.fit
-            )
-            known = replace(known, served=served)
+            known = replace(known, served=replace(known.served, stage=model.stage, proven=model.proven))
         self._known[key] = known
         return known
 

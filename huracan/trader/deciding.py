@@ -44,6 +44,7 @@ class Wish:
         regime: market regime of the state; -1: unknown.
         state: float32[80] as 320 little-endian bytes; empty where no state was decided on.
         decided_ms: wall clock at which it was decided; 0: by a script.
+        layout: identifies the features behind the state (`huracan.patterns.state_layout`); 0: unknown, or no state.
     """
 
     symbol: str
@@ -53,6 +54,7 @@ class Wish:
     regime: int = -1
     state: bytes = b""
     decided_ms: int = 0
+    layout: int = 0
 
     @property
     def acts(self) -> bool:
@@ -173,7 +175,7 @@ class PolicyDecider:
             DatabaseError: it could not be written down in time; nothing is to be sent.
         """
         if self._last is not None and self._last.close_ms >= close.close_ms:
-            return _wishes(self._last) if self._last.close_ms == close.close_ms else ()
+            return self._wishes(self._last) if self._last.close_ms == close.close_ms else ()
         seats = self.seats(desks)
         due = tuple(s for s in self.warm(close, seats) if _row(close, s, seats[s], "due"))
         if not due:
@@ -217,7 +219,26 @@ class PolicyDecider:
         )
         await self._keep(decided)
         self._last, self._book = decided, book
-        return _wishes(decided)
+        return self._wishes(decided)
+
+    def _wishes(self, decided: Decided) -> tuple[Wish, ...]:
+        """Return what was decided; of a version that decides no more the layout is not known."""
+        states, regimes = np.ascontiguousarray(decided.states, "<f4"), regime_of(decided.states)
+        found = []
+        for row, symbol in enumerate(decided.symbols):
+            who, name = self.who(symbol), decided.version[row]
+            wish = Wish(
+                symbol=symbol,
+                action=int(decided.action[row]),
+                policy=name,
+                confidence=float(decided.confidence[row]),
+                regime=int(regimes[row]),
+                state=states[row].tobytes(),
+                decided_ms=decided.decided_ms,
+                layout=who.layout if who is not None and who.version == name else 0,
+            )
+            found.append(wish)
+        return tuple(found)
 
     def _left_s(self, close: MarketClose) -> float | None:
         """Return how long the answer may take: the time runs since the close was heard, not since the question."""
@@ -255,20 +276,3 @@ def _row(close: MarketClose, symbol: str, seat: Seat, name: str) -> bool:
     if (seat.close.bar.number + 1) * seat.position.base_ms != close.close_ms:  # its house is not in order yet
         return False
     return bool(getattr(rows, name)[close.symbols.index(symbol)])
-
-
-def _wishes(decided: Decided) -> tuple[Wish, ...]:
-    states = np.ascontiguousarray(decided.states, "<f4")
-    regimes = regime_of(decided.states)
-    return tuple(
-        Wish(
-            symbol=symbol,
-            action=int(decided.action[row]),
-            policy=decided.version[row],
-            confidence=float(decided.confidence[row]),
-            regime=int(regimes[row]),
-            state=states[row].tobytes(),
-            decided_ms=decided.decided_ms,
-        )
-        for row, symbol in enumerate(decided.symbols)
-    )

@@ -14,7 +14,6 @@ from huracan.execution.engine import Engine
 from huracan.execution.ports import Market
 from huracan.features import FeatureContext, FeatureFit, find_leader, windows_for
 from huracan.logs import get_logger
-from huracan.patterns import state_layout
 from huracan.signals.model import CloseSource, DecisionMaker, Decisions, MarketClose, ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.trader.market_feed import MarketFeed
@@ -131,9 +130,8 @@ def kernels_of(
 
 def layouts_of(book: PolicyBook, symbols: Sequence[str]) -> dict[str, int]:
     """Return the layout of the states that each market is decided on; one that nobody decides on is left out."""
-    found = {symbol: book.loaded_of(symbol) for symbol in symbols}
-    layouts = {fit.sha256: state_layout(fit.context.windows) for fit in book.fits}
-    return {symbol: layouts[one.served.fit] for symbol, one in found.items() if one is not None}
+    found = {symbol: book.version_of(symbol) for symbol in symbols}
+    return {symbol: one.layout for symbol, one in found.items() if one is not None}
 
 
 def markets_of(instruments: Mapping[str, Instrument], kernels: Mapping[str, KernelSettings]) -> dict[str, Market]:

@@ -319,6 +319,7 @@ class Trader:
             confidence=wish.confidence,
             regime=wish.regime,
             state=wish.state if kind is IntentKind.ENTER else b"",
+            layout=wish.layout if kind is IntentKind.ENTER else 0,
         )
 
     def _log(

@@ -29,6 +29,7 @@ from huracan.execution.grid import Grid
 from huracan.execution.positions import Position
 from huracan.features import FeatureFit, compute_raw
 from huracan.market import Candles, symbol_to_stem, write_candles
+from huracan.patterns import state_layout
 from huracan.policy import Ensemble, NetworkSpec, Normaliser, PolicyNet
 from huracan.risk.breaker import Breaker
 from huracan.risk.live import (
@@ -253,7 +254,9 @@ def _version(fit: FeatureFit, universe: tuple[str, ...], scope: str, action: Act
     for net in nets:
         net.policy_head.weight.data.zero_()
         net.policy_head.bias.data[int(action)] = 10.0
-    served = ServedVersion(f"bench-{scope}", scope, "shadow", False, "0" * 64, fit.sha256)
+    served = ServedVersion(
+        f"bench-{scope}", scope, "shadow", False, "0" * 64, fit.sha256, state_layout(fit.context.windows)
+    )
     return LoadedVersion(served, Ensemble(nets), fit, universe, "1m", {})
 
 

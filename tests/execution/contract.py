@@ -123,7 +123,8 @@ class StoreContract:
     async def test_a_repeated_intent_is_the_first_one(self, opened: OpenStore) -> None:
         """Account, market, candle and kind decide; the first figures stay, whoever asks."""
         mine, other = opened(), opened()
-        first = intent(state=bytes(range(240)) + bytes(80), confidence=0.625, action=2, policy="v1", regime=3)
+        figures = {"confidence": 0.625, "action": 2, "policy": "v1", "regime": 3, "layout": -(2**63)}
+        first = intent(state=bytes(range(240)) + bytes(80), **figures)
         assert await mine.put_intent(first) == first
         assert await other.put_intent(intent(quantity=D(9), reason="again")) == first
         assert await other.intent(first.intent_id) == first

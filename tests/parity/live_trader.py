@@ -20,6 +20,7 @@ from huracan.execution.postgres_store import PostgresStore
 from huracan.features import FeatureFit
 from huracan.logs import configure_logging
 from huracan.memory import Registry, open_database, run
+from huracan.patterns import state_layout
 from huracan.signals.model import ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.signals.versions import Versions
@@ -88,7 +89,8 @@ def main(given: dict[str, Any]) -> None:
     settings = load_settings(Path(given["config"]), overrides)
     fit = FeatureFit.from_json(Path(given["fit"]).read_text())
     kernel = resolve_settings(settings.trading, "1m")
-    served = ServedVersion("live-parity", "*", "candidate", False, "0" * 64, fit.sha256)
+    layout = state_layout(fit.context.windows)
+    served = ServedVersion("live-parity", "*", "candidate", False, "0" * 64, fit.sha256, layout)
     rules = {name: getattr(kernel, name) for name in RULES_SEARCHED}
     deciding = LoadedVersion(served, Eager(**given["policy"]), fit, symbols, "1m", rules)
     beside = replace(deciding, served=replace(served, version=BESIDE, stage="shadow"))

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from huracan.config import load_settings
 from huracan.execution.failpoints import Failpoint
 from huracan.market import Candles, wild_bars
-from huracan.memory import EmbeddedServer, connect, schema
+from huracan.memory import EmbeddedServer, connect, open_run, schema
+from huracan.patterns import recall, state_layout
 from huracan.signals.parity import ParityReport, compare
 from huracan.trading import infer_instrument, resolve_settings
 from huracan.trading.slot import SLOT
@@ -80,6 +82,18 @@ def test_three_hours_are_the_same_trade_for_trade(traded: Traded) -> None:
     """Every integer, every bit of every entry state, every reason; none of the four ways out is missing."""
     report = traded.live.report(traded.case.shadow())
     assert_same(report, 30, policy_exit=4, stop_loss=4, take_profit=4, time_limit=4)
+
+
+def test_the_three_hours_are_remembered_by_the_layout_of_their_states(traded: Traded, site: Site) -> None:
+    """A later training on the same features recalls each trade of the account; those beside it say theirs."""
+    layout = state_layout(traded.case.fit.context.windows)
+    later = open_run(site.engine, "train", load_settings(None, {}, {}), "", "test")
+    known = recall(site.engine, later, layout, BASE_MS, policy="ensemble", account="coin").outcomes
+    trades = traded.live.trades()
+    moments = set(zip(trades.symbol.tolist(), trades.entry_time.tolist(), strict=True))
+    assert moments
+    assert moments <= set(zip(known.symbol.tolist(), known.entry_ms.tolist(), strict=True))
+    assert set(traded.live.trades("shadow").layout.tolist()) == {layout}
 
 
 def test_a_version_in_shadow_trades_the_same_beside_the_account(traded: Traded) -> None:

@@ -33,7 +33,7 @@ SYMBOLS = ("ADA/USDT", "BTC/USDT", "ETH/USDT")
 
 def version(name: str = "v1", fit: str = "fit-a", scope: str = "*") -> ServedVersion:
     """Return a version that has proven nothing."""
-    return ServedVersion(name, scope, "shadow", False, "0" * 64, fit)
+    return ServedVersion(name, scope, "shadow", False, "0" * 64, fit, 77)
 
 
 def market_close(

@@ -59,7 +59,8 @@ def test_size_is_said_in_stakes_coins_and_money() -> None:
 
 def test_only_what_is_approved_becomes_an_intent() -> None:
     """Nothing else can."""
-    assert set(wanted_intents(decided(Action.ENTER_LONG_SMALL, BOUGHT), MINUTE_MS)) == {"BTC/USDT"}
+    (intent,) = wanted_intents(decided(Action.ENTER_LONG_SMALL, BOUGHT), MINUTE_MS).values()
+    assert (intent.symbol, intent.policy, intent.layout) == ("BTC/USDT", "v1", 77)
     assert wanted_intents(decided(Action.ENTER_LONG_SMALL, REFUSED), MINUTE_MS) == {}
     assert wanted_intents(decided(Action.HOLD, None), MINUTE_MS) == {}
 

@@ -106,12 +106,13 @@ def _world() -> World:
 
 
 WORLD = _world()
+LAYOUT = 77
 WINDOW = window_of(list(WORLD.tapes), 1, 4)
 
 
 def version_of(name: str = "restless", sha256: str = "a" * 64) -> LoadedVersion:
     """Return a version of all coins in stage `shadow` that decides restlessly."""
-    served = ServedVersion(name, "*", "shadow", False, sha256, FIT)
+    served = ServedVersion(name, "*", "shadow", False, sha256, FIT, LAYOUT)
     rules = {name: getattr(TRADING, name) for name in ("stop_sigmas", "target_sigmas")}
     policy = Restless()
     return LoadedVersion(served, policy, None, WORLD.symbols, "1m", rules)  # type: ignore[arg-type]
@@ -139,6 +140,7 @@ def _same(found: TradeRows, wanted: TradeRows, least: int = 150) -> None:
     wanted = wanted.rows([n for n in range(len(wanted)) if wanted.exit_reason[n] != "end_of_data"])
     ours, theirs = (np.lexsort((rows.symbol, rows.entry_time, rows.exit_time)) for rows in (found, wanted))
     assert len(found) == len(wanted) > least
+    assert set(found.layout.tolist()) == {LAYOUT}
     exact = (
         "symbol", "exit_reason", "action", "regime", "entry_time", "exit_time", "steps_in", "steps_out",
         "tick_steps_in", "tick_steps_out", "fee_base_e8", "fee_quote_e8", "dust_in_e8", "dust_out_e8",

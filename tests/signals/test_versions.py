@@ -9,6 +9,7 @@ import pytest
 
 from huracan.errors import ArtefactError, DatabaseError, UsageError
 from huracan.memory.registry import Model
+from huracan.patterns import state_layout
 from huracan.policy.artefact import JSON_NAME, WEIGHTS_NAME
 from huracan.signals.versions import Versions, load_version, select
 from tests.signals.following import fit
@@ -76,6 +77,7 @@ def test_a_loaded_version_is_the_artefact_that_was_registered(tmp_path: Path) ->
     found = load_version(row(1, artefact, tmp_path / "a", "champion", proven=True))
     assert found.served.proven
     assert (found.fit.sha256, found.served.fit) == (fit().sha256, fit().sha256)
+    assert found.served.layout == state_layout(fit().context.windows)
     assert found.rules == {
         "decision_interval_bars": 15,
         "hold_bars": 720,

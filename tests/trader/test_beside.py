@@ -10,9 +10,10 @@ from sqlalchemy import Engine, text
 from huracan.config import Settings
 from huracan.errors import DatabaseError
 from huracan.memory import open_run, read_trades
+from huracan.patterns import recall
 from huracan.signals.beside import BesideAccount
 from huracan.trader.beside import BesideRows, Besides, StoredBeside
-from tests.signals.test_beside import LOOSE, TRADING, WINDOW, WORLD, version_of
+from tests.signals.test_beside import LAYOUT, LOOSE, TRADING, WINDOW, WORLD, version_of
 
 SETTINGS = Settings(trading=TRADING, risk=LOOSE)
 SPAN = WINDOW.start_ms, WINDOW.start_ms + 900 * 60_000
@@ -58,6 +59,9 @@ def test_restarts_and_repeated_closes_lose_and_double_nothing(database: Engine, 
     assert len(wanted) > 30
     assert set(found.mode.tolist()) == {"shadow"}
     assert set(found.account.tolist()) == {account}
+    later = open_run(database, "train", SETTINGS, "", "test")
+    known = recall(database, later, LAYOUT, 60_000, policy="one", account=account)
+    assert (len(known.outcomes), known.left_out) == (len(wanted), 0)
 
 
 def test_versions_come_and_go_with_the_registry(database: Engine) -> None:

@@ -28,7 +28,7 @@ from tests.shadow.worlds import LIMITS
 from tests.signals.test_states import FIT, KERNEL, TAPES, Momentum, close_at, close_of, walk
 
 BASE_MS = 60_000
-VERSION = ServedVersion("v1", "*", "shadow", False, "a" * 64, FIT)
+VERSION = ServedVersion("v1", "*", "shadow", False, "a" * 64, FIT, 77)
 
 
 @dataclass
@@ -120,7 +120,7 @@ async def opened(
 
 
 def test_what_is_returned_is_written_down_with_its_states() -> None:
-    """Action, version, confidence, regime and the state's bytes of each market; the account after it as well."""
+    """Action, version, confidence, regime, state and layout of each market; the account after it as well."""
 
     async def steps() -> None:
         close, desks = place()
@@ -132,6 +132,7 @@ def test_what_is_returned_is_written_down_with_its_states() -> None:
         for row, wish in enumerate(wishes):
             assert (wish.action, wish.policy, wish.confidence) == (row % 3, "v1", 0.25)
             assert wish.state == kept.states[row].astype("<f4").tobytes()
+            assert wish.layout == 77
             assert wish.regime == regime_of(kept.states)[row]
             assert wish.acts == (wish.action != Action.DO_NOTHING)
         assert decider.book is not None
@@ -204,6 +205,21 @@ def test_asked_again_for_a_close_that_was_decided_it_says_the_same() -> None:
         assert (maker.asked, len(log.rows)) == (1, 1)
         assert isinstance(later.book, StateBook)
         assert later.book.to_bytes() == log.rows[0].book
+
+    virtually(steps)
+
+
+def test_of_a_version_that_decides_no_more_the_layout_is_not_known() -> None:
+    """Asked again after another version took over, it says the same of states whose features nobody has any more."""
+
+    async def steps() -> None:
+        close, desks = place()
+        log = Log()
+        first = await (await opened(Maker(), log)).decide(close, desks)  # type: ignore[arg-type]
+        later = await opened(Maker(), log)
+        later.who = lambda symbol: replace(VERSION, version="v2", layout=78)
+        again = await later.decide(close, desks)  # type: ignore[arg-type]
+        assert again == tuple(replace(wish, layout=0) for wish in first)
 
     virtually(steps)
 
@@ -312,5 +328,5 @@ def test_a_script_says_what_is_due_and_knows_no_state() -> None:
     close, _ = place()
     wishes = asyncio.run(ScriptDecider(script, BASE_MS).decide(close, {}))
     assert wishes == (Wish("W0/USDT", int(Action.EXIT), script.policy),)
-    assert (wishes[0].state, wishes[0].regime, wishes[0].acts) == (b"", -1, True)
+    assert (wishes[0].state, wishes[0].layout, wishes[0].regime, wishes[0].acts) == (b"", 0, -1, True)
     assert Limits.of(RiskSettings()) == LIMITS
