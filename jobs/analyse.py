@@ -91,7 +91,8 @@ def _tables(terminal: Terminal, done: Sequence[Done]) -> None:
         if a.skill is not None:
             click.echo(
                 f"beyond chance: {a.skill.difference_bps:+.1f} bp a trade {_bounds(a.skill.low, a.skill.high)}, "
-                f"{a.skill.shrunk_bps:+.1f} after shrinkage; p {a.skill.p_value:.3f}"
+                f"{a.skill.shrunk_bps:+.1f} after shrinkage; "
+                + ("no p-value on so few days" if a.skill.p_value is None else f"p {a.skill.p_value:.3f}")
             )
         columns = ("", "tested", "explained", "first", "mean R", "warned", "warned, the others")
         _rules(terminal, f"{a.losses} losses, {a.unexplained_losses} unexplained", columns, a.causes)

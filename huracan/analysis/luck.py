@@ -2,8 +2,9 @@
 
 The random entries are drawn from the warm decisions of each coin between its first and last entry. One pool answers
 three questions: how unusual a single result is (p-value), how far all results together lie above chance (difference of
-the means, days drawn in blocks), and how much of that is left after shrinkage: a difference d with standard error e
-keeps the share max(0, 1 - e^2 / d^2), which is nothing when noise alone gives as much.
+the means, with interval and p-value of days drawn in blocks: trades of one day share its luck), and how much of that is
+left after shrinkage: a difference d with standard error e keeps the share max(0, 1 - e^2 / d^2), which is nothing when
+noise alone gives as much.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
 from huracan.analysis.days import DayBlocks
 from huracan.analysis.replay import Entries, replay
+from huracan.shadow import DAY_MS
 from huracan.trading import KernelSettings, Limits, Tape
 
 __all__ = ["Pool", "Skill", "random_pool", "skill_of"]
@@ -22,7 +26,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 POOL_PER_TRADE = 10
 POOL_MIN, POOL_MAX = 200, 2_000
-SETS = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +58,7 @@ class Skill:
         mean_bps, random_bps: their means, each coin weighted by its trades.
         difference_bps: between them; with the interval `low` to `high`, None on too few days.
         shrunk_bps: what is left of the difference after shrinkage.
-        p_value: share of equally many random entries of the same coins that did as well.
+        p_value: share of draws of days that leave nothing beyond chance, widened for few days; None like the interval.
         level: of the interval.
     """
 
@@ -67,7 +70,7 @@ class Skill:
     low: float | None
     high: float | None
     shrunk_bps: float
-    p_value: float
+    p_value: float | None
     level: float
 
 
@@ -123,9 +126,10 @@ def skill_of(
     drawn = blocks.draws(net_bps, time_ms) - (
         blocks.draws(pool.net_bps * weight, pool.time_ms) / blocks.draws(weight, pool.time_ms)
     )
-    bounds = blocks.bounds(drawn)
+    days = len(np.unique(time_ms // DAY_MS))
+    bounds = blocks.bounds(drawn) if days > 1 else None
     known = drawn[np.isfinite(drawn)]
-    error = float(known.std()) if len(known) > 1 else np.inf
+    error = np.inf if bounds is None else float(known.std())
     kept = max(0.0, 1.0 - (error / difference) ** 2) if difference else 0.0
     return Skill(
         trades=len(tape),
@@ -136,16 +140,12 @@ def skill_of(
         low=None if bounds is None else bounds[0],
         high=None if bounds is None else bounds[1],
         shrunk_bps=kept * difference,
-        p_value=_as_good(tape, net_bps, pool, coins, seed),
+        p_value=None if bounds is None else _as_good(known, days),
         level=level,
     )
 
 
-def _as_good(tape: Ints, net_bps: Floats, pool: Pool, coins: Sequence[int], seed: int) -> float:
-    """Return the share of sets of random entries, as many a coin as were traded, whose sum reaches the trades'."""
-    rng = np.random.default_rng((seed, 1))
-    sums = np.zeros(SETS)
-    for coin in coins:
-        null = pool.net_bps[pool.tape == coin]
-        sums += rng.choice(null, (SETS, int((tape == coin).sum()))).sum(axis=1)
-    return float((1 + np.count_nonzero(sums >= net_bps.sum())) / (1 + SETS))
+def _as_good(drawn: Floats, days: int) -> float:
+    """Return how often drawn days leave nothing beyond chance, widened for few days as intervals are (Hesterberg)."""
+    share = (1 + np.count_nonzero(drawn <= 0.0)) / (1 + len(drawn))
+    return float(student_t.sf(norm.isf(share) * np.sqrt((days - 1) / days), days - 1))

@@ -38,10 +38,41 @@ def test_random_trades_have_no_skill() -> None:
         assert found.low is not None
         assert found.high is not None
         outside += not found.low <= 0.0 <= found.high
+        assert found.p_value is not None
         low_p += found.p_value <= 0.05
     print(f"seed 8: {outside} of 60 outside, {low_p} with p <= 0.05")
     assert outside <= 12
     assert low_p <= 8
+
+
+@pytest.mark.parametrize(("market", "own", "traded"), [(100.0, 0.0, 12), (0.0, 60.0, 12), (0.0, 60.0, 40)])
+def test_days_that_share_luck_are_no_skill(market: float, own: float, traded: int) -> None:
+    """160 trades on few days, or that share luck which random entries do not: 200 samples, p <= 0.05 in about ten."""
+    rng = np.random.default_rng(4)
+    days, low_p = 40, 0
+    for sample in range(200):
+        shared, alone = market * rng.standard_normal(days), own * rng.standard_normal(days)
+        pool, mine = _pool(rng), _pool(rng, 160)
+        weather = shared[(pool.time_ms - START) // DAY_MS]
+        pool = Pool(pool.tape, pool.time_ms, pool.net_bps + weather, pool.net_r)
+        day = rng.choice(days, traded, replace=False)[rng.integers(0, traded, 160)]
+        net = mine.net_bps + shared[day] + alone[day]
+        found = skill_of(mine.tape, START + day * DAY_MS, net, pool, resamples=200, level=0.9, seed=sample)
+        assert found is not None
+        assert found.p_value is not None
+        low_p += found.p_value <= 0.05
+    print(f"seed 4, market {market}, own {own}, {traded} days: {low_p} of 200 with p <= 0.05")
+    assert low_p <= 18
+
+
+def test_one_day_proves_nothing() -> None:
+    """However many trades it has: neither an interval nor a p-value."""
+    rng = np.random.default_rng(8)
+    pool, mine = _pool(rng), _pool(rng, 300)
+    found = skill_of(mine.tape, np.full(300, START), mine.net_bps + 90.0, pool, resamples=200, level=0.9, seed=1)
+    assert found is not None
+    assert (found.low, found.high, found.p_value) == (None, None, None)
+    assert found.shrunk_bps == 0.0
 
 
 def test_planted_skill_is_found() -> None:
@@ -52,6 +83,7 @@ def test_planted_skill_is_found() -> None:
     assert found is not None
     assert found.low is not None
     assert found.low > 0.0
+    assert found.p_value is not None
     assert found.p_value <= 0.01
     assert 0.6 * found.difference_bps < found.shrunk_bps < found.difference_bps
     assert found.difference_bps == pytest.approx(40.0, abs=15.0)
