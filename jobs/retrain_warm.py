@@ -15,7 +15,7 @@ from huracan.errors import HuracanError, TrainingError
 from huracan.learn.campaign import read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.warm import WarmStart, misfit, recipe_of
-from huracan.memory import Registry, Run, read_run, read_trials
+from huracan.memory import Registry, Run, read_run, read_trials, record_search
 from huracan.memory.requests import RetrainRequest
 from huracan.policy import load_artefact
 from huracan.shadow import Fold
@@ -74,6 +74,7 @@ def warm_start_of(
         write_atomically(path, TypeAdapter(Choice).dump_json(choice))
     if choice.run_id is None:
         return None, choice
+    record_search(engine, run_id, choice.search_run_id)
     campaign = read_campaign(_folder(choice.run_id))
     versions = tuple((version, load_artefact(version.artefact)) for version in campaign.versions)
     return WarmStart(choice.run_id, recipe_of(campaign, dataset.settings), versions), choice

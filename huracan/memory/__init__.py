@@ -58,6 +58,7 @@ from huracan.memory.runs import (
     phase,
     read_run,
     record_phase,
+    record_search,
     resume_run,
     run,
 )
@@ -131,6 +132,7 @@ __all__ = [
     "record_gate",
     "record_performance",
     "record_phase",
+    "record_search",
     "record_shadow_days",
     "record_shadow_days_of_versions",
     "record_traded_days_of_versions",

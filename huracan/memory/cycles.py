@@ -17,6 +17,7 @@ from huracan.errors import UsageError
 from huracan.logs import redact_text
 from huracan.memory.database import translated
 from huracan.memory.runs import insert_run
+from huracan.memory.trials import KINDRED
 
 __all__ = [
     "Cycle",
@@ -259,16 +260,14 @@ def fail_step(engine: Engine, cycle_id: int, step: str, wall_s: float, error: st
 def kindred_candles(engine: Engine, data_fingerprint: str) -> tuple[str, ...]:
     """Return the fingerprints of the same history on other days, itself included, sorted.
 
-    Cycles of one scope train on candles that grow by a day each. What was tried on any of them was tried on all.
+    Cycles of one scope train on candles that grow by a day each, and a run may go on from another's search. What was
+    tried on any of them was tried on all.
 
     Raises:
         DatabaseError: the server fails.
     """
     with translated(engine), engine.connect() as connection:
-        rows = connection.execute(
-            text("SELECT kin FROM kindred_candles WHERE candles = :candles"), {"candles": data_fingerprint}
-        ).scalars()
-        return tuple(sorted({data_fingerprint, *rows}))
+        return tuple(sorted(connection.execute(text(KINDRED), {"fingerprint": data_fingerprint}).scalars()))
 
 
 def _write(engine: Engine, statement: str, values: dict[str, object]) -> None:

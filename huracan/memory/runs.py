@@ -26,6 +26,7 @@ __all__ = [
     "phase",
     "read_run",
     "record_phase",
+    "record_search",
     "resume_run",
     "run",
 ]
@@ -54,6 +55,7 @@ class Run:
         data_fingerprint: hash of the candles used.
         version: huracan's version.
         error: the line it failed with.
+        search_run_id: the run whose search chose its rules; None: its own, or nobody's.
         started_at, finished_at: wall clock, UTC.
         phases: time by phase, in order of their names.
     """
@@ -66,6 +68,7 @@ class Run:
     data_fingerprint: str
     version: str
     error: str | None
+    search_run_id: int | None
     started_at: datetime
     finished_at: datetime | None
     phases: tuple[Phase, ...]
@@ -141,6 +144,21 @@ def resume_run(engine: Engine, run_id: int, settings: Settings, data_fingerprint
         engine,
         "UPDATE runs SET status = 'running', error = NULL, finished_at = NULL WHERE run_id = :run_id",
         {"run_id": run_id},
+        run_id,
+    )
+
+
+def record_search(engine: Engine, run_id: int, search_run_id: int) -> None:
+    """Note which other run's search chose the rules of a run: what was tried there counts for it.
+
+    Raises:
+        UsageError: there is no such run.
+        DatabaseError: no such other run, or the server fails.
+    """
+    _update(
+        engine,
+        "UPDATE runs SET search_run_id = :search_run_id WHERE run_id = :run_id",
+        {"run_id": run_id, "search_run_id": search_run_id},
         run_id,
     )
 
@@ -238,13 +256,13 @@ def list_runs(engine: Engine, kind: str | None = None, limit: int = 50) -> tuple
 def _select(engine: Engine, clause: str, values: dict[str, object]) -> tuple[Run, ...]:
     statement = f"""
         SELECT run_id, kind, CAST(status AS text), CAST(config AS text), config_hash, data_fingerprint, version, error,
-            started_at, finished_at,
+            search_run_id, started_at, finished_at,
             ARRAY(SELECT phase FROM run_phases p WHERE p.run_id = runs.run_id ORDER BY phase),
             ARRAY(SELECT wall_s FROM run_phases p WHERE p.run_id = runs.run_id ORDER BY phase)
         FROM runs {clause}"""  # noqa: S608 - constant clauses
     with translated(engine), engine.connect() as connection:
         rows = connection.execute(text(statement), values).all()
-    return tuple(Run(*(*row[:10], tuple(map(Phase, row[10], row[11])))) for row in rows)
+    return tuple(Run(*(*row[:11], tuple(map(Phase, row[11], row[12])))) for row in rows)
 
 
 def _update(engine: Engine, statement: str, values: dict[str, object], run_id: int) -> None:

@@ -9,12 +9,14 @@ from sqlalchemy import Engine, text
 
 from huracan.memory.database import translated
 
-__all__ = ["ON_CANDLES", "Trial", "count_trials", "read_trials", "record_trial", "trials_on"]
+__all__ = ["KINDRED", "ON_CANDLES", "Trial", "count_trials", "read_trials", "record_trial", "trials_on"]
 
-ON_CANDLES = (
-    "data_fingerprint IN (SELECT CAST(:fingerprint AS text) UNION SELECT kin FROM kindred_candles "
-    "WHERE candles = :fingerprint)"
+KINDRED = (
+    "WITH RECURSIVE same (candles) AS (SELECT CAST(:fingerprint AS text) "
+    "UNION SELECT kin FROM same JOIN kindred_candles USING (candles)) SELECT candles FROM same"
 )
+"""A history's fingerprints, itself included: what is kin to its kin is the same history too."""
+ON_CANDLES = f"data_fingerprint IN ({KINDRED})"
 """Runs on a history, whatever day it reached: retraining a day later is trying once more on the same candles."""
 
 
@@ -90,7 +92,7 @@ def read_trials(engine: Engine, run_id: int) -> tuple[Trial, ...]:
 
 
 def count_trials(engine: Engine, data_fingerprint: str) -> int:
-    """Return how many trials have ever been made on these candles, as they were on other days too, over all runs.
+    """Return how many trials have ever been made on these candles and their kin (`KINDRED`), over all runs.
 
     Raises:
         DatabaseError: the server fails.
@@ -105,7 +107,7 @@ def count_trials(engine: Engine, data_fingerprint: str) -> int:
 
 
 def trials_on(engine: Engine, data_fingerprint: str) -> tuple[tuple[int, Trial], ...]:
-    """Return every trial ever made on these candles (`kindred_candles`) with its run's number, in the order made.
+    """Return every trial ever made on these candles and their kin with its run's number, in the order made.
 
     Raises:
         DatabaseError: the server fails.

@@ -17,6 +17,7 @@ from huracan.memory import (
     end_step,
     open_cycle,
     read_cycle,
+    read_run,
     read_trades,
     read_version_days,
     start_step,
@@ -169,6 +170,7 @@ def test_a_day_killed_in_the_middle_and_the_day_after(
     assert after["outcomes"]["download"]["symbols"][0]["new_bars"] == 288
     training = after["outcomes"]["train"]
     assert (training["warm_from"], training["trials"], training["trials_on_candles"]) == (report["run_id"], 0, 1)
+    assert read_run(database, after["run_id"]).search_run_id == report["run_id"]
     assert after["outcomes"]["gate"]["versions"][0]["report"]["tried"] == 3  # two versions and one trial
     (beside,) = after["outcomes"]["compare"]["versions"]
     assert (beside["champion"], beside["champion_proven"]) == (version, False)

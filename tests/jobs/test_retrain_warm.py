@@ -4,12 +4,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
-from huracan.errors import TrainingError
-from huracan.memory import Registry, open_run
+from huracan.errors import TrainingError, UsageError
+from huracan.memory import Registry, open_run, read_run
 from huracan.memory.requests import RetrainRequest, file_request
-from jobs.retrain_warm import CHOICE_NAME, warm_start_of
+from jobs.retrain_warm import CHOICE_NAME, Choice, warm_start_of
 from jobs.train import folds_of
 from tests.learn.worlds import small_dataset
 
@@ -55,3 +56,15 @@ def test_the_choice_is_made_once(database: Engine, tmp_path: Path, monkeypatch: 
     (tmp_path / "a" / CHOICE_NAME).write_text("{")
     with pytest.raises(TrainingError, match="is damaged"):
         warm_start_of(dataset, folds, database, runs[0], tmp_path / "a", DAY)
+
+
+def test_the_search_is_recorded_with_the_run(database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever a decided run is taken up again, so that the gate counts what the search tried."""
+    monkeypatch.setenv("HURACAN_HOME", str(tmp_path / "home"))
+    dataset = small_dataset(tmp_path / "candles")
+    searched, earlier, run_id = (open_run(database, "train", dataset.settings, name, "1") for name in "stu")
+    choice = Choice(earlier, "fits", searched, DAY)
+    (tmp_path / CHOICE_NAME).write_bytes(TypeAdapter(Choice).dump_json(choice))
+    with pytest.raises(UsageError, match="the training is not finished"):  # the earlier run left no files
+        warm_start_of(dataset, folds_of(dataset), database, run_id, tmp_path, DAY)
+    assert read_run(database, run_id).search_run_id == searched

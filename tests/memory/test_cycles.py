@@ -22,6 +22,8 @@ from huracan.memory import (
     open_cycle,
     open_run,
     read_cycle,
+    read_run,
+    record_search,
     record_trial,
     run_of_cycle,
     start_step,
@@ -114,3 +116,24 @@ def test_what_was_tried_on_a_history_counts_on_its_later_days(database: Engine) 
     assert kindred_candles(database, "z" * 64) == ("z" * 64,)
     assert [count_trials(database, name * 64) for name in "abcz"] == [3, 3, 1, 0]
     assert [model.version for model in Registry(database).on_candles("b" * 64)] == ["kin-0", "kin-1", "kin-3"]
+
+
+def test_what_was_tried_by_a_search_counts_for_all_that_go_on_from_it(database: Engine) -> None:
+    """A run by hand, a cycle that goes on from it, and every later cycle of that scope: one history."""
+    by_hand = open_run(database, "train", Settings(), "h" * 64, "1")
+    record_trial(database, by_hand, Trial("t", "done", {}, {}, 1.0, 1, 1.0))
+    runs = []
+    for number, candles in enumerate("ijk"):
+        scope = "Q/R" if candles != "k" else "S/T"
+        cycle = open_cycle(database, scope, date(2025, 2, 1 + number), Settings(), "1")
+        runs.append(run_of_cycle(database, cycle.cycle_id, Settings(), candles * 64, "1"))
+    assert count_trials(database, "i" * 64) == 0
+    for _ in range(2):
+        record_search(database, runs[0], by_hand)
+    assert read_run(database, runs[0]).search_run_id == by_hand
+    assert read_run(database, by_hand).search_run_id is None
+    kin = tuple(name * 64 for name in "hij")
+    assert [kindred_candles(database, candles) for candles in kin] == [kin] * 3
+    assert [count_trials(database, name * 64) for name in "hijk"] == [1, 1, 1, 0]
+    with pytest.raises(UsageError, match="no run 10000"):
+        record_search(database, 10_000, by_hand)

@@ -1,4 +1,7 @@
-"""What the monitor sees and does: samples, anomalies, remedies, errors, heartbeats, notices, requests to retrain."""
+"""What the monitor sees and does: samples, anomalies, remedies, errors, heartbeats, notices, requests to retrain.
+
+Beside them whose search chose the rules of a run, which makes what was tried there count for it.
+"""
 
 from alembic import op
 
@@ -128,6 +131,14 @@ STATEMENTS = (
         CHECK ((cycle_id IS NULL) = (taken_at IS NULL))
     )""",
     "CREATE UNIQUE INDEX retrain_requests_waiting ON retrain_requests (scope) WHERE taken_at IS NULL",
+    "ALTER TABLE runs ADD COLUMN search_run_id integer REFERENCES runs CHECK (search_run_id <> run_id)",
+    # one history: the candles of a scope's cycles, and of a search with all runs that go on from it
+    """CREATE OR REPLACE VIEW kindred_candles AS
+        WITH bonds (candles, bond) AS (
+            SELECT data_fingerprint, 'scope ' || scope FROM retrain_cycles JOIN runs USING (run_id)
+            UNION SELECT data_fingerprint, 'search ' || coalesce(search_run_id, run_id) FROM runs
+        )
+        SELECT DISTINCT mine.candles, theirs.candles AS kin FROM bonds mine JOIN bonds theirs USING (bond)""",
 )
 
 
