@@ -276,8 +276,8 @@ def _pbo(evidence: Evidence, settings: GateSettings) -> Criterion:
         return _row("pbo", _PBO, 0.0, settings.overfit_max_frac, True, "nothing else was tried, so nothing was chosen")
     if not found:
         raise EvidenceError(
-            f"{evidence.tried_count} configurations were tried, the daily results of none beside this one are stored; "
-            "search again with this version of huracan, which keeps them"
+            f"{evidence.tried_count} configurations were tried, no two of them have daily results on the same days; "
+            "search again with two trials or more (search.num_samples), whose days are kept"
         )
     where, worst = max(found, key=lambda item: (not _chosen_well(item[1], settings), item[1].probability))
     note = (

@@ -1,7 +1,8 @@
 """From what shadow trading and the searches left in Postgres to the evidence that the gate weighs.
 
 A version stands for its run's walk-forward: the recipe, its seeds, all folds. Everything that was tried on the same
-candles counts, whoever's run it was: each trial of a search and each registered version.
+candles counts, whoever's run it was: each trial of a search and each registered version. What goes on from an earlier
+run was chosen by that one's search, and is judged by its trials.
 """
 
 import math
@@ -16,6 +17,7 @@ from huracan.memory import (
     DailyResult,
     Model,
     Registry,
+    Run,
     Trial,
     count_closed_trades,
     count_trials,
@@ -43,7 +45,8 @@ def gather_evidence(engine: Engine, model: Model) -> Evidence:
             together.
         DatabaseError: the server fails.
     """
-    candles = read_run(engine, model.run_id).data_fingerprint
+    run = read_run(engine, model.run_id)
+    candles = run.data_fingerprint
     rows = read_daily(engine, model.run_id)
     policy = _series(rows, "policy", model.scope).get(ENSEMBLE)
     if policy is None:
@@ -76,7 +79,9 @@ def gather_evidence(engine: Engine, model: Model) -> Evidence:
             engine, model.run_id, ENSEMBLE, COIN_ACCOUNT, None if model.scope == ALL_COINS else model.scope
         ),
         rivals=rivals,
-        selections=tuple(one for one in (_search(rows), alike) if one is not None and len(one.names) >= SELECTION_MIN),
+        selections=tuple(
+            one for one in (_search(engine, run, rows), alike) if one is not None and len(one.names) >= SELECTION_MIN
+        ),
         tried=(*tried, *(one for one in trials if one is not None)),
         tried_count=1 + len(others) + count_trials(engine, candles),
     )
@@ -149,8 +154,12 @@ def _tried(run_id: int, trial: Trial) -> Tried | None:
     return Tried(f"run {run_id} trial {trial.name}", mean / (error * math.sqrt(days)), days)
 
 
-def _search(rows: Sequence[DailyResult]) -> Selection | None:
-    """Return the run's own search: its trials on the validation days that most of them share."""
+def _search(engine: Engine, run: Run, rows: Sequence[DailyResult]) -> Selection | None:
+    """Return the search that chose the run's rules: its trials on the validation days that most of them share."""
+    whose = "the run's trials"
+    if run.search_run_id is not None:
+        whose = f"the trials of run {run.search_run_id}, whose search chose the rules,"
+        rows = read_daily(engine, run.search_run_id, "trial")
     windows: dict[tuple[int, int], list[DailyResult]] = {}
     for row in rows:
         if row.kind == "trial":
@@ -159,4 +168,4 @@ def _search(rows: Sequence[DailyResult]) -> Selection | None:
         return None
     (_, length), trials = max(windows.items(), key=lambda item: len(item[1]))
     net = np.stack([np.array(row.net) for row in trials], axis=1)
-    return Selection(f"the run's trials on {length} validation days", tuple(row.name for row in trials), net)
+    return Selection(f"{whose} on {length} validation days", tuple(row.name for row in trials), net)

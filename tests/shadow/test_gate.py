@@ -162,7 +162,7 @@ def test_trials_without_their_days_are_missing() -> None:
     """Many tried and nothing stored of them: no PBO; a single version that was never chosen needs none."""
     blind = replace(GOOD, selections=())
     assert failed(blind) == ["pbo"]
-    assert "search again" in note(blind, "pbo")
+    assert "no two of them have daily results on the same days; search again" in note(blind, "pbo")
     alone = replace(GOOD, selections=(), rivals=(), tried=(), tried_count=1)
     assert failed(alone) == []
     short = replace(GOOD, selections=(replace(GOOD.selections[0], net=GOOD.selections[0].net[:6]),))

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from huracan.config import GateSettings
 from huracan.errors import EvidenceError
-from huracan.memory import DailyResult, record_shadow_days
+from huracan.memory import DailyResult, record_search, record_shadow_days
 from huracan.shadow.evidence import check_evidence
 from huracan.shadow.gate import judge_gate
 from huracan.shadow.gather import gather_evidence
@@ -70,6 +70,32 @@ def test_everything_tried_on_the_candles_counts(database: Engine, candles: str, 
     assert search.where == "the run's trials on 40 validation days"
     assert search.net == pytest.approx(noise)
     assert versions.names == (model.version, others[0].version)
+
+
+def test_a_warm_start_is_judged_by_the_search_that_chose_its_rules(
+    database: Engine, candles: str, tmp_path: Path
+) -> None:
+    """A day later, on candles of its own: the trials and versions of the search count, and its PBO is the version's."""
+    noise = np.random.default_rng(5).standard_normal((120, 50))
+    searched, second, third = (run_of(database, f"{candles}-day-{day}") for day in range(3))
+    store_search(database, searched, noise - noise.mean(axis=0))
+    models = []
+    for day, run_id in enumerate((searched, second, third)):
+        store_days(database, run_id, replace(GOOD, first_days=GOOD.first_days + day))
+        if run_id != searched:
+            record_search(database, run_id, searched)
+        models.append(register(database, run_id, f"{candles}-v{day}", tmp_path, seed=day + 1))
+    for model in models:
+        found = gather_evidence(database, model)
+        assert (found.tried_count, len(found.tried)) == (3 + 50, 2 + 50)
+        (search,) = found.selections
+        assert search.net.shape == (120, 50)
+        report = judge_gate(found, GateSettings(resamples=100))
+        assert report.hurdle_day is not None
+        assert report.hurdle_day > 0.0
+        (row,) = [row for row in report.criteria if row.name == "pbo"]
+        assert (row.passed, row.figure) == (False, pytest.approx(1.0, abs=0.01))
+    assert search.where == f"the trials of run {searched}, whose search chose the rules, on 120 validation days"
 
 
 def test_trials_without_their_days_count_all_the_same(database: Engine, candles: str, tmp_path: Path) -> None:
