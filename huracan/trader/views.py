@@ -1,4 +1,8 @@
-"""The account's view in the database: what a restart needs of the day, and what `trade status` shows of the limits."""
+"""The account's view in the database: what a restart needs of the day, and what `trade status` shows of the limits.
+
+The row also has the epoch of the lease under which it was written (`report.epoch`): who watches the account can tell a
+trader that hears nothing from one that has just started.
+"""
 
 import json
 from collections.abc import Mapping
@@ -104,7 +108,7 @@ class AccountViews:
         def work(cursor: Any) -> AccountState | None:
             cursor.execute(
                 """SELECT v.at, v.market_at, v.reconciled_at, v.mode, v.day, v.day_start, v.day_value, v.breached,
-                    v.reached, v.peak, v.report
+                    v.reached, v.peak, v.report - 'epoch'
                 FROM account_views v JOIN accounts USING (account_no) WHERE name = %s""",
                 (self._account,),
             )
@@ -134,7 +138,9 @@ class AccountViews:
             cursor.execute(
                 """INSERT INTO account_views AS v (at, market_at, reconciled_at, mode, day, day_start, day_value,
                     breached, reached, peak, report, account_no)
-                SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, account_no FROM accounts WHERE name = %s
+                SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,
+                    %s::jsonb || jsonb_build_object('epoch', l.epoch), account_no
+                FROM accounts LEFT JOIN leases l USING (account_no) WHERE name = %s
                 ON CONFLICT (account_no) DO UPDATE SET at = excluded.at, market_at = excluded.market_at,
                     reconciled_at = excluded.reconciled_at, mode = excluded.mode, day = excluded.day,
                     day_start = excluded.day_start, day_value = excluded.day_value, breached = excluded.breached,

@@ -11,11 +11,17 @@ TABLES = (
 
 
 def write_account(
-    engine: Engine, name: str = "main", lease_s: float = 10.0, close_age_s: float = 2.0, decided: int = 4
+    engine: Engine,
+    name: str = "main",
+    lease_s: float = 10.0,
+    close_age_s: float = 2.0,
+    decided: int = 4,
+    interval_s: float = 60.0,
 ) -> int:
     """Write an account that trades one market, and return its number.
 
-    Its decisions took 100, 200, 300, ... ms; the newest is `close_age_s` old, each other one a minute more.
+    Its decisions took 100, 200, 300, ... ms; the newest is `close_age_s` old, each other one an interval
+    more. Its trader holds the lease's first epoch and started before all of them.
     """
     with engine.begin() as connection:
         number = int(
@@ -36,8 +42,9 @@ def write_account(
             text(
                 """INSERT INTO account_views (at, market_at, reconciled_at, day_start, day_value, peak, day, account_no,
                     breached, reached, mode, report)
-                SELECT at, date_trunc('minute', at), at, 1000, 990, 1001, 1, :account, false, false, 'paper',
-                    '{"equity": "990.5", "steps": {"BTC/USDT": "0.01"}}'
+                SELECT at, date_trunc('minute', at), at - interval '90 days', 1000, 990, 1001, 1, :account, false,
+                    false, 'paper',
+                    '{"equity": "990.5", "steps": {"BTC/USDT": "0.01"}, "epoch": 1}'
                 FROM (SELECT clock_timestamp() - make_interval(secs => :age) AS at) t"""
             ),
             who,
@@ -49,9 +56,9 @@ def write_account(
                         actions, confidences)
                     SELECT date_trunc('minute', at), at - make_interval(secs => 0.1 * (1 + :back)), at, :account,
                         ARRAY['BTC/USDT'], ARRAY['v'], ARRAY[0], ARRAY[1], ARRAY[0.5]
-                    FROM (SELECT clock_timestamp() - make_interval(secs => :age + 60 * :back) AS at) t"""
+                    FROM (SELECT clock_timestamp() - make_interval(secs => :age + :interval * :back) AS at) t"""
                 ),
-                who | {"back": back},
+                who | {"back": back, "interval": interval_s},
             )
         connection.execute(
             text(

@@ -1,5 +1,6 @@
-"""Silence: an account that is traded and hears no candle, one whose trader has died, a market that is heard no more."""
+"""Silence: an account that hears no candle or decides on none, one whose trader has died, a market heard no more."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,28 +30,40 @@ MARKET_SHARE: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class _Account:
+    """As its rows have it; `heard_ms`: when its present trader last carried out a close, None before the first."""
+
     number: int
     lease_s: float | None
     released: bool
+    epoch: int | None
+    heard_ms: int | None
+    began_ms: int | None
     holding: int
 
 
 class Silence:
     """`Detector` of an account's silence: plain limits, in which no chance is involved.
 
-    `feed_silent`: its trader lives, and no close has been heard for two and a half of its usual intervals; the whole
-    account, or one market (then named) that ten closes in a row have been without. `trader_silent`: its lease ran out
-    and nobody let go of it: the trader died, and nobody has taken over.
+    `feed_silent`: its trader lives, and has heard no close for two and a half of the usual intervals since its last or
+    since it started; or one market (then named) that ten closes in a row have been without. `decisions_missing`: it
+    hears closes and has decided on none for as long: the endpoint is away or late, nothing can be written down, closes
+    come late, or no version is there. `trader_silent`: its lease ran out and nobody let go of it: the trader died, and
+    nobody has taken over.
+
+    A close is heard when the trader writes its view down, which it does whether or not anything is decided. A view
+    that was written under an earlier lease says nothing about the present one: the time before the first view of a
+    lease counts from when that lease was first seen here.
 
     Args:
         engine: of the database.
         account: its name.
     """
 
-    names = frozenset({"feed_silent", "trader_silent"})
+    names = frozenset({"decisions_missing", "feed_silent", "trader_silent"})
 
     def __init__(self, engine: Engine, account: str) -> None:
         self._engine, self._account = engine, account
+        self._seen: tuple[int, int] | None = None  # newest lease: its epoch, and when it was first seen, wall clock ms
 
     def look(self, now_ms: int) -> Sequence[Anomaly]:
         """Name what is silent.
@@ -63,14 +76,13 @@ class Silence:
             if account is None or account.released or account.lease_s is None:
                 return ()
             rows = _closes(cursor, account.number)
-        found = []
         if account.lease_s < 0.0:
-            found.append(self._died(account, now_ms))
-        elif (silent := self._silent(account, [heard for heard, _ in rows], now_ms)) is not None:
-            found.append(silent)
-        else:
-            found += self._markets(rows, now_ms)
-        return found
+            return (self._died(account, now_ms),)
+        decided = [heard for heard, _ in rows]
+        silent = self._silent(account, decided, now_ms)
+        missing = self._missing(account, decided, now_ms)
+        found = [one for one in (silent, missing) if one is not None]
+        return found if silent is not None else [*found, *self._markets(rows, now_ms)]
 
     def _died(self, account: _Account, now_ms: int) -> Anomaly:
         assert account.lease_s is not None
@@ -91,12 +103,10 @@ class Silence:
             evidence={"positions": account.holding},
         )
 
-    def _silent(self, account: _Account, heard: list[int], now_ms: int) -> Anomaly | None:
-        if len(heard) < 3:
-            return None  # its rhythm is not known yet
-        gaps = [later - earlier for later, earlier in pairwise(heard[:RHYTHM])]
-        usual_s = statistics.median(gaps) / 1e3
-        limit_s, age_s = CLOSES_MISSED * usual_s + GRACE_S, (now_ms - heard[0]) / 1e3
+    def _silent(self, account: _Account, decided: list[int], now_ms: int) -> Anomaly | None:
+        usual_s = _usual_s(decided)
+        since_ms = self._first_seen_ms(account, now_ms) if account.heard_ms is None else account.heard_ms
+        limit_s, age_s = CLOSES_MISSED * usual_s + GRACE_S, (now_ms - since_ms) / 1e3
         if age_s <= limit_s:
             return None
         return Anomaly(
@@ -106,7 +116,7 @@ class Silence:
             severity="critical",
             words=f"no close has been heard for {age_s:,.0f} s; one came every {usual_s:,.0f} s",
             means="nothing is decided: positions are left to their orders at the venue",
-            since_ms=heard[0],
+            since_ms=since_ms,
             noticed_ms=now_ms,
             observed=age_s,
             claimed=usual_s,
@@ -114,6 +124,37 @@ class Silence:
             delay=f"{limit_s:,.0f} s: {CLOSES_MISSED} intervals and {GRACE_S:.0f} s",
             evidence={"positions": account.holding},
         )
+
+    def _missing(self, account: _Account, decided: list[int], now_ms: int) -> Anomaly | None:
+        if account.heard_ms is None or account.began_ms is None or not decided:
+            return None
+        usual_s = _usual_s(decided)
+        since_ms = max(decided[0], account.began_ms)
+        limit_s, age_s = CLOSES_MISSED * usual_s + GRACE_S, (account.heard_ms - since_ms) / 1e3
+        if age_s <= limit_s:
+            return None
+        return Anomaly(
+            detector="decisions_missing",
+            account=self._account,
+            subject="",
+            severity="warning",
+            words=f"closes were heard for {age_s:,.0f} s and none was decided on; one came every {usual_s:,.0f} s",
+            means="the endpoint is away or late, nothing can be written down, closes come late, or no version is there",
+            since_ms=since_ms,
+            noticed_ms=now_ms,
+            observed=age_s,
+            claimed=usual_s,
+            unit="s",
+            delay=f"{limit_s + usual_s:,.0f} s: the first close after {CLOSES_MISSED} intervals and {GRACE_S:.0f} s",
+            evidence={"positions": account.holding},
+        )
+
+    def _first_seen_ms(self, account: _Account, now_ms: int) -> int:
+        """Return when the present lease was first seen: its start, for a monitor that looks every few seconds."""
+        assert account.epoch is not None
+        if self._seen is None or self._seen[0] != account.epoch:
+            self._seen = account.epoch, now_ms
+        return self._seen[1]
 
     def _markets(self, rows: list[tuple[int, frozenset[str]]], now_ms: int) -> list[Anomaly]:
         newest, before = rows[:MARKET_CLOSES], rows[MARKET_CLOSES:]
@@ -145,12 +186,23 @@ class Silence:
         return found
 
 
+def _usual_s(decided: list[int]) -> float:
+    """Return the usual seconds between two closes; infinite as long as the rhythm is not known."""
+    if len(decided) < 3:
+        return math.inf
+    return statistics.median(later - earlier for later, earlier in pairwise(decided[:RHYTHM])) / 1e3
+
+
 def _account(cursor: Any, name: str) -> _Account | None:
     cursor.execute(
         """SELECT a.account_no, extract(epoch FROM l.expires_at - clock_timestamp())::float8,
-            coalesce(l.released, true), (SELECT count(*) FROM positions p WHERE p.account_no = a.account_no
+            coalesce(l.released, true), l.epoch,
+            (extract(epoch FROM v.at) * 1000)::bigint, (extract(epoch FROM v.reconciled_at) * 1000)::bigint,
+            (SELECT count(*) FROM positions p WHERE p.account_no = a.account_no
                 AND p.bought - p.sold - p.fee_base > 0.001 * p.bought)
-        FROM accounts a LEFT JOIN leases l USING (account_no) WHERE name = %s""",
+        FROM accounts a LEFT JOIN leases l USING (account_no)
+            LEFT JOIN account_views v ON v.account_no = a.account_no AND (v.report ->> 'epoch')::bigint = l.epoch
+        WHERE name = %s""",
         (name,),
     )
     row = cursor.fetchone()
