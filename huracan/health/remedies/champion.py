@@ -1,7 +1,7 @@
 """The remedy that rolls back a champion: only to one that was champion before it, is proven, and is still whole."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -13,11 +13,15 @@ from huracan.shadow.promotion import check_artefact
 
 __all__ = ["RollBack"]
 
+_DAYS: Final = 7
+"""Two versions that decay within a week: the market or the engine has changed, and older versions are no answer."""
+
 
 class RollBack:
     """Retire a version that has decayed, and bring back the one it had replaced.
 
-    Promotion stays with the gate: nothing that was not champion becomes one here, and nothing unproven.
+    Promotion stays with the gate: nothing that was not champion becomes one here, and nothing unproven. A rollback does
+    not cascade: one in a scope within seven days, and never to a version that is itself called.
 
     Args:
         engine: of the registry.
@@ -37,6 +41,10 @@ class RollBack:
             check_artefact(former)
         except HuracanError as error:
             return Refusal(str(error))
+        if (called := _called(scene, former.version)) is not None:
+            return Refusal(f"{former.version}, champion before {champion.version}, has an open anomaly: {called}")
+        if (number := _recent(scene, champion.scope)) is not None:
+            return Refusal(f"remedy {number} rolled {champion.scope} back within {_DAYS} days", limit=True)
         return None
 
     def apply(self, scene: Scene, plan: Plan) -> Done:
@@ -74,6 +82,31 @@ class RollBack:
         if model is None:
             raise UsageError(f"there is no version {version}")
         return self._registry.rollback_pair(scene.connection, model.scope)
+
+
+def _called(scene: Scene, version: str) -> str | None:
+    """Return an open anomaly of a version's charts or groups, in whatever account; None: there is none that warns."""
+    cursor = scene.cursor
+    cursor.execute(
+        """SELECT detector FROM anomalies WHERE ended_at IS NULL AND severity <> 'info'
+        AND evidence ->> 'version' = %s ORDER BY anomaly_id LIMIT 1""",
+        (version,),
+    )
+    row = cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
+def _recent(scene: Scene, scope: str) -> int | None:
+    """Return the newest rollback of a scope that was begun within `_DAYS`, whichever account it was for."""
+    cursor = scene.cursor
+    cursor.execute(
+        """SELECT remediation_id FROM remediations
+        WHERE kind = 'roll_back' AND state IN ('applied', 'undone', 'expired') AND after ->> 'scope' = %s AND at > to_timestamp(%s / 1000.0) - make_interval(days => %s)
+        ORDER BY remediation_id DESC LIMIT 1""",
+        (scope, scene.now_ms, _DAYS),
+    )
+    row = cursor.fetchone()
+    return None if row is None else int(row[0])
 
 
 def _packed(scope: str, champion: str, retired: str) -> Mapping[str, Any]:

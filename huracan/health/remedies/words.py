@@ -47,7 +47,8 @@ _KINDS: Final[Mapping[RemedyKind, tuple[str, str, str, str]]] = {
     ),
     "roll_back": (
         "retires the champion and brings back the one that it had replaced",
-        "it is not champion; there was none before, or that one is unproven, gone or changed on disk",
+        "it is not champion; there was none before, or that one is unproven, gone, changed on disk or has an open "
+        "anomaly itself; the scope was rolled back within seven days",
         "a person",
         "the champion; a later rollback goes where it would have gone",
     ),

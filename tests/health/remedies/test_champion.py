@@ -3,15 +3,16 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from huracan.errors import RefusedError
 from huracan.memory.registry import Registry
 from huracan.policy.artefact import WEIGHTS_NAME
-from tests.health.remedies.worlds import MINUTE, T0, World, anomaly, rule, world
+from tests.health.remedies.worlds import HOUR, MINUTE, T0, World, anomaly, rule, world
 
 pytestmark = pytest.mark.postgres
 RULE = rule("result", "roll_back")
+DAY = 24 * HOUR
 
 
 def stages(account: World) -> list[str]:
@@ -83,3 +84,49 @@ def test_versions_that_moved_since_are_left_where_they_are(database: Engine, tmp
         remedies.undo(row.number, "ann", "late", T0 + MINUTE)
     (ended,) = remedies.act([], T0 + MINUTE)
     assert ended.state == "undone"
+
+
+def test_a_rollback_does_not_cascade(database: Engine, tmp_path: Path) -> None:
+    """The one that came back decays too: nothing for a week, and only then the one before it."""
+    account = world(database)
+    account.register(tmp_path, 3)
+    remedies = account.remedies(RULE)
+    (row,) = remedies.act([anomaly(account, "result", account.versions[2])], T0)
+    assert row.state == "applied"
+    for at_ms in (T0 + DAY, T0 + 7 * DAY - MINUTE):
+        (second,) = remedies.act([anomaly(account, "result", account.versions[1])], at_ms)
+        assert (second.state, "within 7 days" in second.error) == ("refused", True), second.error
+    (third,) = remedies.act([anomaly(account, "result", account.versions[1])], T0 + 7 * DAY + MINUTE)
+    assert (third.state, third.after["champion"]) == ("applied", account.versions[0])
+
+
+def test_a_former_champion_that_is_called_itself_is_not_gone_back_to(database: Engine, tmp_path: Path) -> None:
+    """Its charts or groups warn, in any account; an anomaly that has ended, or that is no warning, says nothing."""
+    account = world(database)
+    account.register(tmp_path, 2)
+    remedies, former = account.remedies(RULE), account.versions[0]
+    for detector, severity, ended in (("win_rate", "warning", True), ("pattern_recovered", "info", False)):
+        write_anomaly(database, former, detector, severity, ended)
+    write_anomaly(database, former, "version_degraded", "warning", False)
+    before, wrong = account.control(), anomaly(account, "result", account.versions[1])
+    (row,) = remedies.act([wrong], T0)
+    assert (row.state, "has an open anomaly: version_degraded" in row.error) == ("refused", True), row.error
+    assert account.control() == before
+    with database.begin() as connection:
+        connection.execute(text("UPDATE anomalies SET ended_at = now()"))
+    (row,) = remedies.act([wrong], T0 + 2 * HOUR)
+    assert row.state == "applied"
+
+
+def write_anomaly(engine: Engine, version: str, detector: str, severity: str, ended: bool) -> None:
+    """Write a row as the monitor does, of another account."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                """INSERT INTO anomalies (noticed_at, seen_at, ended_at, account, detector, subject, severity, words,
+                    means, evidence)
+                VALUES (now(), now(), CASE WHEN :ended THEN now() END, 'another', :detector, :version, :severity, 'w',
+                    'm', jsonb_build_object('version', cast(:version AS text)))"""
+            ),
+            {"version": version, "detector": detector, "severity": severity, "ended": ended},
+        )
