@@ -28,7 +28,7 @@ from huracan.execution.positions import Position
 from huracan.execution.resolver import Resolver
 from huracan.execution.results import ClosedTrade, Decision, trade_rows
 from huracan.execution.start import Starter
-from huracan.execution.states import StateWriter
+from huracan.execution.states import StateWriter, obeyed
 from huracan.execution.store import Store
 from huracan.execution.submit import Submitter
 from huracan.execution.tasks import Tasks
@@ -313,10 +313,34 @@ class Engine:
             raise away
 
     async def _obey(self, row: StateChange) -> None:
-        """Follow the trading state that stands in the store; an old row undoes nothing that was ordered since."""
+        """Follow the trading state that stands in the store; an old row undoes nothing that was ordered since.
+
+        A program's row loosens nothing either: what stands here is written over it again.
+        """
         if row.seq <= self._states.seq:
             return
-        self._states.seq = row.seq
+        rows = [one for one in await self._store.state_history() if one.seq > self._states.seq]
+        if not rows:  # what was ordered here meanwhile is newer
+            return
+        newest, found = rows[-1], obeyed(self.state, rows)
+        self._states.seq = newest.seq
+        try:
+            if found is not None:
+                self._states.standing = found
+                await self._take(found)
+        finally:
+            if found is not newest:
+                await self._refuse(newest)
+
+    async def _refuse(self, row: StateChange) -> None:
+        """Write what stands here over a program's row that would loosen it."""
+        get_logger().error("engine.state_refused", state=row.state, author=row.author, reason=row.reason)
+        own = self._states.standing
+        if own is not None and own.state == self.state:  # else another order is on its way to the store
+            await self._states.insist(self.state, own.author, own.reason)
+
+    async def _take(self, row: StateChange) -> None:
+        """Put a stored state into force here."""
         if row.state == self.state:
             return
         get_logger().warning("engine.state", state=row.state, author=row.author, reason=row.reason)

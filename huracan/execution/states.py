@@ -6,6 +6,7 @@ next start would trade on; so it waits in a file beside the journal, and is writ
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from huracan.errors import DatabaseError, InvariantError
 from huracan.execution.model import StateChange
 from huracan.execution.store import Store
 from huracan.logs import get_logger
-from huracan.risk.live import TradingState
+from huracan.risk.live import BY_ITSELF, TradingState
 
-__all__ = ["StateWriter", "write_state"]
+__all__ = ["StateWriter", "obeyed", "write_state"]
 
 _WRITES_MAX = 10
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
@@ -32,10 +33,12 @@ class StateWriter:
 
     Attributes:
         seq: newest row that was read or written here; 0: none.
+        standing: what was last ordered or obeyed here; None: nothing was.
     """
 
     def __init__(self, store: Store, clock: Clock, path: Path) -> None:
         self.seq = 0
+        self.standing: StateChange | None = None
         self._store, self._clock, self._path = store, clock, path
         self._pending: StateChange | None = None
 
@@ -45,7 +48,9 @@ class StateWriter:
         Raises:
             DatabaseError: the store is away; nothing is kept.
         """
-        await self._write(StateChange(0, state, author, reason, self._clock.now_ms()))
+        change = StateChange(0, state, author, reason, self._clock.now_ms())
+        await self._write(change)
+        self.standing = change
         self._forget()
 
     async def insist(self, state: TradingState, author: str, reason: str) -> None:
@@ -53,7 +58,7 @@ class StateWriter:
         change = StateChange(0, state, author, reason, self._clock.now_ms())
         if self._pending is not None and _STRICTNESS[TradingState(self._pending.state)] > _STRICTNESS[state]:
             change = self._pending
-        self._pending = change
+        self._pending = self.standing = change
         try:
             await self.flush()
         except DatabaseError as error:
@@ -63,7 +68,9 @@ class StateWriter:
                 os.fsync(file.fileno())
 
     async def flush(self) -> None:
-        """Write what waits, unless it stands there already, or somebody has decided later or more strictly.
+        """Write what waits, unless it stands there already or more strictly, or a person has decided later.
+
+        What a program wrote meanwhile was decided without knowing of this.
 
         Raises:
             DatabaseError: the store is still away.
@@ -71,9 +78,11 @@ class StateWriter:
         change = self._pending
         if change is None:
             return
-        last = await self._store.state()
-        if last is not None:
-            later = last.seq > self.seq and last.at_ms > change.at_ms
+        rows = await self._store.state_history()
+        if rows:
+            last = rows[-1]
+            persons = [row for row in rows if row.seq > self.seq and row.author not in BY_ITSELF]
+            later = any(row.at_ms > change.at_ms for row in persons)
             same = (last.state, last.author, last.reason) == (change.state, change.author, change.reason)
             if later or same or _STRICTNESS[TradingState(last.state)] > _STRICTNESS[TradingState(change.state)]:
                 self._forget()
@@ -106,6 +115,24 @@ class StateWriter:
     def _forget(self) -> None:
         self._pending = None
         self._path.unlink(missing_ok=True)
+
+
+def obeyed(known: TradingState, rows: Sequence[StateChange]) -> StateChange | None:
+    """Return which of the rows is in force after them; None: what is known stands.
+
+    It is the newest, but for rows in which a program loosens what stood before them: only a person does that.
+
+    Args:
+        known: the state in force before the rows.
+        rows: of the account's history that are new, oldest first.
+    """
+    found = None
+    for row in rows:
+        state = TradingState(row.state)
+        if row.author in BY_ITSELF and _STRICTNESS[state] < _STRICTNESS[known]:
+            continue
+        found, known = row, state
+    return found
 
 
 async def write_state(store: Store, state: TradingState, author: str, reason: str, at_ms: int) -> StateChange:

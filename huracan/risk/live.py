@@ -39,6 +39,7 @@ from huracan.risk.rate import OrderRate
 from huracan.risk.reservations import Reservation, ReservationBook
 from huracan.risk.restrictions import Entry, PausedPattern, Restriction, RestrictionKind, Restrictions
 from huracan.risk.state import (
+    BY_ITSELF,
     MONITOR,
     Author,
     CommandKind,
@@ -54,6 +55,7 @@ from huracan.risk.state import (
 from huracan.risk.view import Approval, CoinView, OrderIntent, RiskView, account_view
 
 __all__ = [
+    "BY_ITSELF",
     "EVERY_SYMBOL",
     "MONITOR",
     "AccountResult",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 __all__ = [
+    "BY_ITSELF",
     "MONITOR",
     "Author",
     "CommandKind",
@@ -66,6 +67,9 @@ class Author:
 
 MONITOR = Author("monitor", person=False)
 """Who tightens the state as a remedy; its halt leaves the protective stops at the venue."""
+
+BY_ITSELF = frozenset({"breaker", "engine", "trader", MONITOR.name})
+"""Authors of stored states that are no persons: what they write tightens, and never loosens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from huracan.clock import Clock, MarketClock
 from huracan.config import RiskSettings
 from huracan.errors import DatabaseError, VenueError
 from huracan.execution.model import Lock, StateChange
+from huracan.execution.states import obeyed
 from huracan.execution.store import Store
 from huracan.logs import get_logger
 from huracan.memory import TradeRows
 from huracan.risk.breaker import Fact
 from huracan.risk.live import (
+    BY_ITSELF,
     MONITOR,
     Author,
     BalanceCheck,
@@ -25,6 +27,7 @@ from huracan.risk.live import (
     PairLock,
     Restrictions,
     RiskKeeper,
+    SetState,
     Slippage,
     StateRefused,
     StateRow,
@@ -32,7 +35,7 @@ from huracan.risk.live import (
     kill,
     perform,
 )
-from huracan.trader.performer import BY_ITSELF, EnginePerformer
+from huracan.trader.performer import EnginePerformer
 from huracan.trader.pulse import Pulse
 from huracan.trader.restricting import RestrictionSource
 from huracan.trading import ExitReason
@@ -98,7 +101,13 @@ class Guard:
         self._want(self._keeper.observe(fact, self._clock.now_ms()))
 
     def _want(self, effects: tuple[Effect, ...]) -> None:
-        """Have effects done; they are at least as strict as what still waits, which is not asked for any more."""
+        """Have effects done; they are at least as strict as what still waits, which is not asked for any more.
+
+        The state among them is in force here from now on, whenever it can be written.
+        """
+        for effect in effects:
+            if isinstance(effect, SetState):
+                self._keeper.obey(effect.row)
         if effects:
             self._wanted, self._wanted_ms = effects, self._clock.now_ms()
             self._told.set()
@@ -134,7 +143,7 @@ class Guard:
         """
         row = await self._store.state()
         if row is not None and row.seq > self._seq:
-            await self._take_state(row)
+            await self._take_states([one for one in await self._store.state_history() if one.seq > self._seq])
         await self.restrict()
         await self._pulse.look()
         await self._write_locks()
@@ -165,19 +174,23 @@ class Guard:
             if row.number not in {one.number for one in found.rows}:
                 get_logger().info("risk.unrestricted", kind=row.kind, subject=row.subject, remedy=row.number)
 
-    async def _take_state(self, row: StateChange) -> None:
-        self._seq = row.seq
+    async def _take_states(self, rows: Sequence[StateChange]) -> None:
+        """Obey what is new in the history; a program's row that loosens is not, and the engine writes over it."""
+        self._seq = rows[-1].seq
         before = self._keeper.state
+        row = obeyed(before.state, rows)
+        if row is None:
+            return
         self._keeper.obey(state_row(row, self._risk))
-        if self._keeper.state.state is not TradingState.HALTED:
+        word = next((one for one in reversed(rows) if one.author not in BY_ITSELF), None)  # a person's last
+        if word is not None and row.state != TradingState.HALTED:
             await self._performer.resume()
-        by_person = row.author not in BY_ITSELF
-        if by_person and row.state != TradingState.HALTED and row.at_ms >= self._wanted_ms:
+        if word is not None and word.state != TradingState.HALTED and word.at_ms >= self._wanted_ms:
             self._wanted = ()  # a person has looked, and decided otherwise
-        if by_person and row.state == TradingState.HALTED and before.state is TradingState.HALTED:
+        if word is not None and word.state == before.state == TradingState.HALTED:
             # the engine has halted already, perhaps with its stops at the venue: a person's halt clears those as well
             policy = HaltPolicy(self._risk.halt_policy)
-            found = kill(before, policy, Author("trader", person=True), f"{row.author}: {row.reason}", row.at_ms)
+            found = kill(before, policy, Author("trader", person=True), f"{word.author}: {word.reason}", word.at_ms)
             assert not isinstance(found, StateRefused), found
             self._want(found)
         if row.author == "engine" and row.state == TradingState.REDUCING:  # it does so for one reason alone

@@ -2,13 +2,10 @@
 
 from huracan.execution.engine import Engine
 from huracan.logs import get_logger
-from huracan.risk.live import MONITOR, CancelScope, HaltPolicy, StateRow, TradingState
+from huracan.risk.live import CancelScope, HaltPolicy, StateRow, TradingState
 from huracan.trading import ExitReason
 
-__all__ = ["BY_ITSELF", "EnginePerformer"]
-
-BY_ITSELF = frozenset({"breaker", "engine", "trader", MONITOR.name})
-"""Authors of trading states that are no persons."""
+__all__ = ["EnginePerformer"]
 
 
 class EnginePerformer:

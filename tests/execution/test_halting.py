@@ -184,3 +184,55 @@ def test_a_persons_later_word_counts_more_than_one_that_waits() -> None:
         assert [row.author for row in await world.store().state_history()] == ["anna"]
 
     virtually(steps)
+
+
+@pytest.mark.parametrize("tightened", ["halt", "freeze"])
+def test_a_programs_row_erases_no_halt_that_waits(tightened: str) -> None:
+    """The store is away for the trader while risk halts; the monitor, which sees ACTIVE, reduces meanwhile."""
+
+    async def steps() -> None:
+        world = scene()
+        store = DistantStore(world.store())
+        engine = await opened(world, store=store)
+        store.away = True
+        if tightened == "halt":
+            await engine.halt(HaltPolicy.HOLD, "breaker", "unknown outcomes")
+        else:
+            await engine.freeze("breaker", "unknown outcomes")
+        await asyncio.sleep(2.0)
+        now_ms = world.clock.now_ms()
+        assert await world.store().change_state(StateChange(1, TradingState.REDUCING, "monitor", "disk_full", now_ms))
+        store.away = False
+        await asyncio.sleep(5.0)
+        assert engine.state is TradingState.HALTED
+        assert [row.author for row in await world.store().state_history()] == ["monitor", "breaker"]
+
+    virtually(steps)
+
+
+@pytest.mark.parametrize("how", ["running", "start"])
+def test_a_looser_row_of_a_program_is_refused_and_answered(how: str) -> None:
+    """However it came to be written: the halt stays in force, and stands in the store again; a person loosens it."""
+
+    async def steps() -> None:
+        world = scene()
+        engine = await opened(world)
+        store = world.store()
+        assert await store.change_state(StateChange(1, TradingState.HALTED, "anna", "enough", 1))
+        if how == "running":
+            await asyncio.sleep(3.0)
+        else:
+            await engine.stop()
+        assert await store.change_state(StateChange(2, TradingState.REDUCING, "monitor", "disk_full", 2))
+        if how == "start":
+            engine = world.engine(holder="two")
+            await engine.start()
+        await asyncio.sleep(3.0)
+        assert engine.state is TradingState.HALTED
+        rows = await store.state_history()
+        assert [(row.state, row.author, row.reason) for row in rows[2:]] == [("HALTED", "anna", "enough")]
+        assert await store.change_state(StateChange(4, TradingState.ACTIVE, "anna", "looked", 3))
+        await asyncio.sleep(3.0)
+        assert engine.state is TradingState.ACTIVE
+
+    virtually(steps)

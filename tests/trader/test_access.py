@@ -8,8 +8,8 @@ import pytest
 from huracan.config import ExecutionSettings
 from huracan.errors import ConfigError, UsageError
 from huracan.paper.keys import open_keys
+from huracan.risk.live import BY_ITSELF
 from huracan.trader.access import access_of, holder_name, person, process_of, user_name
-from huracan.trader.performer import BY_ITSELF
 from huracan.venue.credentials import API_KEY_VARIABLE, SECRET_VARIABLE
 
 

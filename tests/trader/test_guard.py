@@ -14,8 +14,9 @@ import pytest
 from huracan.config import RiskSettings
 from huracan.execution.model import Lock, StateChange
 from huracan.execution.states import write_state
+from huracan.execution.store import Store
 from huracan.paper import Faults, Request
-from huracan.risk.live import HaltPolicy, TradingState
+from huracan.risk.live import BalanceCheck, HaltPolicy, TradingState
 from huracan.trader.guard import FIRST_STATE, Guard, beyond_model_bps, pair_lock, state_row, traded
 from huracan.trader.performer import EnginePerformer
 from huracan.trader.restricting import MemoryRestrictions
@@ -84,23 +85,15 @@ def test_balances_that_differ_halt_the_account(tmp_path: Path) -> None:
     really(steps)
 
 
-@asynccontextmanager
-async def killed_while_away() -> AsyncIterator[tuple[Booked, Guard]]:
-    """Yield an account that a machine halted with its bracket at the venue, and a person since then; no venue."""
-
-    async def cut(request: Request) -> None:
-        raise ConnectionResetError
-
-    world = scene(engine_settings=replace(PATIENT, halt_s=3.0, halt_policy=HaltPolicy.HOLD))
-    booked = await Booked.open(world)
-    await booked.buy()
-    performer, risk = EnginePerformer(booked.engine), RiskSettings()
+def guarding(booked: Booked, store: Store) -> tuple[Guard, EnginePerformer]:
+    """Return the guard of an account, and what does its effects."""
+    performer = EnginePerformer(booked.engine)
     guard = Guard(
         booked.keeper,
         performer,
-        world.store(),
-        risk,
-        world.clock,
+        store,
+        RiskSettings(),
+        booked.world.clock,
         booked.market,
         BASE_MS,
         0.1,
@@ -111,6 +104,20 @@ async def killed_while_away() -> AsyncIterator[tuple[Booked, Guard]]:
         dict,
         booked.pulse,
     )
+    return guard, performer
+
+
+@asynccontextmanager
+async def killed_while_away() -> AsyncIterator[tuple[Booked, Guard]]:
+    """Yield an account that a machine halted with its bracket at the venue, and a person since then; no venue."""
+
+    async def cut(request: Request) -> None:
+        raise ConnectionResetError
+
+    world = scene(engine_settings=replace(PATIENT, halt_s=3.0, halt_policy=HaltPolicy.HOLD))
+    booked = await Booked.open(world)
+    await booked.buy()
+    guard, _ = guarding(booked, world.store())
     acting = asyncio.ensure_future(guard.act())
     await write_state(world.store(), TradingState.HALTED, "breaker", "clock_skew", world.clock.now_ms())
     await guard.follow()
@@ -154,6 +161,47 @@ def test_a_resume_takes_back_what_is_not_done_yet() -> None:
             await asyncio.sleep(60.0)
             assert booked.engine.state is TradingState.ACTIVE
             assert len(await booked.inner.open_orders(world.symbol)) == 2
+
+    virtually(steps)
+
+
+def test_a_programs_row_resumes_nothing_and_a_person_closes_the_breaker() -> None:
+    """The breaker halts while the database is away, and the monitor reduces: the guard reads that row first.
+
+    What is forced out stays so, desks stand still, the halt stands, and after a person's resume the breaker trips anew.
+    """
+
+    async def steps() -> None:
+        world = scene(engine_settings=PATIENT)
+        booked = await Booked.open(world)
+        await booked.buy()
+        guard, performer = guarding(booked, world.store())
+        acting = asyncio.ensure_future(guard.act())
+        booked.store.away = True
+        guard.tell(BalanceCheck("USDT", 1.0))
+        await asyncio.sleep(2.0)
+        performer.flattening = ExitReason.RISK_EXIT
+        booked.engine.desks[world.symbol].frozen = True
+        await write_state(world.store(), TradingState.REDUCING, "monitor", "disk_full", world.clock.now_ms())
+        await guard.follow()
+        assert booked.keeper.state.state is TradingState.HALTED
+        assert performer.flattening is ExitReason.RISK_EXIT
+        assert booked.engine.desks[world.symbol].frozen
+        booked.store.away = False
+        await asyncio.sleep(5.0)
+        await guard.follow()
+        assert booked.keeper.state.author == "breaker"
+        await write_state(world.store(), TradingState.ACTIVE, "anna@home", "looked", world.clock.now_ms())
+        await write_state(world.store(), TradingState.REDUCING, "monitor", "disk_full", world.clock.now_ms())
+        await guard.follow()
+        assert booked.keeper.state.state is TradingState.REDUCING
+        assert performer.flattening is None
+        assert not booked.engine.desks[world.symbol].frozen
+        guard.tell(BalanceCheck("USDT", 2.0))
+        await asyncio.sleep(2.0)
+        assert booked.engine.state is TradingState.HALTED
+        acting.cancel()
+        await asyncio.gather(acting, return_exceptions=True)
 
     virtually(steps)
 

@@ -121,7 +121,7 @@ class Remedies:
             cursor = connection.connection.cursor()
             stored = open_anomalies(cursor)
             for plan in plans(anomalies, stored, self._settings, self._account, now_ms):
-                if self._in_force(cursor, plan) is None:
+                if self._in_force(cursor, plan, now_ms) is None:
                     refusal = self._refusal(self._scene(connection, now_ms), replace(plan, acts=True))
                     found.append(_row(plan, now_ms, "dry_run", refusal))
             connection.rollback()
@@ -131,8 +131,8 @@ class Remedies:
         """Do one plan, or write down why not; nothing where it is in force, or that was written down already."""
         with translated(self._engine), self._engine.begin() as connection:
             scene, cursor = self._scene(connection, now_ms), connection.connection.cursor()
-            lock_remedies(cursor, plan.account)
-            if self._in_force(cursor, plan) is not None:
+            lock_remedies(cursor, plan.kind if plan.of_part else plan.account)
+            if self._in_force(cursor, plan, now_ms) is not None:
                 return []
             refusal = self._refusal(scene, plan)
             if refusal is not None or not plan.acts:
@@ -165,15 +165,18 @@ class Remedies:
     def _refusal(self, scene: Scene, plan: Plan) -> Refusal | None:
         recent = select_remediations(
             scene.cursor,
-            "WHERE account = %(account)s AND at >= to_timestamp(%(since)s / 1000.0)",
-            {"account": plan.account, "since": scene.now_ms - LOOK_BACK_MS},
+            "WHERE (account = %(account)s OR %(part)s) AND at >= to_timestamp(%(since)s / 1000.0)",
+            {"account": plan.account, "part": plan.of_part, "since": scene.now_ms - LOOK_BACK_MS},
         )
         refused = limits(plan, recent, self._settings, scene.now_ms)
         return self._remedies[plan.kind].refuse(scene, plan) if refused is None else refused
 
-    def _in_force(self, cursor: object, plan: Plan) -> Remediation | None:
-        where = "WHERE state = 'applied' AND account = %(account)s AND kind = %(kind)s AND subject = %(subject)s"
+    def _in_force(self, cursor: object, plan: Plan, now_ms: int) -> Remediation | None:
+        """Return the row in force of a plan's key; of a part whichever account's, as long as it is given time."""
+        where = """WHERE state = 'applied' AND kind = %(kind)s AND subject = %(subject)s
+            AND (account = %(account)s OR %(part)s AND expires_at > to_timestamp(%(now)s / 1000.0))"""
         values = {"account": plan.account, "kind": plan.kind, "subject": plan.subject}
+        values |= {"part": plan.of_part, "now": now_ms}
         return next(iter(select_remediations(cursor, where, values)), None)
 
     def _tend(self, anomalies: Sequence[Anomaly], now_ms: int, names: Container[str] | None) -> tuple[Remediation, ...]:

@@ -30,15 +30,22 @@ class Tighten:
         """See `Remedy`."""
         if _account_no(scene, plan.account) is None:
             return Refusal(f"account {plan.account!r} was never traded")
-        found = self._after(scene, plan)
+        newest = _newest(scene, plan.account)
+        found = self._after(newest, scene, plan)
         if isinstance(found, StateRefused):
-            return Refusal(f"trading is {_newest(scene, plan.account).state} already, which is stricter")
-        return None if found is not None else Refusal(f"trading is {_newest(scene, plan.account).state} already")
+            return Refusal(f"trading is {newest.state} already, which is stricter")
+        return None if found is not None else Refusal(f"trading is {newest.state} already")
 
     def apply(self, scene: Scene, plan: Plan) -> Done:
-        """See `Remedy`."""
-        before, after = _newest(scene, plan.account), self._after(scene, plan)
-        assert isinstance(after, StateRow), "refused before"
+        """See `Remedy`; written only as the successor of the state that it tightens.
+
+        Raises:
+            DatabaseError: somebody has changed the state since it was read; nothing is done, the next turn looks again.
+        """
+        before = _newest(scene, plan.account)
+        after = self._after(before, scene, plan)
+        if not isinstance(after, StateRow):  # it was looser when `refuse` looked
+            raise _changed(plan.account)
         written = StateChange(before.seq + 1, after.state, after.author, after.reason, after.at_ms)
         _append(scene, plan.account, written)
         return Done({"trading_state": _packed(before)}, {"trading_state": _packed(written)})
@@ -58,9 +65,8 @@ class Tighten:
         _append(scene, row.account, StateChange(newest.seq + 1, before.state, author, words, scene.now_ms))
         return None
 
-    def _after(self, scene: Scene, plan: Plan) -> StateRow | StateRefused | None:
-        """Return the state that would be written, why none would be, or None where it stands already."""
-        newest = _newest(scene, plan.account)
+    def _after(self, newest: StateChange, scene: Scene, plan: Plan) -> StateRow | StateRefused | None:
+        """Return the state that would follow, why none would, or None where it stands already."""
         state = TradingState(newest.state)
         policy = HaltPolicy.CANCEL if state is TradingState.HALTED else None
         before = StateRow(state, policy, newest.author, newest.reason, newest.at_ms)
@@ -88,7 +94,11 @@ def _append(scene: Scene, account: str, change: StateChange) -> None:
     cursor = scene.cursor
     cursor.execute(*insert_state(number, change))
     if cursor.fetchone() is None:  # whoever was faster decides; the next turn looks again
-        raise DatabaseError(f"the trading state of {account} was changed in the same moment; look again")
+        raise _changed(account)
+
+
+def _changed(account: str) -> DatabaseError:
+    return DatabaseError(f"the trading state of {account} was changed in the same moment; look again")
 
 
 def _packed(change: StateChange) -> Mapping[str, Any]:

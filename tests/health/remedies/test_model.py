@@ -2,8 +2,7 @@
 
 from huracan.health.remedies.model import AUTHOR, Plan, anomaly_key
 from huracan.memory.health import Anomaly
-from huracan.risk.live import MONITOR
-from huracan.trader.performer import BY_ITSELF
+from huracan.risk.live import BY_ITSELF, MONITOR
 
 WRONG = Anomaly("slippage", "main", "v1", "warning", "w", "m", 1, 2)
 

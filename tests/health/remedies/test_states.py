@@ -1,9 +1,12 @@
 """Tightening the trading state: at once, never looser, undone exactly, and not over a person's head."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine, text
 
-from huracan.errors import RefusedError
+from huracan.errors import DatabaseError, RefusedError
+from huracan.health.remedies import states
 from tests.health.remedies.worlds import HOUR, MINUTE, T0, anomaly, rule, world
 
 pytestmark = pytest.mark.postgres
@@ -76,6 +79,27 @@ def test_a_machine_that_tightens_further_ends_the_remedy_as_no_person_does(datab
     account.state("HALTED", "breaker")
     (ended,) = remedies.act([], T0 + MINUTE)
     assert (ended.state, ended.ended_by) == ("expired", "breaker")
+
+
+@pytest.mark.parametrize("read", [1, 2])
+def test_it_is_written_only_after_the_state_that_it_tightens(
+    database: Engine, monkeypatch: pytest.MonkeyPatch, read: int
+) -> None:
+    """The breaker halts just after the state was read, to be judged or to be tightened: the halt is the last word."""
+    account, select, reads = world(database), states.select_states, 0
+
+    def rival(*arguments: Any) -> Any:
+        nonlocal reads
+        found, reads = select(*arguments), reads + 1
+        if reads == read:
+            account.state("HALTED", "breaker")
+        return found
+
+    monkeypatch.setattr(states, "select_states", rival)
+    with pytest.raises(DatabaseError, match="same moment"):
+        account.remedies(rule("d", "reducing")).act([anomaly(account)], T0)
+    assert account.newest_state() == ("HALTED", "breaker")
+    assert account.rows() == []
 
 
 def test_an_account_that_was_never_traded_has_no_state_to_tighten(database: Engine) -> None:
