@@ -2,7 +2,8 @@
 
 A part that fails keeps no other from its work: a source that does not answer makes the monitor deaf on that side, a
 detector that cannot look leaves it blind there, and both are figures and, when they last, anomalies of their own. What
-is seen goes to disk before anything else happens with it.
+is seen goes to disk before anything else happens with it. A monitor that has not been able to act for minutes says no
+more that it works: entries are denied, and another one may take its place.
 """
 
 import os
@@ -21,7 +22,7 @@ from huracan.health.detector import Detector, Looked, look_at
 from huracan.health.errors import Event, Taken, group
 from huracan.health.sampling import Sampler, sample
 from huracan.health.sampling_database import DatabaseSampler
-from huracan.health.self_check import SelfCheck
+from huracan.health.self_check import ACTING, SelfCheck
 from huracan.health.store import HealthWriter, Heart
 from huracan.health.window import Window
 from huracan.logs import get_logger
@@ -29,6 +30,9 @@ from huracan.memory.health import Anomaly, Sample
 from huracan.memory.health_rows import Batch
 
 __all__ = ["Act", "Collector", "Monitor", "Tell", "Turn", "watch_over"]
+
+_IDLE_S: Final = 180.0
+"""A restart or a failover of Postgres takes less; a monitor that cannot act for longer is as good as none."""
 
 Act = Callable[[Looked, int], Sequence[Any]]
 """Remedies: told what is wrong and the time, they return what was decided or ended; the database has what they see.
@@ -169,6 +173,8 @@ class Monitor:
         self._show = show
         self._process, self._used = psutil.Process(), (time.monotonic(), _cpu_s())
         self._said: dict[str, str] = {}
+        self._failing: dict[str, str] = {}
+        self._idle_s: float | None = None
         self._turns = self._errors_lost = 0
         self._other, self._beat_s = "", float("-inf")
         self._turn_s = 0.0
@@ -216,13 +222,23 @@ class Monitor:
         self._forget_counted()
         if self._tell is not None:
             self._guarded("notices", self._told, looked, now_ms)
-        self._self_check.note(now_ms, blind if self._database.up else {}, deaf, self._writer.lost)
-        for part, problem in (blind | deaf).items():
-            self._say(part, problem)
-        for part in self._said.keys() - blind.keys() - deaf.keys() - {"database"}:
-            self._say(part, "")
+        self._note(now_ms, blind, deaf)
         self._say("database", self._database.problem)
         return self._end(begun_s, now_ms, samples, looked.anomalies, blind, deaf, len(events), acted)
+
+    def _note(self, now_ms: int, blind: dict[str, str], deaf: dict[str, str]) -> None:
+        """Take in who has failed in this turn, and say so."""
+        failing = self._failing
+        self._failing = {part: why for part, why in failing.items() if part in ACTING}  # until they are tried again
+        if not self._failing:
+            self._idle_s = None
+        elif self._idle_s is None:
+            self._idle_s = time.monotonic()
+        self._self_check.note(now_ms, blind if self._database.up else {}, deaf, failing, self._writer.lost)
+        for part, problem in (blind | deaf).items():
+            self._say(part, problem)
+        for part in self._said.keys() - blind.keys() - deaf.keys() - failing.keys() - {"database", "heartbeat"}:
+            self._say(part, "")
 
     def _end(
         self,
@@ -259,6 +275,7 @@ class Monitor:
     def _stand_by(self, begun_s: float, now_ms: int, samples: list[Sample], deaf: dict[str, str]) -> Turn:
         """Do nothing: another one works."""
         self._say("monitor", f"{self._other} is the monitor; this one waits for its end")
+        self._failing, self._idle_s = {}, None
         return self._end(begun_s, now_ms, samples, (), {}, deaf, 0, ())
 
     def _ask(self, sampler: Sampler, now_ms: int, deaf: dict[str, str]) -> Sequence[Sample]:
@@ -324,16 +341,19 @@ class Monitor:
         """Give Postgres what waits; remedies act on what it has, and on nothing else."""
         if not self._database.up:
             return ()
+        for part in ACTING:
+            self._failing.pop(part, None)
         try:
             if not self._writer.drain():
+                self._failing["remedies"] = f"{self._writer.waiting} batches wait for Postgres; they act on what it has"
                 return ()
-            self._moved_s = time.monotonic()
-            self._writer.prune()
         except DatabaseError as error:
-            self._say("writer", str(error))
+            self._fails("writer", str(error))
             return ()
-        self._say("writer", "")
-        return () if self._act is None else tuple(self._guarded("remedies", self._act, looked, now_ms) or ())
+        self._moved_s = time.monotonic()
+        acted = () if self._act is None else tuple(self._guarded("remedies", self._act, looked, now_ms) or ())
+        self._guarded("prune", self._writer.prune)  # nothing waits for it
+        return acted
 
     def _told(self, looked: Looked, now_ms: int) -> None:
         assert self._tell is not None
@@ -342,13 +362,16 @@ class Monitor:
 
     def _beat(self) -> None:
         detail = {"turn": self._turns, "interval_s": self._interval_s, "waiting": self._writer.waiting}
+        withheld = self._idle_s is not None and time.monotonic() - self._idle_s > _IDLE_S
         try:
-            self._other = self._heart.beat(detail)
+            self._other = self._heart.other() if withheld else self._heart.beat(detail)
         except DatabaseError as error:
             self._say("heartbeat", str(error))
             return
         self._beat_s = time.monotonic()
-        self._say("heartbeat", "")
+        self._say(
+            "heartbeat", "remedies or the writer fail; until they work this one counts as none" if withheld else ""
+        )
         if not self._other:
             self._say("monitor", "")
 
@@ -357,13 +380,18 @@ class Monitor:
         try:
             found = work(*given)
         except HuracanError as error:
-            self._say(part, str(error))
+            self._fails(part, str(error))
             return None
         except Exception as error:  # as for detectors
             get_logger().error("monitor.defect", part=part, error=repr(error), exc_info=error)
+            self._failing[part] = f"a defect: {error!r}"
             return None
         self._moved_s = time.monotonic()
         return found
+
+    def _fails(self, part: str, problem: str) -> None:
+        self._failing[part] = problem
+        self._say(part, problem)
 
     def _say(self, part: str, problem: str) -> None:
         """Log that a part has failed or works again: once, not at each turn."""

@@ -18,7 +18,15 @@ from huracan.errors import ConfigError, DatabaseError
 from huracan.health.buffer import DiskBuffer
 from huracan.logs import get_logger
 from huracan.memory import lazy_engine
-from huracan.memory.health_rows import Batch, beat, forget_heartbeat, prune_health, write_batch, write_sparing
+from huracan.memory.health_rows import (
+    Batch,
+    beat,
+    forget_heartbeat,
+    prune_health,
+    read_heartbeats,
+    write_batch,
+    write_sparing,
+)
 from huracan.trader.access import person
 
 __all__ = ["MONITOR", "HealthWriter", "Heart", "health_engine", "monitor_ended"]
@@ -190,6 +198,17 @@ class Heart:
         if other and monitor_ended(other):
             other = beat(self._engine, self._process, self.holder, other, self._silent_s, detail)
         return other
+
+    def other(self) -> str:
+        """Return who else has said lately that it works, "" when nobody; this one says nothing.
+
+        Raises:
+            DatabaseError: Postgres is away.
+        """
+        for row in read_heartbeats(self._engine, self._process):
+            if row.holder not in ("", self.holder) and row.age_s < self._silent_s and not monitor_ended(row.holder):
+                return row.holder
+        return ""
 
     def end(self) -> None:
         """Say that this one ended as it should; while Postgres is away nobody is told, and it is missed."""

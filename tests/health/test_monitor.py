@@ -12,11 +12,12 @@ from sqlalchemy import Engine, text
 from huracan.errors import DatabaseError
 from huracan.health.detector import Looked
 from huracan.health.monitor import watch_over
+from huracan.health.sampling_database import DatabaseSampler
 from huracan.health.store import MONITOR
 from huracan.logs import ErrorFile
 from huracan.memory import lazy_engine
 from huracan.memory.health_rows import open_anomalies, read_errors, read_heartbeats, read_samples
-from tests.health.watching import watching
+from tests.health.watching import away, watching
 
 pytestmark = pytest.mark.postgres
 
@@ -98,6 +99,54 @@ def test_a_part_that_fails_costs_the_others_nothing(database: Engine, tmp_path: 
     assert {one.anomaly.detector for one in open_anomalies(database)} == {"feed_silent", "win_rate"}
     figures = {row.name: row.value for row in turn.samples}
     assert (figures["monitor.blind"], figures["monitor.deaf"]) == (1, 1)
+    world.monitor.close()
+
+
+@pytest.mark.parametrize("part", ["remedies", "writer"])
+def test_a_monitor_that_cannot_act_counts_as_none_until_it_can(
+    database: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """It says so, beats no more, gives way to another one, and beats again when it works."""
+    faults: list[Exception] = [ZeroDivisionError("a defect")]
+
+    def act(looked: Looked, now_ms: int) -> Sequence[str]:
+        for fault in faults:
+            raise fault
+        return ()
+
+    monkeypatch.setattr("huracan.health.self_check._ACTING_MS", 0)
+    monkeypatch.setattr("huracan.health.monitor._IDLE_S", 0.1)
+    world = watching(database, tmp_path, act if part == "remedies" else None)
+    drain = world.writer.drain
+    if part == "writer":
+        monkeypatch.setattr(world.writer, "drain", away)
+    world.monitor.turn()
+    (first,) = read_heartbeats(database, MONITOR)
+    turn = world.monitor.turn()
+    assert [(one.subject, one.severity) for one in turn.anomalies] == [(part, "critical")]
+    asked, world.monitor._database = world.monitor._database, DatabaseSampler(lazy_engine(AWAY, 1))
+    world.monitor.turn()  # nobody can try: it works no more than before
+    world.monitor._database = asked
+    time.sleep(0.15)
+    before_s = time.monotonic()
+    world.monitor.turn()
+    (silent,) = read_heartbeats(database, MONITOR)
+    assert silent.age_s > time.monotonic() - before_s + 0.1, "it has not beaten in this turn"
+    with database.begin() as connection:
+        connection.execute(
+            text("UPDATE heartbeats SET at = clock_timestamp(), detail = :detail"),
+            {"detail": '{"holder": "anna@elsewhere:1"}'},
+        )
+    assert world.monitor.turn().other == "anna@elsewhere:1"
+    faults.clear()
+    monkeypatch.setattr(world.writer, "drain", drain)
+    assert world.monitor.turn().other == "anna@elsewhere:1"
+    with database.begin() as connection:
+        connection.execute(text("TRUNCATE heartbeats"))
+    assert world.monitor.turn().other == ""
+    (again,) = read_heartbeats(database, MONITOR)
+    assert again.holder == first.holder == world.monitor.holder
+    assert world.monitor.turn().anomalies == ()
     world.monitor.close()
 
 
