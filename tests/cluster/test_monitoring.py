@@ -5,6 +5,7 @@ The exporters are run: Ray's agent, prometheus_client over HTTP, and the endpoin
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 
 from huracan.clock import WallClock
-from huracan.config import ServeSettings, load_settings
+from huracan.config import RaySettings, ServeSettings, load_settings
 from huracan.health.gauges import GAUGES, Gauges
 from huracan.health.monitor import Turn
 from huracan.health.signals import SIGNALS
 from huracan.health.wiring import open_monitor
+from huracan.learn.cluster import ray_session
 from huracan.memory.health import Anomaly, Sample
 from huracan.signals.api import create_app
 from huracan.signals.auth import Scope, TokenBook, add_token
@@ -87,18 +90,13 @@ def _endpoint(folder: Path) -> str:
 
 def _ray() -> str:
     """Return what Ray's agent tells of an actor's metrics and of itself."""
-    import ray
-
     from serve.metrics import RayMeter
 
-    ray.init(num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
-    try:
+    with ray_session(RaySettings(num_cpus=1, object_store_mb=80)):
         for metrics in (METRICS, GAUGES):
             _tell(RayMeter(metrics), metrics)
         node = ray.nodes()[0]
         url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-        import time
-
         for _ in range(120):
             try:
                 text = _get(url)
@@ -108,8 +106,6 @@ def _ray() -> str:
                 return text
             time.sleep(0.5)
         raise AssertionError("Ray's agent does not tell the metrics")
-    finally:
-        ray.shutdown()
 
 
 def _tell(meter: Any, metrics: Any) -> None:
