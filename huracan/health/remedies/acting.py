@@ -175,8 +175,8 @@ class Remedies:
         """Return the row in force of a plan's key; of a part whichever account's, as long as it is given time."""
         where = """WHERE state = 'applied' AND kind = %(kind)s AND subject = %(subject)s
             AND (account = %(account)s OR %(part)s AND expires_at > to_timestamp(%(now)s / 1000.0))"""
-        values = {"account": plan.account, "kind": plan.kind, "subject": plan.subject}
-        values |= {"part": plan.of_part, "now": now_ms}
+        of = {"account": plan.account, "kind": plan.kind, "subject": plan.subject}
+        values = {**of, "part": plan.of_part, "now": now_ms}
         return next(iter(select_remediations(cursor, where, values)), None)
 
     def _tend(self, anomalies: Sequence[Anomaly], now_ms: int, names: Container[str] | None) -> tuple[Remediation, ...]:

@@ -101,7 +101,8 @@ def _recent(scene: Scene, scope: str) -> int | None:
     cursor = scene.cursor
     cursor.execute(
         """SELECT remediation_id FROM remediations
-        WHERE kind = 'roll_back' AND state IN ('applied', 'undone', 'expired') AND after ->> 'scope' = %s AND at > to_timestamp(%s / 1000.0) - make_interval(days => %s)
+        WHERE kind = 'roll_back' AND state IN ('applied', 'undone', 'expired')
+        AND after ->> 'scope' = %s AND at > to_timestamp(%s / 1000.0) - make_interval(days => %s)
         ORDER BY remediation_id DESC LIMIT 1""",
         (scope, scene.now_ms, _DAYS),
     )

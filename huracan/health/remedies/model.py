@@ -16,6 +16,7 @@ AUTHOR: Final = "monitor"
 """Author of what is done by itself; also of trading states (`huracan.risk.live.MONITOR`)."""
 HUMAN_KINDS: Final[tuple[RemedyKind, ...]] = ("reducing", "halt", "roll_back")
 """Kinds that only a person ends: what they tightened is not loosened by the program."""
+_PART_KINDS: Final[tuple[RemedyKind, ...]] = ("restart_feed", "restart_replica")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Plan:
     def key(self) -> tuple[str, str, str]:
         """Return what at most one remedy in force has."""
         return self.account, self.kind, self.subject
+
+    @property
+    def of_part(self) -> bool:
+        """Return whether it is about a part that all accounts share, and is limited once for all of them."""
+        return self.kind in _PART_KINDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,11 +93,16 @@ def limits(plan: Plan, recent: Sequence[Remediation], settings: RemediesSettings
 
     Args:
         plan: not in force now.
-        recent: every row of the account within `LOOK_BACK_MS`.
+        recent: every row within `LOOK_BACK_MS`, of the account; of all accounts where the plan is about a part.
         settings: the limits.
         now_ms: wall clock.
     """
-    mine = [row for row in recent if (row.account, row.kind, row.subject) == plan.key and row.state in _TRIED]
+    kind = [
+        row
+        for row in recent
+        if row.kind == plan.kind and (plan.of_part or row.account == plan.account) and row.state in _TRIED
+    ]
+    mine = [row for row in kind if row.subject == plan.subject]
     for row in mine:
         if row.state != "undone" or row.ended_ms is None or row.ended_ms < plan.noticed_ms:
             continue  # nobody has looked at this anomaly and decided otherwise
@@ -108,14 +113,7 @@ def limits(plan: Plan, recent: Sequence[Remediation], settings: RemediesSettings
         return Refusal(
             f"it flaps: begun {len(flaps)} times within {settings.flap_hours:g} hours (remedies.flap_count)", limit=True
         )
-    hour = [
-        row
-        for row in recent
-        if (row.account, row.kind) == (plan.account, plan.kind)
-        and row.state in _TRIED
-        and row.author == AUTHOR
-        and now_ms - row.at_ms < _HOUR_MS
-    ]
+    hour = [row for row in kind if row.author == AUTHOR and now_ms - row.at_ms < _HOUR_MS]
     if len(hour) >= settings.per_hour:
         return Refusal(f"{plan.kind} was applied {len(hour)} times within the hour (remedies.per_hour)", limit=True)
     return None
