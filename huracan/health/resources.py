@@ -4,9 +4,10 @@ Each limit says why it is where it is, and how long a figure must stay beyond it
 at are the last samples in memory, so that it goes on while Postgres is away.
 """
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from huracan.health.window import Window
 from huracan.memory.health import Anomaly, Severity
@@ -32,6 +33,7 @@ class Limit:
         words: what is found; `{subject}`, `{value}` and `{limit}` are filled in.
         means: what that would mean.
         why: why the limit is where it is.
+        where: "here": of the monitor's own machine alone; "elsewhere": of all others.
     """
 
     detector: str
@@ -44,6 +46,7 @@ class Limit:
     words: str
     means: str
     why: str
+    where: Literal["here", "elsewhere", "anywhere"] = "anywhere"
 
 
 def _above(limit: float) -> Callable[[float], bool]:
@@ -56,9 +59,16 @@ def _below(limit: float) -> Callable[[float], bool]:
 
 LIMITS: Final[tuple[Limit, ...]] = (
     Limit(
-        "disk_full", "host.disk_free_mb", _below(1_000.0), 1_000.0, 0.0, "critical", "MB",
+        "disk_full", "host.disk_free_mb", _below(1_000.0), 1_000.0, 60.0, "critical", "MB",
         "{value:,.0f} MB are free on {subject}", "nothing more can be written soon: orders, fills, candles",
-        "a day of everything that is written takes less than 1 GB: there is a day to act",
+        "here the monitor, the trader and Postgres write, less than 1 GB a day; what frees itself in a minute is none",
+        where="here",
+    ),
+    Limit(
+        "disk_short", "host.disk_free_mb", _below(1_000.0), 1_000.0, 60.0, "warning", "MB",
+        "{value:,.0f} MB are free on {subject}", "jobs there fail soon; no account writes on that machine",
+        "the same, on any other node of the cluster: a matter of training, and no reason to reduce an account",
+        where="elsewhere",
     ),
     Limit(
         "disk_filling", "host.disk_frac", _above(0.90), 0.90, 300.0, "warning", "share",
@@ -125,10 +135,11 @@ class Resources:
 
     Args:
         window: of the last samples; at least ten minutes of them.
+        node: the machine whose disk the accounts need: the monitor's own.
     """
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
+    def __init__(self, window: Window, node: str | None = None) -> None:
+        self._window, self._node = window, node or socket.gethostname()
 
     @property
     def names(self) -> frozenset[str]:
@@ -147,6 +158,8 @@ class Resources:
     def _beyond(self, limit: Limit, now_ms: int) -> Iterator[Anomaly]:
         for subject, newest in self._window.all_newest(limit.signal).items():
             if now_ms - newest.at_ms > _FRESH_MS or not limit.wrong(newest.value):
+                continue
+            if limit.where != "anywhere" and (limit.where == "here") != (subject == self._node):
                 continue
             since_ms = newest.at_ms
             for row in reversed(self._window.since(limit.signal, subject)):
@@ -260,7 +273,8 @@ def limit_table() -> str:
     rows = ["| detector | looks at | for | says | because |", "|---|---|---|---|---|"]
     for one in LIMITS:
         long = f"{one.for_s:.0f} s" if one.for_s else "once"
-        rows.append(f"| `{one.detector}` | `{one.signal}` {_sign(one)} | {long} | {one.severity} | {one.why} |")
+        place = "" if one.where == "anywhere" else f", {one.where}"
+        rows.append(f"| `{one.detector}` | `{one.signal}`{place} {_sign(one)} | {long} | {one.severity} | {one.why} |")
     return "\n".join(rows) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from huracan.config import RemediesSettings
 from huracan.health.resources import LIMITS, Resources, limit_table
 from huracan.health.signals import SIGNALS
 from huracan.health.window import Window
@@ -15,7 +16,7 @@ class World:
 
     def __init__(self) -> None:
         self.window = Window()
-        self.detector = Resources(self.window)
+        self.detector = Resources(self.window, "here")
 
     def see(self, second: float, name: str, value: float, subject: str = "") -> dict[str, Anomaly]:
         """Measure something, look, and return what is wrong by detector."""
@@ -42,24 +43,40 @@ def test_each_limit_is_told_after_its_time_and_not_before(world: World, limit: o
     assert isinstance(limit, Limit)
     bad = next(value for value in (0.0, limit.limit * 0.5, limit.limit * 1.5, limit.limit) if limit.wrong(value))
     good = next(value for value in (0.0, limit.limit * 0.5, limit.limit, limit.limit * 1.5) if not limit.wrong(value))
-    assert limit.detector not in world.see(0, limit.signal, good, "x")
+    x = limit.where
+    assert limit.detector not in world.see(0, limit.signal, good, x)
     step = max(limit.for_s, 5.0) / 5
     for count in range(6):
-        found = world.see(1 + count * step, limit.signal, bad, "x")
+        found = world.see(1 + count * step, limit.signal, bad, x)
         long_enough = count * step >= limit.for_s
         assert (limit.detector in found) == long_enough, count
     anomaly = found[limit.detector]
     assert (anomaly.since_ms, anomaly.severity) == (T + 1_000, limit.severity)
-    assert "x" in (anomaly.subject, anomaly.account)
+    assert x in (anomaly.subject, anomaly.account)
     assert anomaly.detector in world.detector.names
-    assert limit.detector not in world.see(2 + 6 * step, limit.signal, good, "x")
+    assert limit.detector not in world.see(2 + 6 * step, limit.signal, good, x)
 
 
 def test_what_is_not_measured_any_more_says_nothing(world: World) -> None:
     """A process that was short of files and has ended."""
-    assert world.see(0, "host.disk_free_mb", 10.0, "node")
-    assert world.look(60)
-    assert not world.look(121)
+    assert world.see(0, "host.disk_free_mb", 10.0, "here") == {}
+    assert world.see(60, "host.disk_free_mb", 10.0, "here")
+    assert world.look(180)
+    assert not world.look(181)
+
+
+def test_a_short_disk_reduces_accounts_only_where_they_are(world: World) -> None:
+    """A minute long, and on the monitor's own machine; another node's is a warning that no rule acts on."""
+    acting = [rule.detector for rule in RemediesSettings().rules if rule.mode == "act"]
+    for second in (0, 30, 59):
+        assert world.see(second, "host.disk_free_mb", 10.0, "here") == {}
+    assert world.see(60, "host.disk_free_mb", 10.0, "here").keys() == {"disk_full"}
+    assert world.see(61, "host.disk_free_mb", 5_000.0, "here") == {}
+    world.see(70, "host.disk_free_mb", 10.0, "node-2")
+    found = world.see(130, "host.disk_free_mb", 10.0, "node-2")
+    assert {one.severity for one in found.values()} == {"warning"}
+    assert found.keys() == {"disk_short"}
+    assert ("disk_full" in acting, "disk_short" in acting) == (True, False)
 
 
 def test_a_node_that_is_gone(world: World) -> None:
@@ -96,4 +113,4 @@ def test_the_table_has_a_row_each() -> None:
     """With its reason."""
     rows = limit_table().splitlines()
     assert len(rows) == 2 + len(LIMITS)
-    assert "`host.disk_free_mb` < 1000" in rows[2]
+    assert "`host.disk_free_mb`, here < 1000" in rows[2]

@@ -1,5 +1,6 @@
 """The whole monitor from a configuration: everything watched has a name, and a turn of it works on a real database."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -34,13 +35,14 @@ def settings(database: Engine) -> Settings:
 
 
 class Full:
-    """A source that says that a disk is full."""
+    """A source that says that the disks here and of another machine have been full for a minute."""
 
     source = "host"
 
     def sample(self, now_ms: int) -> tuple[Sample, ...]:
         """See `Sampler`."""
-        return sample(now_ms, "host.disk_free_mb", 3.0, "node-2")
+        seen = ((now_ms - ago_ms, node) for ago_ms in (60_000, 0) for node in (socket.gethostname(), "node-2"))
+        return tuple(one for at_ms, node in seen for one in sample(at_ms, "host.disk_free_mb", 3.0, node))
 
 
 def test_a_turn_of_everything(database: Engine, settings: Settings, tmp_path: Path) -> None:
@@ -54,7 +56,8 @@ def test_a_turn_of_everything(database: Engine, settings: Settings, tmp_path: Pa
     assert read_samples(database, "feed.candle_age_s") == (), "there is a feed to ask"
     assert read_samples(database, "notices.lost")
     assert [row.event for row in read_errors(database, 0)] == ["feed.waits"]
-    assert ("disk_full", "node-2") in {(one.anomaly.detector, one.anomaly.subject) for one in open_anomalies(database)}
+    found = {(one.anomaly.detector, one.anomaly.subject) for one in open_anomalies(database)}
+    assert {("disk_full", socket.gethostname()), ("disk_short", "node-2")} <= found
     with database.connect() as connection:
         kinds = set(connection.execute(text("SELECT kind FROM remediations")).scalars())
         topics = set(connection.execute(text("SELECT topic FROM notices")).scalars())
