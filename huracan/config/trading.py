@@ -79,8 +79,8 @@ class RiskSettings(Section):
     )
     bad_pattern_factor_min: Fraction = Field(
         1.0,
-        description="Least share that similar entries with bad results leave of an entry's confidence; 1: all. It keeps "
-        "out what then has too little: set `confidence_min` too, and `features.memory`.",
+        description="Least share that similar entries with bad results leave of an entry's confidence; 1: all. It "
+        "keeps out what then has too little: set `confidence_min` too, and `features.memory`.",
     )
     max_open_trades: PositiveInt = Field(50, description="Positions open at the same time.")
     max_orders_in_flight: PositiveInt = Field(50, description="Orders sent or about to be, without an answer.")
