@@ -104,6 +104,7 @@ class Trader:
         self._engine, self._book, self._guard, self._store = engine, book, guard, store
         self._market, self._clock, self._fresh = market, clock, fresh
         self._reconciled_ms = 0
+        self._unkept = False  # a close was heard that the account's view does not show
         self._source, self._newest, self._data, self._decider = source, newest, data, decider
         self._performer, self._venue, self._writer = performer, venue, writer
         self._base_ms, self._drain_s, self._users = base_ms, drain_s, users
@@ -246,6 +247,7 @@ class Trader:
         try:
             await self._close(close, closes)
         except (DatabaseError, VenueError, TimeoutError) as error:  # the next close tries again
+            self._unkept = True
             get_logger().error("trader.close_unfinished", close_ms=close.close_ms, reason=str(error))
 
     async def _close(self, close: MarketClose, closes: Mapping[str, Close]) -> None:
@@ -375,7 +377,9 @@ class Trader:
     async def _keep(self) -> None:
         try:
             await self._writer.keep(self._market.now_ms(), self._reconciled_ms)
+            self._unkept = False
         except DatabaseError as error:
+            self._unkept = True
             get_logger().warning("trader.waits", what="account view", reason=str(error))
 
     # ---- between closes ---------------------------------------------------------------------------------------
@@ -391,10 +395,12 @@ class Trader:
             await asyncio.sleep(_TICK_S)
 
     async def _follow(self) -> None:
-        """Obey the database."""
+        """Obey the database, and write down late what it did not take at a close: no silence is read from the view."""
         while True:
             try:
                 await self._guard.follow()
+                if self._unkept:
+                    await self._keep()
             except (DatabaseError, VenueError) as error:
                 get_logger().warning("trader.waits", what="database", reason=str(error))
             await asyncio.sleep(_TICK_S)

@@ -12,6 +12,7 @@ from huracan.execution.model import IntentKind, IntentStatus, Lease, Lock, Snaps
 from huracan.execution.states import write_state
 from huracan.paper import FaultKind, ScriptedFault
 from huracan.risk.live import TradingState
+from huracan.trader.views import AccountState, MemoryViews
 from huracan.trader.wiring import open_trader
 from tests.trader.inside import SYMBOL, inside, really
 from tests.trader.processes import ROUND_TRIPS
@@ -130,5 +131,39 @@ def test_old_data_trips_although_the_venue_wants_silence(tmp_path: Path) -> None
             assert (row.author, row.reason.split()[1]) == ("breaker", "stale_data")
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    really(steps)
+
+
+class AwayViews(MemoryViews):
+    """Views that take nothing while they are away."""
+
+    away = True
+
+    async def keep(self, state: AccountState) -> None:
+        """See `Views`."""
+        if self.away:
+            raise DatabaseError("the database is away")
+        await super().keep(state)
+
+
+def test_a_view_that_was_refused_at_a_close_is_written_before_the_next_one(tmp_path: Path) -> None:
+    """A bar takes a minute here: whoever watches the account must not read silence from it until then."""
+
+    async def steps() -> None:
+        async with inside(tmp_path, speed=1.0) as world:
+            views = AwayViews()
+            async with open_trader(world.setup(views=views)) as trader:
+                stop = asyncio.Event()
+                running = asyncio.ensure_future(trader.run(stop))
+                await asyncio.sleep(1.0)
+                assert await views.load() is None
+                views.away, begun = False, trader.market_ms
+                async with asyncio.timeout(5.0):
+                    while await views.load() is None:
+                        await asyncio.sleep(0.05)
+                assert trader.market_ms == begun
+                stop.set()
+                await running
 
     really(steps)
