@@ -99,6 +99,7 @@ def start(
     from huracan.execution.failpoints import kill_at
     from huracan.market import timeframe_ms
     from huracan.trader.access import access_of
+    from huracan.trader.pulse import expected_of
     from huracan.trader.script import load_script
     from huracan.trader.wiring import Setup, base_timeframe
 
@@ -110,6 +111,7 @@ def start(
         execution__account=account,
         data__symbols=symbols or None,
     )
+    expected_of(settings.health, "live" if live else "paper")  # refused before anything is asked or opened
     if paper and not here and script_path is None and (address := served_at(settings)) is not None:
         given = {
             "execution.url": url,

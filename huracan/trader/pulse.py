@@ -1,8 +1,8 @@
 """Is anybody watching? The monitor's heartbeat as the trader sees it: where one is expected and silent, no new risk.
 
 A monitor is expected from its first heartbeat in the database until it ends as it should, which takes the heartbeat
-away; a setting may demand one always, or never. The age is the database's word, and goes on growing here while the
-database is away: whoever cannot be asked is not known to live.
+away; a setting may demand one always, or never, and live trading always does. The age is the database's word, and goes
+on growing here while the database is away: whoever cannot be asked is not known to live.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,32 @@ from typing import Any, Final, Literal, Protocol
 from sqlalchemy import Engine
 
 from huracan.clock import Clock
+from huracan.config import HealthSettings
+from huracan.errors import ConfigError
 from huracan.execution.sql_thread import SqlThread
 from huracan.logs import get_logger
+from huracan.trader.access import Mode
 
-__all__ = ["MemoryPulse", "Pulse", "PulseSource", "StoredPulse"]
+__all__ = ["Expected", "MemoryPulse", "Pulse", "PulseSource", "StoredPulse", "expected_of"]
+
+Expected = Literal["started", "always", "never"]
 
 _MONITOR: Final = "monitor"  # as `huracan.health.store` writes it
+
+
+def expected_of(health: HealthSettings, mode: Mode) -> Expected:
+    """Return when a trader misses the monitor: on paper as configured, with real money always.
+
+    Raises:
+        ConfigError: live trading is to go on unwatched.
+    """
+    if mode != "live":
+        return health.monitor_expected
+    if health.monitor_expected == "never":
+        raise ConfigError(
+            "live trading needs the monitor, and health.monitor_expected is never: unset it, run `huracan monitor run`"
+        )
+    return "always"
 
 
 class PulseSource(Protocol):
@@ -96,7 +116,7 @@ class Pulse:
         self,
         source: PulseSource,
         clock: Clock,
-        expected: Literal["started", "always", "never"],
+        expected: Expected,
         silent_max_s: float,
     ) -> None:
         self._source, self._clock, self._expected, self._silent_max_s = source, clock, expected, silent_max_s

@@ -38,7 +38,7 @@ from huracan.trader.lockstep import LockStep, lock_step_of
 from huracan.trader.market_data import MarketData, history_bars, instrument_of
 from huracan.trader.market_feed import MarketFeed
 from huracan.trader.performer import EnginePerformer
-from huracan.trader.pulse import Pulse, PulseSource
+from huracan.trader.pulse import Pulse, PulseSource, expected_of
 from huracan.trader.reporting import ViewWriter
 from huracan.trader.restricting import RestrictionSource
 from huracan.trader.script import Script
@@ -192,7 +192,7 @@ async def _assemble(
     fresh, market = Feed(clock, still=lock_step is not None), MarketClock(newest.close_ms)
     health, rate = settings.health, settings.trading.account_to_quote_rate
     limits = GateLimits.of(risk, kernel.base_ms, rate, health.monitor_silent_s)
-    pulse = Pulse(setup.pulses, clock, health.monitor_expected, health.monitor_silent_s)
+    pulse = Pulse(setup.pulses, clock, expected_of(health, access.mode), health.monitor_silent_s)
     breaker_halt = state is not None and (state.state, state.author) == (TradingState.HALTED, "breaker")
     keeper = RiskKeeper(
         gate=RiskGate(limits),

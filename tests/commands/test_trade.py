@@ -160,6 +160,7 @@ BAD_SCRIPTS = {
           "--set", "trading.account_to_quote_rate=1000"], 3, "the account is worth 100000"),
         (["start", "--paper", "--script", "GOOD", "--url", "URL", "--credentials", "/nowhere"], 2, "cannot be read"),
         (["start", "--live", "--script", "GOOD"], 2, "no venue credentials"),
+        (["start", "--live", "--script", "GOOD", "--set", "health.monitor_expected=never"], 2, "needs the monitor"),
         (["start", "--live", "--script", "GOOD", "--url", "URL"], 2, "live trading goes to the real exchange alone"),
         (["stop"], 0, "no trader runs for asked"),
         (["unlock", "BTC/USDT", "--reason", "x"], 0, "lifted 0 locks of BTC/USDT"),

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from huracan.errors import DatabaseError
+from huracan.config import HealthSettings
+from huracan.errors import ConfigError, DatabaseError
 from huracan.memory import lazy_engine
 from huracan.memory.health_rows import beat, forget_heartbeat
 from huracan.risk.live import DenialCode
-from huracan.trader.pulse import MemoryPulse, Pulse, StoredPulse
+from huracan.trader.pulse import MemoryPulse, Pulse, StoredPulse, expected_of
 from tests.trader.inside import inside, really
 from tests.trader.processes import ROUND_TRIPS
 
@@ -61,6 +62,17 @@ def test_a_setting_demands_one_always_or_never() -> None:
     assert silence("always", 7.0) == 7.0
     assert silence("always", None) == T / 1e3
     assert silence("never", 1_000.0) == 0.0
+
+
+def test_with_real_money_a_monitor_is_always_expected() -> None:
+    """Also after it ended as it should; whoever wants none may trade on paper alone."""
+    for said in ("started", "always"):
+        assert expected_of(HealthSettings(monitor_expected=said), "live") == "always"
+    assert silence(expected_of(HealthSettings(), "live"), None) == T / 1e3
+    with pytest.raises(ConfigError, match="needs the monitor"):
+        expected_of(HealthSettings(monitor_expected="never"), "live")
+    for said in ("started", "always", "never"):
+        assert expected_of(HealthSettings(monitor_expected=said), "paper") == said
 
 
 def test_before_anybody_was_asked_nothing_is_known() -> None:
