@@ -43,10 +43,16 @@ class NodeWatch:
             Path(home).mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sampler, self._spool = HostSampler(Path(home), node=node), Spool(errors_folder(Path(home)))
 
-    def look(self, now_ms: int) -> tuple[tuple[Sample, ...], Taken]:
-        """Return what this machine is like, and its processes' warnings and errors since the last look."""
+    def look(self, now_ms: int, counted: Sequence[str]) -> tuple[tuple[Sample, ...], Taken]:
+        """Return what this machine is like, and its processes' warnings and errors since the last look.
+
+        Args:
+            now_ms: wall clock.
+            counted: files that are counted, whoever read them: they are deleted and not read.
+        """
         if self._sampler is None:
             return (), Taken((), (), 0)
+        self._spool.forget(counted)
         return tuple(self._sampler.sample(now_ms)), self._spool.take(now_ms)
 
     def forget(self, names: Sequence[str]) -> None:
@@ -66,6 +72,8 @@ class Nodes:
     def __init__(self, home: Path, alone: bool = False) -> None:
         self._home, self._alone = home, alone
         self._watches: dict[str, Any] = {}
+        self._asked: dict[Any, tuple[str, frozenset[str]]] = {}
+        self._counted: dict[str, set[str]] = {}
         self._taken: list[Taken] = []
 
     @property
@@ -74,19 +82,25 @@ class Nodes:
         return "host"
 
     def sample(self, now_ms: int) -> Sequence[Sample]:
-        """See `Sampler`; a machine that does not answer in time is left out until it does."""
+        """See `Sampler`; a late answer is taken at a later turn, and its machine is not asked until then."""
         self._follow()
-        asked = {watch.look.remote(now_ms): node for node, watch in self._watches.items()}
+        waiting = {node for node, _ in self._asked.values()}
+        for node, watch in self._watches.items():
+            if node not in waiting:
+                counted = frozenset(self._counted.get(node, ()))
+                self._asked[watch.look.remote(now_ms, sorted(counted))] = node, counted
         found: list[Sample] = []
-        ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
+        asked = list(self._asked)
+        ready, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S) if asked else ([], [])
         for reference in ready:
-            node = asked[reference]
+            node, counted = self._asked.pop(reference)
             try:
                 samples, taken = ray.get(reference)
             except RayError as error:
                 get_logger().warning("nodes.unanswered", node=node, reason=own_words(error))
                 self._watches.pop(node, None)
                 continue
+            self._counted.get(node, set()).difference_update(counted)
             found += samples
             self._taken.append(replace(taken, names=tuple(f"{node}/{name}" for name in taken.names)))
         return found
@@ -97,6 +111,7 @@ class Nodes:
         alive = {str(node["NodeID"]): node for node in ray.nodes() if node["Alive"] and node["NodeID"] != own}
         for node in self._watches.keys() - alive.keys():
             del self._watches[node]
+        self._counted = {node: names for node, names in self._counted.items() if node in alive}
         for node in alive.keys() - self._watches.keys():
             where = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
             name = str(alive[node].get("NodeManagerHostname") or node)
@@ -114,9 +129,12 @@ class Nodes:
         )
 
     def forget(self, names: Iterable[str]) -> None:
-        """See `Collector`."""
+        """See `Collector`; a machine that is not watched, or does not hear, is told before its files are read again."""
         for name in names:
             node, found, file = name.rpartition("/")
-            if found and node in self._watches:
-                with suppress(RayError):  # it will be read again after a restart, and is known to be counted then
+            if not found:
+                continue
+            self._counted.setdefault(node, set()).add(file)
+            if node in self._watches:
+                with suppress(RayError):
                     self._watches[node].forget.remote([file])

@@ -131,8 +131,9 @@ class Spool:
                 continue
             try:
                 (self._folder / name).unlink(missing_ok=True)
-            except OSError as error:  # it is not read again by this process
+            except OSError as error:
                 get_logger().error("errors.not_forgotten", path=name, reason=str(error))
+                self._given.add(name)  # it is not read again by this process
             else:
                 self._given.discard(name)
 

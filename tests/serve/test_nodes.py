@@ -75,6 +75,34 @@ def test_another_node_is_sampled_its_errors_are_taken_once_and_its_death_is_no_f
     assert nodes.take(T).events == ()
 
 
+def test_what_is_answered_late_is_taken_later_and_what_was_counted_before_a_kill_never_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No answer is ever in time; then the monitor is killed between counting and deleting, and the next one begins."""
+    folder = errors_folder(tmp_path / "home")
+    worker = cluster.add_node(num_cpus=1, object_store_memory=80 * MB)
+    nodes = Nodes(tmp_path / "home", alone=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("serve.nodes._ANSWER_S", 0.0)
+        sampled(nodes)
+        nodes.take(T)
+        ErrorFile("worker", folder).write("error", "worker.defect", {"reason": "x"})
+        give_up_s = time.monotonic() + 60
+        while not (taken := nodes.take(T)).events:
+            assert time.monotonic() < give_up_s, "it was read, and its answer is lost"
+            nodes.sample(T)
+            time.sleep(0.2)
+    assert [event.event for event in taken.events] == ["worker.defect"]
+    following = Nodes(tmp_path / "home", alone=True)
+    following.forget(taken.names)
+    ErrorFile("worker", folder).write("error", "worker.other", {"reason": "y"})
+    del nodes
+    sampled(following)
+    assert [event.event for event in following.take(T).events] == ["worker.other"]
+    assert not (folder / taken.names[0].rpartition("/")[2]).exists()
+    cluster.remove_node(worker)
+
+
 def test_a_node_on_the_monitors_own_machine_is_left_to_the_monitor(cluster: Cluster, tmp_path: Path) -> None:
     """Its disk and its errors would be counted twice."""
     nodes = Nodes(tmp_path / "home")
