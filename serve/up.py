@@ -159,7 +159,7 @@ def _forget_monitor(settings: Settings) -> None:
     """Take away the heartbeat of a monitor that ran here and died before it could: nobody is to wait for it now."""
     from huracan.health.store import MONITOR as PROCESS
     from huracan.health.store import monitor_ended
-    from huracan.memory.health_rows import forget_heartbeat, read_heartbeats
+    from huracan.memory.heartbeats import forget_heartbeat, read_heartbeats
 
     if not database_status(settings.database).running:
         return

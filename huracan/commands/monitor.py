@@ -63,7 +63,8 @@ def status(terminal: Terminal) -> None:
     """Show who watches, since when it has not been heard, and whether traders wait for it."""
     from huracan.health.store import MONITOR, monitor_ended
     from huracan.memory import open_database
-    from huracan.memory.health_rows import open_anomalies, read_heartbeats
+    from huracan.memory.health_rows import open_anomalies
+    from huracan.memory.heartbeats import read_heartbeats
 
     settings = terminal.settings()
     engine = open_database(settings.database)
@@ -106,7 +107,7 @@ def stop(terminal: Terminal, forget: bool) -> None:
     from huracan.errors import RefusedError
     from huracan.health.store import MONITOR, monitor_ended
     from huracan.memory import open_database
-    from huracan.memory.health_rows import forget_heartbeat, read_heartbeats
+    from huracan.memory.heartbeats import forget_heartbeat, read_heartbeats
     from huracan.trader.access import person
 
     engine = open_database(terminal.settings().database)

@@ -18,7 +18,7 @@ from huracan.errors import ArtefactError, ConfigError, DatabaseError, HuracanErr
 from huracan.health.channels import open_channels
 from huracan.health.store import MONITOR
 from huracan.memory import Registry, schema, translated
-from huracan.memory.health_rows import read_heartbeats
+from huracan.memory.heartbeats import read_heartbeats
 from huracan.signals.versions import load_version, select
 
 __all__ = ["check_artefacts", "check_clock", "check_disk", "check_heartbeats", "check_notices", "check_schema", "drift"]

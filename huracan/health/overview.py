@@ -15,7 +15,8 @@ from huracan.health.store import MONITOR
 from huracan.market.timeframes import timeframe_ms
 from huracan.memory import Registry, translated
 from huracan.memory.health import Severity
-from huracan.memory.health_rows import OpenAnomaly, open_anomalies, read_errors, read_heartbeats
+from huracan.memory.health_rows import OpenAnomaly, open_anomalies, read_errors
+from huracan.memory.heartbeats import read_heartbeats
 from huracan.memory.notices import count_states
 from huracan.memory.registry import standing
 from huracan.memory.remediations import Remediation, read_remediations

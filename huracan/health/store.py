@@ -18,15 +18,8 @@ from huracan.errors import ConfigError, DatabaseError
 from huracan.health.buffer import DiskBuffer
 from huracan.logs import get_logger
 from huracan.memory import lazy_engine
-from huracan.memory.health_rows import (
-    Batch,
-    beat,
-    forget_heartbeat,
-    prune_health,
-    read_heartbeats,
-    write_batch,
-    write_sparing,
-)
+from huracan.memory.health_rows import Batch, prune_health, write_batch, write_sparing
+from huracan.memory.heartbeats import beat, forget_heartbeat, read_heartbeats
 from huracan.trader.access import person
 
 __all__ = ["MONITOR", "HealthWriter", "Heart", "health_engine", "monitor_ended"]

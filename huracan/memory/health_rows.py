@@ -1,4 +1,4 @@
-"""The monitor's rows: batches of samples, anomalies and errors written once each, heartbeats, and what is kept of it.
+"""The monitor's rows: batches of samples, anomalies and errors written once each, and what is kept of it.
 
 A batch is one transaction, and its samples' key says whether it was written before: whoever is not sure whether
 Postgres took it writes it again.
@@ -24,16 +24,14 @@ from huracan.memory.health import Anomaly, Sample, Severity
 __all__ = [
     "Batch",
     "ErrorGroup",
-    "Heartbeat",
     "OpenAnomaly",
     "StoredError",
-    "beat",
+    "cursor_of",
     "first_sample_ms",
-    "forget_heartbeat",
+    "json_of",
     "open_anomalies",
     "prune_health",
     "read_errors",
-    "read_heartbeats",
     "read_samples",
     "write_batch",
     "write_sparing",
@@ -96,23 +94,6 @@ class OpenAnomaly:
     anomaly_id: int
     anomaly: Anomaly
     seen_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """When a process last said that it works.
-
-    Attributes:
-        process: its name.
-        age_s: by the database's clock, which wrote it.
-        holder: who it is: user@host:pid; "": it does not say.
-        detail: what else it says, JSON types.
-    """
-
-    process: str
-    age_s: float
-    holder: str
-    detail: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +182,7 @@ def _problem(engine: Engine, batch: Batch, each: _Each) -> str:
 
 
 def _write(engine: Engine, batch: Batch, each: _Each) -> None:
-    with translated(engine), engine.begin() as connection, _cursor(connection) as cursor:
+    with translated(engine), engine.begin() as connection, cursor_of(connection) as cursor:
         rows = [
             (_moment(row.at_ms), row.value, str(batch.batch), number, row.source, row.name, row.subject)
             for number, row in enumerate(batch.samples)
@@ -232,7 +213,7 @@ def _write_anomaly(cursor: Any, one: Anomaly, seen_ms: int) -> None:
             *(_moment(one.noticed_ms), _moment(one.noticed_ms), _moment(seen_ms)),
             *(one.account, one.detector, one.subject, one.severity, one.words, one.means, one.unit),
             *(one.observed, one.claimed, one.false_every_days, one.delay),
-            _json(dict(one.evidence)),
+            json_of(dict(one.evidence)),
         ),
     )
 
@@ -263,7 +244,7 @@ def _write_errors(cursor: Any, one: ErrorGroup) -> None:
         RETURNING error_id""",
         (
             *(_moment(one.first_ms), _moment(one.last_ms), one.count, one.fingerprint, one.process, one.level),
-            *(one.event, _json(one.example)),
+            *(one.event, json_of(one.example)),
         ),
     )
     cursor.execute(
@@ -271,61 +252,6 @@ def _write_errors(cursor: Any, one: ErrorGroup) -> None:
         ON CONFLICT (error_id, minute) DO UPDATE SET count = c.count + excluded.count""",
         (cursor.fetchone()[0], _moment(one.minute_ms), one.count),
     )
-
-
-def beat(engine: Engine, process: str, holder: str, gone: str, silent_s: float, detail: dict[str, Any]) -> str:
-    """Say that a process works, unless another one of its name does; return who that is, "" when it was written.
-
-    Args:
-        engine: of the database.
-        process: its name: there is one at a time.
-        holder: who says so.
-        gone: a holder that is known to have ended: its place is free at once; "": none is.
-        silent_s: whoever has said nothing for so long has lost its place.
-        detail: what else there is to say, JSON types.
-
-    Raises:
-        DatabaseError: the server fails.
-    """
-    with translated(engine), engine.begin() as connection, _cursor(connection) as cursor:
-        cursor.execute(
-            """INSERT INTO heartbeats AS h (process, at, detail) VALUES (%(process)s, clock_timestamp(), %(detail)s)
-            ON CONFLICT (process) DO UPDATE SET at = excluded.at, detail = excluded.detail
-            WHERE h.detail ->> 'holder' IN (%(holder)s, %(gone)s) OR h.detail ->> 'holder' IS NULL
-                OR h.at < clock_timestamp() - make_interval(secs => %(silent)s)
-            RETURNING process""",
-            {
-                "process": process,
-                "holder": holder,
-                "gone": gone or holder,
-                "silent": silent_s,
-                "detail": _json({**detail, "holder": holder}),
-            },
-        )
-        if cursor.fetchone() is not None:
-            return ""
-        cursor.execute("SELECT detail ->> 'holder' FROM heartbeats WHERE process = %s", (process,))
-        row = cursor.fetchone()
-        return "" if row is None else str(row[0])
-
-
-def forget_heartbeat(engine: Engine, process: str, holder: str | None = None) -> bool:
-    """Take a heartbeat away: the process ended as it should, and nobody waits for it; return whether there was one.
-
-    Args:
-        engine: of the database.
-        process: its name.
-        holder: only when it is this one's; None: whoever's it is.
-
-    Raises:
-        DatabaseError: the server fails.
-    """
-    with translated(engine), engine.begin() as connection, _cursor(connection) as cursor:
-        cursor.execute(
-            "DELETE FROM heartbeats WHERE process = %s AND (%s::text IS NULL OR detail ->> 'holder' = %s)",
-            (process, holder, holder),
-        )
-        return bool(cursor.rowcount)
 
 
 def prune_health(engine: Engine, signals_days: float, errors_days: float, anomalies_days: float) -> int:
@@ -361,7 +287,7 @@ def prune_health(engine: Engine, signals_days: float, errors_days: float, anomal
     )
     count = 0
     for table, old, days in statements:
-        with translated(engine), engine.begin() as connection, _cursor(connection) as cursor:
+        with translated(engine), engine.begin() as connection, cursor_of(connection) as cursor:
             cursor.execute(
                 f"""DELETE FROM {table} WHERE ctid = ANY(
                     ARRAY(SELECT ctid FROM {table} WHERE {old} LIMIT {_PRUNE_ROWS})
@@ -375,29 +301,13 @@ def prune_health(engine: Engine, signals_days: float, errors_days: float, anomal
 # ---- reading ------------------------------------------------------------------------------------------------------
 
 
-def read_heartbeats(engine: Engine, process: str | None = None) -> tuple[Heartbeat, ...]:
-    """Return every heartbeat, or that of one process, by name.
-
-    Raises:
-        DatabaseError: the server fails.
-    """
-    with translated(engine), engine.connect() as connection, _cursor(connection) as cursor:
-        cursor.execute(
-            """SELECT process, extract(epoch FROM clock_timestamp() - at)::float8, coalesce(detail ->> 'holder', ''),
-                detail - 'holder' FROM heartbeats WHERE %(process)s::text IS NULL OR process = %(process)s
-            ORDER BY process""",
-            {"process": process},
-        )
-        return tuple(Heartbeat(*row) for row in cursor.fetchall())
-
-
 def open_anomalies(engine: Engine) -> tuple[OpenAnomaly, ...]:
     """Return what is wrong as the detectors last said, the most serious first.
 
     Raises:
         DatabaseError: the server fails.
     """
-    with translated(engine), engine.connect() as connection, _cursor(connection) as cursor:
+    with translated(engine), engine.connect() as connection, cursor_of(connection) as cursor:
         cursor.execute(
             """SELECT anomaly_id, detector, account, subject, severity, words, means, since_at, noticed_at, observed,
                 claimed, unit, false_every_days, delay, evidence, seen_at FROM anomalies WHERE ended_at IS NULL
@@ -434,7 +344,7 @@ def read_samples(engine: Engine, name: str, subject: str | None = None, since_ms
     Raises:
         DatabaseError: the server fails.
     """
-    with translated(engine), engine.connect() as connection, _cursor(connection) as cursor:
+    with translated(engine), engine.connect() as connection, cursor_of(connection) as cursor:
         cursor.execute(
             """SELECT at, source, name, subject, value FROM health_signals
             WHERE name = %(name)s AND (%(subject)s::text IS NULL OR subject = %(subject)s) AND at >= %(since)s
@@ -450,7 +360,7 @@ def first_sample_ms(engine: Engine, name: str, since_ms: int) -> int | None:
     Raises:
         DatabaseError: the server fails.
     """
-    with translated(engine), engine.connect() as connection, _cursor(connection) as cursor:
+    with translated(engine), engine.connect() as connection, cursor_of(connection) as cursor:
         cursor.execute(
             "SELECT at FROM health_signals WHERE name = %s AND subject = '' AND at >= %s ORDER BY at LIMIT 1",
             (name, _moment(since_ms)),
@@ -465,7 +375,7 @@ def read_errors(engine: Engine, since_ms: int, limit: int = 200) -> tuple[Stored
     Raises:
         DatabaseError: the server fails.
     """
-    with translated(engine), engine.connect() as connection, _cursor(connection) as cursor:
+    with translated(engine), engine.connect() as connection, cursor_of(connection) as cursor:
         cursor.execute(
             """SELECT error_id, fingerprint, process, level, event, first_at, last_at, count, example,
                 (SELECT coalesce(array_agg(extract(epoch FROM minute)::bigint ORDER BY minute), '{}')
@@ -492,14 +402,15 @@ def read_errors(engine: Engine, since_ms: int, limit: int = 200) -> tuple[Stored
         )
 
 
-def _cursor(connection: Any) -> Any:
+def cursor_of(connection: Any) -> Any:
+    """Return a cursor of the driver's own on a connection."""
     raw = connection.connection.driver_connection
     if raw is None:
         raise DatabaseError("the database gave no connection")
     return raw.cursor()
 
 
-def _json(value: Any) -> str:
+def json_of(value: Any) -> str:
     """Return a value as JSON that the database takes: figures that are none are null, what JSON has not is text."""
     return json.dumps(_plain(value), allow_nan=False)
 

@@ -19,7 +19,8 @@ import numpy as np
 import psutil
 from sqlalchemy import Engine, text
 
-from huracan.memory.health_rows import read_heartbeats, read_samples
+from huracan.memory.health_rows import read_samples
+from huracan.memory.heartbeats import read_heartbeats
 from tests.bench.exchange import Desk, Floor, open_floor
 from tests.bench.harness import Measurement, repeat
 

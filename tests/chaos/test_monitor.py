@@ -19,7 +19,8 @@ from sqlalchemy import Engine, text
 from huracan.errors import DatabaseError
 from huracan.logs import ErrorFile, errors_folder
 from huracan.memory import EmbeddedServer, connect
-from huracan.memory.health_rows import read_errors, read_heartbeats, read_samples
+from huracan.memory.health_rows import read_errors, read_samples
+from huracan.memory.heartbeats import read_heartbeats
 from tests.chaos.world import HASTY, Chaos, chaotic
 from tests.memory.own_server import own_server
 from tests.trader.processes import PROGRAM, ROUND_TRIPS, WAIT_S, until, write_candles

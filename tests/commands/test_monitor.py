@@ -14,7 +14,8 @@ from sqlalchemy import Engine, text
 
 from huracan.cli import cli
 from huracan.logs import ErrorFile, errors_folder
-from huracan.memory.health_rows import beat, read_errors, read_heartbeats, read_samples
+from huracan.memory.health_rows import read_errors, read_samples
+from huracan.memory.heartbeats import beat, read_heartbeats
 from huracan.terminal import run
 from huracan.trader.access import person
 

@@ -12,7 +12,7 @@ from huracan.errors import ArtefactError, ConfigError, DatabaseError, RefusedErr
 from huracan.health import checks
 from huracan.health.store import MONITOR
 from huracan.memory import Registry, open_run
-from huracan.memory.health_rows import beat
+from huracan.memory.heartbeats import beat
 from tests.health.posts import http_post
 from tests.signals.serving import export
 

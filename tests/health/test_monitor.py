@@ -16,7 +16,8 @@ from huracan.health.sampling_database import DatabaseSampler
 from huracan.health.store import MONITOR
 from huracan.logs import ErrorFile
 from huracan.memory import lazy_engine
-from huracan.memory.health_rows import open_anomalies, read_errors, read_heartbeats, read_samples
+from huracan.memory.health_rows import open_anomalies, read_errors, read_samples
+from huracan.memory.heartbeats import read_heartbeats
 from tests.health.watching import away, watching
 
 pytestmark = pytest.mark.postgres

@@ -13,7 +13,8 @@ from huracan.health.overview import Health, advise, answer_of, headline_of, read
 from huracan.health.store import MONITOR
 from huracan.memory import Registry, open_run
 from huracan.memory.health import Anomaly, Sample
-from huracan.memory.health_rows import Batch, ErrorGroup, beat, write_batch
+from huracan.memory.health_rows import Batch, ErrorGroup, write_batch
+from huracan.memory.heartbeats import beat
 from huracan.memory.notices import Notice, add_notice
 from huracan.signals.contract_status import (
     AnomalyRow,

@@ -19,14 +19,8 @@ from huracan.health.buffer import DiskBuffer
 from huracan.health.store import HELD_MAX, MONITOR, HealthWriter, Heart, health_engine, monitor_ended
 from huracan.memory import lazy_engine
 from huracan.memory.health import Anomaly, Sample
-from huracan.memory.health_rows import (
-    Batch,
-    ErrorGroup,
-    open_anomalies,
-    read_errors,
-    read_heartbeats,
-    read_samples,
-)
+from huracan.memory.health_rows import Batch, ErrorGroup, open_anomalies, read_errors, read_samples
+from huracan.memory.heartbeats import read_heartbeats
 from huracan.trader.access import person
 
 pytestmark = pytest.mark.postgres

@@ -19,7 +19,8 @@ from huracan.health.window import Window
 from huracan.health.wiring import Around, open_monitor
 from huracan.logs import ErrorFile, errors_folder
 from huracan.memory.health import Sample
-from huracan.memory.health_rows import open_anomalies, read_errors, read_heartbeats, read_samples
+from huracan.memory.health_rows import open_anomalies, read_errors, read_samples
+from huracan.memory.heartbeats import read_heartbeats
 from tests.health.traded import TABLES, write_account
 
 pytestmark = pytest.mark.postgres

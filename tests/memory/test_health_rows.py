@@ -1,6 +1,5 @@
-"""The monitor's rows: written once however often they are sent, anomalies opened, seen and ended, heartbeats held."""
+"""The monitor's rows: written once however often they are sent, anomalies opened, seen and ended."""
 
-import time
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -13,13 +12,10 @@ from huracan.memory.health import Anomaly, Sample
 from huracan.memory.health_rows import (
     Batch,
     ErrorGroup,
-    beat,
     first_sample_ms,
-    forget_heartbeat,
     open_anomalies,
     prune_health,
     read_errors,
-    read_heartbeats,
     read_samples,
     write_batch,
 )
@@ -123,30 +119,6 @@ def test_a_server_that_is_away_is_an_exception(database: Engine) -> None:
     elsewhere = database.url.set(database="no_such_database")
     with pytest.raises(DatabaseError):
         write_batch(lazy_engine(elsewhere.render_as_string(hide_password=False)), batch())
-
-
-def test_one_process_of_a_name_beats_at_a_time(database: Engine) -> None:
-    """A second one is told who does; it takes over when that one has ended, or has been silent for too long."""
-    assert beat(database, "monitor", "anna@here:1", "", 30.0, {"turn": 7}) == ""
-    assert beat(database, "monitor", "bert@there:2", "", 30.0, {}) == "anna@here:1"
-    (found,) = read_heartbeats(database)
-    assert (found.process, found.holder, found.detail) == ("monitor", "anna@here:1", {"turn": 7})
-    assert 0 <= found.age_s < 5
-    assert beat(database, "monitor", "anna@here:3", "anna@here:1", 30.0, {}) == "", "it is known to have ended"
-    time.sleep(0.05)
-    assert beat(database, "monitor", "bert@there:2", "", 0.01, {}) == ""
-    assert beat(database, "feed", "carl@here:4", "", 30.0, {}) == ""
-    assert [row.process for row in read_heartbeats(database)] == ["feed", "monitor"]
-
-
-def test_a_process_that_ended_as_it_should_is_not_waited_for(database: Engine) -> None:
-    """Its successor's heartbeat is left alone."""
-    beat(database, "monitor", "anna@here:1", "", 30.0, {})
-    assert not forget_heartbeat(database, "monitor", "bert@there:2")
-    assert forget_heartbeat(database, "monitor", "anna@here:1")
-    assert read_heartbeats(database, "monitor") == ()
-    beat(database, "monitor", "anna@here:1", "", 30.0, {})
-    assert forget_heartbeat(database, "monitor")
 
 
 def test_what_is_old_is_forgotten_and_what_is_open_or_referred_to_stays(database: Engine) -> None:

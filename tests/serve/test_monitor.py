@@ -16,7 +16,8 @@ from huracan.config import RaySettings, load_settings
 from huracan.learn.cluster import ray_session
 from huracan.logs import ErrorFile, errors_folder
 from huracan.memory import EmbeddedServer, connect
-from huracan.memory.health_rows import read_errors, read_heartbeats, read_samples
+from huracan.memory.health_rows import read_errors, read_samples
+from huracan.memory.heartbeats import read_heartbeats
 from serve.monitor import OPTIONS, Monitor, MonitorAnswer
 from serve.names import NAMESPACE
 from serve.surroundings import keep_settings, runtime_env

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from huracan.config import HealthSettings
 from huracan.errors import ConfigError, DatabaseError
 from huracan.memory import lazy_engine
-from huracan.memory.health_rows import beat, forget_heartbeat
+from huracan.memory.heartbeats import beat, forget_heartbeat
 from huracan.risk.live import DenialCode
 from huracan.trader.pulse import MemoryPulse, Pulse, StoredPulse, expected_of
 from tests.trader.inside import inside, really
