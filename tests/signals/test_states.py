@@ -116,7 +116,7 @@ def walk(policy: Policy, risk: RiskSettings) -> Iterator[tuple[_Account, tuple[s
             account.write_states(deciding)
             symbols = tuple(TAPES[account.lanes_of[lane].coin].symbol for lane in np.flatnonzero(deciding))
             yield account, symbols, account.lanes.obs[deciding].copy()
-            account.judge(policy.act(account.lanes.obs), deciding)
+            account.judge(policy.act(account.lanes.obs), np.ones(account.lanes.num_lanes, np.float32), deciding)
         account.advance()
 
 
