@@ -10,6 +10,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from huracan.memory import EmbeddedServer, connect, schema
+from huracan.ray_env import prepare_ray_environment
+
+prepare_ray_environment()  # Ray reads its environment when the first module that is collected imports it
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import ray
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
 from huracan.config import RaySettings
 from huracan.errors import ConfigError, TrainingError
@@ -33,7 +34,8 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
     session that is already open is used and left open. A handler of SIGTERM that the process has stays in place.
 
     Raises:
-        ConfigError: the cluster does not answer, or refuses the token.
+        ConfigError: the cluster does not answer, or refuses the token; or Ray was imported before `huracan.learn`, so
+            without the token.
         TrainingError: the machine is too busy to start a local instance in the time Ray gives it.
     """
     if ray.is_initialized():
@@ -53,6 +55,7 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
             _check_reachable(address)
             ray.init(address=address, **common)
         else:
+            _check_token_mode()
             write_ray_token()
             ray.init(
                 num_cpus=settings.num_cpus,
@@ -90,6 +93,15 @@ def _worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
     job = json.loads(environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") or "{}")
     given = (job.get("runtime_env") or {}).get("env_vars") or {}
     return {name: value for name, value in wanted.items() if name not in given}
+
+
+def _check_token_mode() -> None:
+    """Refuse a start that could only fail: Ray has fixed its mode at its import, before the token was asked for."""
+    if os.environ.get("RAY_AUTH_MODE") == "token" and not is_token_auth_enabled():
+        raise ConfigError(
+            "Ray was imported before huracan and so without token authentication; import huracan.learn first, "
+            "or set RAY_AUTH_MODE=token before this process starts"
+        )
 
 
 def _check_reachable(address: str) -> None:

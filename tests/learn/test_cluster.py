@@ -41,11 +41,35 @@ def test_a_local_instance_listens_on_loopback_with_its_own_token(local_ray: None
     assert len(token.read_text()) >= 32
 
 
+def test_ray_imported_first_is_one_clear_line(tmp_path: Path) -> None:
+    """Ray has then decided to run without a token; it is refused before anything starts."""
+    program = """
+        import ray
+        from huracan.config import RaySettings
+        from huracan.errors import ConfigError
+        from huracan.learn.cluster import ray_session
+        try:
+            with ray_session(RaySettings()):
+                pass
+        except ConfigError as error:
+            print("refused:", error)
+    """
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environ | {"HURACAN_HOME": str(tmp_path)},
+    )
+    assert "refused: Ray was imported before huracan" in done.stdout, done.stderr
+    assert not list(tmp_path.glob("ray/*"))
+
+
 def test_a_cluster_that_does_not_answer_is_one_clear_line() -> None:
     """A wrong address is reported with the setting to check."""
     program = """
         from huracan.config import RaySettings
-        from huracan.errors import ConfigError
         from huracan.errors import ConfigError
         from huracan.learn.cluster import ray_session
         try:
