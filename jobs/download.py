@@ -12,7 +12,7 @@ import click
 from huracan.errors import ConfigError
 from huracan.market import format_ms, parse_ms
 from huracan.terminal import Terminal, run, standalone
-from huracan.venue import DownloadSummary, download
+from huracan.venue.history import DownloadSummary, download
 
 __all__ = ["download", "main", "program"]
 

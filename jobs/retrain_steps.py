@@ -49,7 +49,7 @@ from huracan.memory import (
 from huracan.memory.requests import requests_of_cycle
 from huracan.shadow import Fold, run_gate, to_json
 from huracan.shadow.promotion import check_artefact
-from huracan.venue import download
+from huracan.venue.history import download
 from huracan.verify import checks, verify
 from jobs.explain import Done, analyse_shadow, analyse_traded, save_analysis
 from jobs.retrain_warm import warm_start_of

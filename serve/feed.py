@@ -8,9 +8,8 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import ray
@@ -24,7 +23,7 @@ from huracan.features import FeatureFit
 from huracan.logs import collect_errors, configure_logging, errors_folder, get_logger
 from huracan.memory import Registry, lazy_engine
 from huracan.signals.feed import Feed as PlainFeed
-from huracan.signals.feed_status import FeedStatus
+from huracan.signals.feed_status import FeedAnswer
 from huracan.signals.model import MarketClose
 from huracan.signals.policies import LoadedVersion, PolicyBook
 from huracan.signals.versions import Versions
@@ -33,7 +32,7 @@ from serve.faults import own_words
 from serve.names import FEED, NAMESPACE
 from serve.surroundings import serving_settings
 
-__all__ = ["Feed", "FeedAnswer", "FeedSource"]
+__all__ = ["Feed", "FeedSource"]
 
 _AGAIN_S: Final = 2.0
 _METRICS_S: Final = 5.0
@@ -41,21 +40,6 @@ _POLL_S: Final = 20.0
 _FIND_S: Final = 60.0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class FeedAnswer:
-    """What the actor says of itself.
-
-    Attributes:
-        problem: why it does not follow the market, "" when it does.
-        refused: why a version that the registry wants is not followed, by its name.
-        status: how the feed is; None: there is none at the moment.
-    """
-
-    problem: str
-    refused: Mapping[str, str]
-    status: FeedStatus | None
 
 
 @ray.remote(num_cpus=0.1, max_restarts=-1, max_task_retries=0, lifetime="detached", concurrency_groups={"status": 2})

@@ -9,9 +9,9 @@ from ray.exceptions import RayError
 from huracan.errors import ServeError
 from huracan.health.sampling import sample
 from huracan.memory.health import Sample
+from huracan.signals.feed_status import FeedAnswer
 from serve.cluster import ask_dashboard
 from serve.faults import own_words
-from serve.feed import FeedAnswer
 from serve.names import APPLICATION, DEPLOYMENT, EXECUTION, FEED, NAMESPACE
 
 __all__ = ["FeedSampler", "RaySampler", "feed_samples"]

@@ -21,7 +21,7 @@ from huracan.logs import get_logger
 from huracan.memory import Registry, database_status, database_url, open_database
 from huracan.ray_env import prepare_ray_environment
 from huracan.signals.auth import read_tokens, token_file
-from huracan.signals.versions import select
+from huracan.signals.selection import select
 from serve.cluster import ask_dashboard, find_head, joined, start_head, stop_head, tell_dashboard
 from serve.names import APPLICATION, EXECUTION, FEED, MONITOR, NAMESPACE
 from serve.surroundings import keep_settings, read_settings, runtime_env, settings_file

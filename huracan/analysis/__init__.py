@@ -18,7 +18,7 @@ from huracan.analysis.outcome import Outcome, explain
 from huracan.analysis.paths import MarketPath, horizons, path_of
 from huracan.analysis.proposals import Proposal, Rule, propose
 from huracan.analysis.quality import Quality, quality_of
-from huracan.analysis.regimes import RegimeRow, by_regime, regime_name
+from huracan.analysis.regimes import RegimeRow, by_regime
 from huracan.analysis.replay import Entries, Replayed, entries_of, replay
 from huracan.analysis.similar import embedding_of, similar_of
 from huracan.analysis.summary import Analysis, RuleRow
@@ -68,7 +68,6 @@ __all__ = [
     "quality_of",
     "random_pool",
     "ranked",
-    "regime_name",
     "replay",
     "similar_of",
     "skill_of",

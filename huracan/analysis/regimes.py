@@ -5,21 +5,18 @@ which know the future, are nowhere used.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huracan.analysis.cases import Case
 from huracan.analysis.days import DayBlocks, DayMean
+from huracan.memory.trades import regime_name
 
-__all__ = ["REGIMES", "RegimeRow", "by_regime", "regime_name", "regime_of_path"]
+__all__ = ["RegimeRow", "by_regime", "regime_of_path"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-REGIMES: Final = ("calm, down", "calm, sideways", "calm, up", "wild, down", "wild, sideways", "wild, up")
-"""Names of `huracan.shadow.trades.regime_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +39,6 @@ class RegimeRow:
     net_bps: DayMean
     best_hold_bars: int | None
     hold_proven: bool
-
-
-def regime_name(regime: int) -> str:
-    """Return a regime in words."""
-    return REGIMES[regime] if 0 <= regime < len(REGIMES) else "unknown"
 
 
 def regime_of_path(case: Case) -> int:

@@ -101,7 +101,7 @@ def start(
     from huracan.trader.access import access_of
     from huracan.trader.pulse import expected_of
     from huracan.trader.script import load_script
-    from huracan.trader.wiring import Setup, base_timeframe
+    from huracan.trader.wiring import Setup
 
     if paper == live:
         raise UsageError("give either --paper or --live")
@@ -121,7 +121,7 @@ def start(
         }
         start_hosted(terminal, settings, address, given, credentials, wait, accept_balances)
         return
-    script = None if script_path is None else load_script(script_path, timeframe_ms(base_timeframe(settings)))
+    script = None if script_path is None else load_script(script_path, timeframe_ms(settings.data.traded_timeframe))
     access = access_of(settings.execution, "live" if live else "paper", home_folder(), credentials)
     if live:
         _confirm(access)

@@ -34,6 +34,11 @@ class DataSettings(Section):
         None, description="Market leader; None: BTC spot, else BTC perpetual, if present."
     )
 
+    @property
+    def traded_timeframe(self) -> str:
+        """Return the timeframe that is traded: the configured one, else one minute."""
+        return self.timeframe or "1m"
+
 
 class QualitySettings(Section):
     """When the quality gate refuses a symbol."""

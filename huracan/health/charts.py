@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import nbinom, poisson
 
 from huracan.errors import InvariantError
 from huracan.health.days import Days, Played, cusum_played, ewma_played, limit_of, rate_played
+from huracan.health.laws import negative_binomial_tails, poisson_tails
 from huracan.health.runlength import (
     ewma_limit,
     ewma_run_length,
@@ -304,8 +304,8 @@ class CountChart:
         if self.variance > self.mean:
             number = self.mean * self.mean / (self.variance - self.mean)
             chance = number / (number + self.mean)
-            return float(nbinom.cdf(count, number, chance)), float(nbinom.sf(count - 1, number, chance))
-        return float(poisson.cdf(count, self.mean)), float(poisson.sf(count - 1, self.mean))
+            return negative_binomial_tails(count, number, chance)
+        return poisson_tails(count, self.mean)
 
     def run(self, counts: npt.NDArray[np.int64]) -> Found:
         """Go through the days; days without a count in a row are judged together."""

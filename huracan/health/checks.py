@@ -19,7 +19,8 @@ from huracan.health.channels import open_channels
 from huracan.health.store import MONITOR
 from huracan.memory import Registry, schema, translated
 from huracan.memory.heartbeats import read_heartbeats
-from huracan.signals.versions import load_version, select
+from huracan.signals.selection import select
+from huracan.signals.versions import load_version
 
 __all__ = ["check_artefacts", "check_clock", "check_disk", "check_heartbeats", "check_notices", "check_schema", "drift"]
 

@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import f as fisher
-from scipy.stats import kstwo
 
 from huracan.errors import InvariantError
+from huracan.health.laws import distance_tail, f_tail
 
 __all__ = [
     "Drift",
@@ -57,7 +56,7 @@ def kolmogorov_smirnov(reference: Floats, sample: Floats) -> Drift:
     gaps = np.searchsorted(first, both, "right") / len(first) - np.searchsorted(second, both, "right") / len(second)
     distance = float(np.abs(gaps).max())
     n, m = effective_size(np.asarray(reference, np.float64)), effective_size(np.asarray(sample, np.float64))
-    return Drift(distance, float(kstwo.sf(distance, max(1, round(n * m / (n + m))))), n, m)
+    return Drift(distance, distance_tail(distance, max(1, round(n * m / (n + m)))), n, m)
 
 
 def stability_index(reference: Ints, sample: Ints) -> Drift:
@@ -96,7 +95,7 @@ def stability_index(reference: Ints, sample: Ints) -> Drift:
     effective = (cells - 1.0) / whole  # of (1 / N + 1 / M)^-1
     return Drift(
         index,
-        float(fisher.sf(index / whole, freedom, days - 1.0)),
+        f_tail(index / whole, freedom, days - 1.0),
         effective * (1.0 + n / m),
         effective * (1.0 + m / n),
     )

@@ -9,9 +9,9 @@ it lasts.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from scipy.stats import nbinom
 from sqlalchemy import Engine
 
+from huracan.health.laws import negative_binomial_limit
 from huracan.memory.health import Anomaly, Severity
 from huracan.memory.health_rows import StoredError, first_sample_ms, read_errors
 
@@ -36,14 +36,14 @@ def burst_from(counts: Sequence[int], minutes: int, chance: float) -> int:
     """
     total, squares = float(sum(counts)), float(sum(count * count for count in counts))
     # the law of the next minute when the past's rate is all that is known (gamma with Jeffreys' prior)
-    limit = nbinom.isf(chance, total + 0.5, minutes / (minutes + 1.0))
+    limit = negative_binomial_limit(chance, total + 0.5, minutes / (minutes + 1.0))
     if minutes > 1 and total > 0:
         mean = total / minutes
         variance = (squares - total * mean) / (minutes - 1)
         if variance > mean:  # errors come together: the same mean with the variance that there was
             size = mean * mean / (variance - mean)
-            limit = max(limit, nbinom.isf(chance, size, size / (size + mean)))
-    return max(LEAST, int(limit) + 1)
+            limit = max(limit, negative_binomial_limit(chance, size, size / (size + mean)))
+    return max(LEAST, limit + 1)
 
 
 class ErrorRates:

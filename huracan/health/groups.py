@@ -14,12 +14,12 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
 
-from huracan.analysis.regimes import regime_name
 from huracan.features import MARKET_SIZE
 from huracan.health.evalues import called, delay_of, wealth_of
+from huracan.health.laws import student
 from huracan.memory import TradeRows
+from huracan.memory.trades import regime_name
 from huracan.patterns.clusters import Clusters
 
 __all__ = ["Group", "GroupClaim", "GroupHealth", "Grouped", "group_claims", "group_health", "spells_of"]
@@ -201,7 +201,7 @@ def group_claims(shadow: Grouped, rate: float = RATE) -> tuple[GroupClaim, ...]:
             continue
         bound = BOUND_SDS * deviation + abs(float(outcomes.mean()))
         cut = np.clip(outcomes, -bound, bound)
-        mean, away = float(cut.mean()), float(student.ppf(1.0 - MISS, count - 1) * cut.std(ddof=1) / math.sqrt(count))
+        mean, away = float(cut.mean()), student(1.0 - MISS, count - 1) * float(cut.std(ddof=1)) / math.sqrt(count)
         low, high = mean - away, mean + away
         stage: Literal["good", "bad", "unclear"] = "good" if low > 0.0 else "bad" if high < 0.0 else "unclear"
         found.append((group, stage, int(mine.sum()), mean, max(low, -0.9 * bound), min(high, 0.9 * bound), bound, cut))

@@ -32,9 +32,8 @@ from huracan.signals.contract_status import (
     ServedRow,
     StatusAnswer,
 )
-from huracan.signals.versions import select
+from huracan.signals.selection import select
 from huracan.trader.status import Status
-from huracan.trader.wiring import base_timeframe
 
 __all__ = ["Health", "advise", "answer_of", "headline_of", "read_health"]
 
@@ -106,7 +105,7 @@ def read_health(
 def answer_of(status: Status, health: Health, settings: Settings, now_ms: int) -> StatusAnswer:
     """Return the record of an account and what surrounds it, with what to do next."""
     age_s = None if status.seen_ms is None else max(0, now_ms - status.seen_ms) / 1_000
-    limit_s = timeframe_ms(base_timeframe(settings)) / 1_000 + settings.risk.feed_age_max_s
+    limit_s = timeframe_ms(settings.data.traded_timeframe) / 1_000 + settings.risk.feed_age_max_s
     row = StatusAnswer(
         account=status.account,
         mode="live" if status.mode == "live" else None if status.mode is None else "paper",

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.stats import norm
 
 from huracan.errors import InvariantError
 
@@ -46,9 +45,9 @@ def ewma_run_length(weight: float, limit: float, shift: float = 0.0) -> float:
     """
     edge = limit * math.sqrt(weight / (2.0 - weight))
     nodes, weights = _legendre(-edge, edge)
-    density = norm.pdf((nodes[None, :] - (1.0 - weight) * nodes[:, None]) / weight - shift) / weight
+    density = _normal((nodes[None, :] - (1.0 - weight) * nodes[:, None]) / weight - shift) / weight
     found = np.linalg.solve(np.eye(len(nodes)) - density * weights[None, :], np.ones(len(nodes)))
-    first = norm.pdf(nodes / weight - shift) / weight * weights
+    first = _normal(nodes / weight - shift) / weight * weights
     return float(1.0 + first @ found)
 
 
@@ -111,3 +110,8 @@ def _legendre(low: float, high: float) -> tuple[Floats, Floats]:
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     half = (high - low) / 2.0
     return half * nodes + (high + low) / 2.0, half * weights
+
+
+def _normal(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the normal density."""
+    return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)

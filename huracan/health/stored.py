@@ -13,7 +13,7 @@ from huracan.health.predictions import DecisionDays, PredictionShift, decision_d
 from huracan.health.trading import Charts, Watch, charts_of, claim_of, watch
 from huracan.memory import Registry, TradeRows, read_trades, select_trades, translated
 from huracan.memory.daily import ALL_COINS
-from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
+from huracan.memory.trades import COIN_ACCOUNT, ENSEMBLE
 
 __all__ = [
     "QUIET_DAYS",

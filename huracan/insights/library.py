@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.analysis.days import DayBlocks
-from huracan.analysis.regimes import regime_name
 from huracan.errors import DataError, UsageError
 from huracan.features import CATALOGUE, MARKET_SIZE
 from huracan.insights.evidence import Judged, judge, shrunk_rate
 from huracan.market.timeframes import TIMEFRAMES
 from huracan.memory import Mode, TradeRows
 from huracan.memory.patterns import Members, PatternSet, StoredPattern
+from huracan.memory.trades import regime_name
 from huracan.patterns.clusters import Clusters, embedding_bytes, embedding_of_entries
 from huracan.patterns.embedding import ROWS_MIN, Embedding
 from huracan.patterns.identity import EMBEDDED

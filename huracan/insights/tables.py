@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huracan.analysis.days import DayBlocks
-from huracan.analysis.regimes import regime_name
 from huracan.insights.evidence import judge, wilson
 from huracan.insights.library import NO_OUTCOME
 from huracan.insights.model import AfterExit, FindingRow, Section, Setup, Slice
 from huracan.memory.remembered import Remembered
+from huracan.memory.trades import regime_name
 from huracan.shadow import DAY_MS
 
 __all__ = ["HOURS", "LEVEL", "Cutter"]

@@ -19,7 +19,11 @@ from huracan.errors import InvariantError
 from huracan.memory.database import translated
 
 __all__ = [
+    "COIN_ACCOUNT",
+    "ENSEMBLE",
     "ENTRY_STATE_SIZE",
+    "PORTFOLIO_ACCOUNT",
+    "REGIMES",
     "STORED",
     "Block",
     "TradeRows",
@@ -28,11 +32,19 @@ __all__ = [
     "encode_trades",
     "join_trades",
     "read_trades",
+    "regime_name",
     "select_trades",
     "write_trades",
 ]
 
 ENTRY_STATE_SIZE = 80
+ENSEMBLE = "ensemble"
+"""In shadow the policy of the judged version's own rows, beside its seeds and the baselines."""
+COIN_ACCOUNT = "coin"
+"""Account of trades in shadow that each coin made with money of its own."""
+PORTFOLIO_ACCOUNT = "portfolio"
+REGIMES = ("calm, down", "calm, sideways", "calm, up", "wild, down", "wild, sideways", "wild, up")
+"""What the numbers of `TradeRows.regime` mean, from 0; `huracan.shadow.trades.regime_of` makes them."""
 EPOCH_2000_MS = 946_684_800_000  # Postgres counts time from here
 
 Mode = Literal["shadow", "paper", "live"]
@@ -150,6 +162,11 @@ NUMPY_CODES = {"q": ">i8", "d": ">f8", "i": ">i4", "h": ">i2"}
 
 Block = tuple[str, str, str, int, str]
 """What is written as a whole: policy, account, symbol, fold, mode."""
+
+
+def regime_name(regime: int) -> str:
+    """Return a regime in words."""
+    return REGIMES[regime] if 0 <= regime < len(REGIMES) else "unknown"
 
 
 def write_trades(engine: Engine, run_id: int, trades: TradeRows, blocks: Collection[Block] = ()) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from huracan.memory import Block, DailyResult, Performance, TradeRows
 from huracan.memory.daily import ALL_COINS, DayKind
+from huracan.memory.trades import COIN_ACCOUNT, ENSEMBLE, PORTFOLIO_ACCOUNT
 from huracan.shadow.assess import FoldOutcome
 from huracan.shadow.run import RandomResult, ShadowResult
 from huracan.shadow.splits import DAY_MS
@@ -21,11 +22,6 @@ __all__ = [
     "trade_blocks",
     "trade_rows",
 ]
-
-ENSEMBLE = "ensemble"
-"""Name of the judged version's own rows, beside its seeds and the baselines."""
-COIN_ACCOUNT = "coin"
-PORTFOLIO_ACCOUNT = "portfolio"
 
 
 def trade_blocks(result: ShadowResult, account: str) -> tuple[Block, ...]:

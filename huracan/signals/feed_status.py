@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["FeedStatus", "MarketAge"]
+__all__ = ["FeedAnswer", "FeedStatus", "MarketAge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +74,18 @@ class FeedStatus:
     fits: tuple[str, ...]
     ring: int
     memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAnswer:
+    """What a feed says of itself that runs in a process of its own.
+
+    Attributes:
+        problem: why it does not follow the market, "" when it does.
+        refused: why a version that the registry wants is not followed, by its name.
+        status: how the feed is; None: there is none at the moment.
+    """
+
+    problem: str
+    refused: Mapping[str, str]
+    status: FeedStatus | None

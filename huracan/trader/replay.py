@@ -32,7 +32,10 @@ from huracan.memory import TradeRows
 from huracan.paper import PaperAccount, PaperExchange, PaperMarket, PaperSettings, RateLimits, Request
 from huracan.risk.live import Approval, OrderIntent, Reservation
 from huracan.trading import Action, KernelSettings
-from huracan.venue import BinanceVenue, Credentials, InProcessBinance, WeightBudget, WireReply, client_config
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
+from huracan.venue.client import InProcessBinance, WireReply, client_config
+from huracan.venue.credentials import Credentials
 from huracan.venue.orders import Side
 
 __all__ = ["Decider", "EntryWish", "Leg", "ReplayData", "ReplayMarket", "book_faults", "patience_bars", "replay_leg"]

@@ -64,7 +64,7 @@ from huracan.venue.budget import WeightBudget
 from huracan.venue.klines import Kline, KlineReader, KlineStream
 from huracan.venue.orders import Balance, MarketFilters
 
-__all__ = ["Setup", "base_timeframe", "connect_venue", "open_trader"]
+__all__ = ["Setup", "connect_venue", "open_trader"]
 
 _WEIGHT_PER_MINUTE = 6_000  # until exchangeInfo tells the venue's own
 _WATCH_S = 0.5
@@ -120,11 +120,6 @@ class Setup:
         return PolicyBook() if self.script is not None or self.versions is None else self.versions.book
 
 
-def base_timeframe(settings: Settings) -> str:
-    """Return the timeframe that is traded: the configured one, else one minute."""
-    return settings.data.timeframe or "1m"
-
-
 def connect_venue(
     settings: Settings, access: Access, clock: Clock, budget: WeightBudget, rng: random.Random
 ) -> BinanceVenue:
@@ -153,7 +148,7 @@ async def open_trader(setup: Setup) -> AsyncIterator[Trader]:
         VenueError: the venue does not answer.
     """
     settings, access, clock = setup.settings, setup.access, setup.clock
-    kernel = resolve_settings(settings.trading, base_timeframe(settings))
+    kernel = resolve_settings(settings.trading, settings.data.traded_timeframe)
     _check_stake(settings, kernel)
     budget = WeightBudget(_WEIGHT_PER_MINUTE)
     venue = connect_venue(settings, access, clock, budget, setup.rng)

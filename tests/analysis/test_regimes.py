@@ -7,10 +7,11 @@ import pytest
 
 from huracan.analysis.cases import cases_of
 from huracan.analysis.paths import path_of
-from huracan.analysis.regimes import REGIMES, by_regime, regime_name, regime_of_path
+from huracan.analysis.regimes import by_regime, regime_of_path
 from huracan.config import FeatureSettings, Settings, TradingSettings
 from huracan.env.dataset import Dataset
 from huracan.market import Candles, CandleSet, MarketShape, martingale
+from huracan.memory.trades import REGIMES, regime_name
 from huracan.shadow import DAY_MS
 from huracan.shadow.trades import regime_of
 from tests.analysis.worlds import shadow_world

@@ -33,8 +33,10 @@ from huracan.memory import EmbeddedServer, database_url, open_database, open_run
 from huracan.paper.keys import open_keys
 from huracan.paper.load import LoadedMarkets, default_start_ms, load_markets
 from huracan.trading import ExitReason
-from huracan.venue import BinanceVenue, Credentials, WeightBudget
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
 from huracan.venue.client import AsyncBinance, client_config
+from huracan.venue.credentials import Credentials
 from huracan.venue.orders import Side
 from tests.bench.markets import martingales
 from tests.execution.world import OpenGate

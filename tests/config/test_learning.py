@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from huracan.config import (
+    DataSettings,
     EnvSettings,
     PpoSettings,
     SearchSettings,
@@ -42,3 +43,9 @@ def test_what_cannot_be_is_refused(section: type, values: dict[str, object]) -> 
     """One impossible value of each kind."""
     with pytest.raises(ValidationError):
         section(**values)
+
+
+def test_one_minute_is_traded_unless_told_otherwise() -> None:
+    """The timeframe of the data is that of the trading."""
+    assert DataSettings().traded_timeframe == "1m"
+    assert DataSettings(timeframe="5m").traded_timeframe == "5m"

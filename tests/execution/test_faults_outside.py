@@ -13,7 +13,7 @@ from huracan.execution.model import Status
 from huracan.execution.ports import EngineSettings
 from huracan.paper import FaultKind, Faults, ScriptedFault
 from huracan.risk.live import DenialCode, Denied
-from huracan.venue import WireReply
+from huracan.venue.client import WireReply
 from tests.execution.scenes import EXIT, NORMAL, bury, check, opened, orders, posts, scene
 from tests.execution.test_faults import POST, held, protected
 from tests.execution.world import ACCOUNT, Killed, World, virtually

@@ -5,7 +5,7 @@ from typing import Any
 
 from huracan.execution.model import AlarmCode, Status
 from huracan.paper import FaultKind, Faults, ScriptedFault
-from huracan.venue import WireReply
+from huracan.venue.client import WireReply
 from tests.execution.scenes import NORMAL, check, opened, orders, posts, scene
 from tests.execution.world import virtually
 

@@ -25,7 +25,10 @@ from huracan.risk.live import Approval, Denied, OrderIntent, Reservation
 from huracan.trading import KernelSettings
 from huracan.trading.settings import View
 from huracan.trading.venue_law import Bar, Terms
-from huracan.venue import BinanceVenue, Credentials, InProcessBinance, WeightBudget, WireReply, client_config
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
+from huracan.venue.client import InProcessBinance, WireReply, client_config
+from huracan.venue.credentials import Credentials
 from huracan.venue.orders import Side
 from tests.venue.virtual import LoopClock, VirtualLoop
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from huracan.health import charts_of, claim_of, watch
-from huracan.health.trading import CHARTS, DAY_MS
+from huracan.health.trading import CHARTS, DAY_MS, charts_of, claim_of, watch
 from huracan.memory import TradeRows
 from tests.health.test_trading import START_MS, joined, trades
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, text
 
 from huracan import __version__
 from huracan.config import Settings
-from huracan.health import read_watches
+from huracan.health.stored import read_watches
 from huracan.health.trading import DAY_MS
 from huracan.memory import Registry, TradeRows, open_run, write_trades
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE

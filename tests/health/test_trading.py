@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from huracan.errors import EvidenceError
-from huracan.health import Watch, charts_of, claim_of, watch
-from huracan.health.trading import DAY_MS
+from huracan.health.trading import DAY_MS, Watch, charts_of, claim_of, watch
 from huracan.memory import TradeRows
 from tests.execution.samples import closed_trades
 

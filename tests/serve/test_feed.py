@@ -22,8 +22,9 @@ from huracan.learn.cluster import ray_session
 from huracan.market import MarketShape, martingale
 from huracan.memory import Registry, open_run
 from huracan.signals.feed import SNAPSHOT_NAME
+from huracan.signals.feed_status import FeedAnswer
 from huracan.signals.model import MarketClose
-from serve.feed import Feed, FeedAnswer, FeedSource
+from serve.feed import Feed, FeedSource
 from serve.names import NAMESPACE
 from tests.features.markets import SMALL, K
 from tests.signals.serving import export

@@ -9,8 +9,7 @@ import ray
 from huracan.config import RaySettings
 from huracan.errors import ServeError
 from huracan.learn.cluster import ray_session
-from huracan.signals.feed_status import FeedStatus, MarketAge
-from serve.feed import FeedAnswer
+from huracan.signals.feed_status import FeedAnswer, FeedStatus, MarketAge
 from serve.names import FEED, NAMESPACE
 from serve.sampling import FeedSampler, RaySampler, _actor, _jobs, _replicas, feed_samples
 

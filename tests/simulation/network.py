@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from huracan.execution.invariants import Sent
 from huracan.paper import Request
 from huracan.paper.wire import DropHow, Reply
-from huracan.venue import WireReply
+from huracan.venue.client import WireReply
 from huracan.venue.orders import Side
 from tests.simulation.processes import Process
 

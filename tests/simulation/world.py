@@ -28,8 +28,9 @@ from huracan.paper.wire import StreamEvent
 from huracan.risk.live import Approval, DenialCode, Denied, HaltPolicy, OrderIntent, TradingState
 from huracan.trader.inbox import Inbox
 from huracan.trading import ExitReason
-from huracan.venue import BinanceVenue, InProcessBinance, WeightBudget, WireReply, client_config
-from huracan.venue.client import Transport
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
+from huracan.venue.client import InProcessBinance, Transport, WireReply, client_config
 from huracan.venue.orders import OrderKind, Side
 from huracan.venue.wire import parse_user_event
 from tests.execution.world import CREDENTIALS, OpenGate

@@ -25,7 +25,7 @@ from huracan.trader.service import Trader
 from huracan.trader.views import MemoryViews
 from huracan.trader.wiring import Setup, open_trader
 from huracan.trading import build_cost_table, infer_instrument, resolve_settings
-from huracan.venue import Credentials
+from huracan.venue.credentials import Credentials
 from tests.paper.serving import serving
 from tests.trader.processes import ENTER, SYMBOLS, candles
 

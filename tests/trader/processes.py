@@ -22,7 +22,10 @@ from huracan.memory import connect
 from huracan.paper.keys import open_keys
 from huracan.trader.accounts import stored_account
 from huracan.trader.status import Status, read_status
-from huracan.venue import BinanceVenue, Credentials, VenueList, VenueOrder, VenueTrade, WeightBudget
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
+from huracan.venue.credentials import Credentials
+from huracan.venue.orders import VenueList, VenueOrder, VenueTrade
 
 PROGRAM = str(Path(sys.executable).with_name("huracan"))
 SYMBOLS = ("ADA/USDT", "BTC/USDT")

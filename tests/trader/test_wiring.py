@@ -22,7 +22,7 @@ from huracan.paper import PaperAccount, PaperExchange, PaperMarket, PaperSetting
 from huracan.risk.live import DayBook, TradingState
 from huracan.trader.access import Access
 from huracan.trader.views import AccountState, MemoryViews
-from huracan.trader.wiring import base_timeframe, open_trader
+from huracan.trader.wiring import open_trader
 from huracan.trading import Instrument, build_cost_table, infer_instrument, resolve_settings
 from tests.paper.serving import serving
 from tests.trader import inside as rooms
@@ -358,9 +358,3 @@ def test_the_journals_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
             assert "chmod 700" in str(found)
 
     really(steps)
-
-
-def test_one_minute_is_traded_unless_told_otherwise() -> None:
-    """The timeframe of the data is that of the trading."""
-    assert base_timeframe(load_settings(None, {}, {})) == "1m"
-    assert base_timeframe(load_settings(None, {"data.timeframe": "5m"}, {})) == "5m"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from huracan.venue import WireReply
+from huracan.venue.client import WireReply
 from tests.venue.replies import info_body
 from tests.venue.scripted import API_KEY, SECRET
 from tests.venue.virtual import true_ms

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from huracan.venue import OcoRequest, OrderKind, OrderRequest, Side
+from huracan.venue.orders import OcoRequest, OrderKind, OrderRequest, Side
 
 BUY = OrderRequest("h0123456789abcdef-1", "ADA/USDT", Side.BUY, OrderKind.FOK, Decimal("12.3"), Decimal("0.4567"))
 OCO = OcoRequest("hlist-1", "habove-1", "hbelow-1", "ADA/USDT", Decimal("12.3"), Decimal("0.6"), Decimal("0.4"))

@@ -15,7 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import SecretStr
 
 from huracan.clock import WallClock
-from huracan.venue import AsyncBinance, BinanceVenue, Credentials, WeightBudget, client_config
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
+from huracan.venue.client import AsyncBinance, client_config
+from huracan.venue.credentials import Credentials
 
 API_KEY = "kkkkKEYkkkk0123456789"
 SECRET = "ssssSECRETssss0123456789"

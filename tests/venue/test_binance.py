@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huracan.errors import DataError, InvariantError, VenueError
-from huracan.venue import (
+from huracan.venue.budget import WeightBudget
+from huracan.venue.orders import (
     Accepted,
     Balance,
     OrderKind,
     OrderRequest,
-    PublicVenue,
     RejectCode,
     Rejected,
     Side,
     Unknown,
     VenueStatus,
-    WeightBudget,
 )
+from huracan.venue.public import PublicVenue
 from tests.venue.replies import (
     BUY,
     OCO,

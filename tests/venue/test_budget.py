@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan.errors import InvariantError
-from huracan.venue import AsyncGate, WeightBudget
+from huracan.venue.budget import AsyncGate, WeightBudget
 from tests.venue.virtual import LoopClock, VirtualLoop
 
 MINUTE = 60_000

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from huracan.errors import VenueError
-from huracan.venue import CARDS, TERMINAL, VenueStatus, check_venue
+from huracan.venue.check import CARDS, check_venue
+from huracan.venue.orders import TERMINAL, VenueStatus
 from tests.venue.exchange import PRICE, SmallExchange
 from tests.venue.virtual import virtually
 

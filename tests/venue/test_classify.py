@@ -6,9 +6,9 @@ import json
 import ccxt
 import pytest
 
-from huracan.venue import Accepted, RejectCode, Rejected, Unknown
 from huracan.venue.classify import classify_error, classify_facts
 from huracan.venue.client import WireFacts
+from huracan.venue.orders import Accepted, RejectCode, Rejected, Unknown
 from tests.venue.replies import BUY, OCO, cancel_body, cancel_list_body, oco_reply, order_reply
 from tests.venue.scripted import BASES, Answer, client_of, error, reply, run, serving, venue_at
 

@@ -14,8 +14,19 @@ import pytest
 from pydantic import SecretStr
 
 from huracan.errors import ConfigError
-from huracan.venue import AsyncBinance, BinanceVenue, Credentials, InProcessBinance, Unknown, WireReply, client_config
-from huracan.venue.client import SyncBinance, WireFacts, facts_of, header
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.client import (
+    AsyncBinance,
+    InProcessBinance,
+    SyncBinance,
+    WireFacts,
+    WireReply,
+    client_config,
+    facts_of,
+    header,
+)
+from huracan.venue.credentials import Credentials
+from huracan.venue.orders import Unknown
 from tests.venue.replies import BUY, order_reply
 from tests.venue.scripted import (
     API_KEY,

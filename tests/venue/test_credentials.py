@@ -5,8 +5,7 @@ import os
 import pytest
 
 from huracan.errors import ConfigError
-from huracan.venue import load_credentials
-from huracan.venue.credentials import API_KEY_VARIABLE, SECRET_VARIABLE
+from huracan.venue.credentials import API_KEY_VARIABLE, SECRET_VARIABLE, load_credentials
 
 PAIR = {API_KEY_VARIABLE: "the-key", SECRET_VARIABLE: "the-secret"}
 

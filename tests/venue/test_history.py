@@ -11,7 +11,8 @@ from huracan.config import DataSettings
 from huracan.errors import DataError, VenueError
 from huracan.market import SYNTHETIC_START_MS as START
 from huracan.market import CandleStore, MarketShape, martingale, read_metadata, write_candles
-from huracan.venue import PublicVenue, download
+from huracan.venue.history import download
+from huracan.venue.public import PublicVenue
 from tests.venue.loopback import FakeTime, LoopbackExchange
 
 MINUTE = 60_000
@@ -227,7 +228,8 @@ KILLED = """
 import sys
 from pathlib import Path
 from huracan.config import DataSettings
-from huracan.venue import download, history
+from huracan.venue import history
+from huracan.venue.history import download
 history._PAGES_PER_WRITE = 2
 download(DataSettings(exchange_url=sys.argv[1]), ["ADA/USDT"], "1m", None, None, Path(sys.argv[2]))
 """

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from huracan.venue import MarketFilters
 from huracan.venue.markets import parse_markets, parse_symbols, weight_limit
+from huracan.venue.orders import MarketFilters
 from huracan.venue.wire import MALFORMED
 from tests.venue.replies import info_body
 

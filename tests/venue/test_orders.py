@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from huracan.errors import InvariantError
-from huracan.venue import TERMINAL, OrderKind, OrderRequest, Side, VenueStatus
+from huracan.venue.orders import TERMINAL, OrderKind, OrderRequest, Side, VenueStatus
 from tests.venue.replies import BUY, OCO
 
 

@@ -2,7 +2,9 @@
 
 import inspect
 
-from huracan.venue import BinanceVenue, TradingVenue, UserEvents, UserStream
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.protocol import TradingVenue, UserEvents
+from huracan.venue.user_stream import UserStream
 
 
 def _surface(kind):

@@ -8,7 +8,7 @@ import pytest
 from huracan.errors import ConfigError, DataError, VenueError
 from huracan.market import SYNTHETIC_START_MS as START
 from huracan.market import MarketShape, candles_from_rows, martingale
-from huracan.venue import PublicVenue
+from huracan.venue.public import PublicVenue
 from tests.venue.loopback import FakeTime, LoopbackExchange
 
 BARS = 500

@@ -11,7 +11,9 @@ from urllib.parse import urlencode
 
 import aiohttp.web
 
-from huracan.venue import Balance, BalanceUpdate, UserStream, VenueOrder, VenueTrade, client_config
+from huracan.venue.client import client_config
+from huracan.venue.orders import Balance, BalanceUpdate, VenueOrder, VenueTrade
+from huracan.venue.user_stream import UserStream
 from tests.venue.scripted import API_KEY, CREDENTIALS, SECRET, run
 from tests.venue.test_wire import EXECUTION, NAMES
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from huracan.venue import (
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.client import InProcessBinance, WireReply, client_config
+from huracan.venue.orders import (
     Balance,
     BalanceUpdate,
-    BinanceVenue,
-    InProcessBinance,
     ListStatus,
     OcoRequest,
     OrderKind,
@@ -20,8 +20,6 @@ from huracan.venue import (
     Side,
     VenueStatus,
     VenueTrade,
-    WireReply,
-    client_config,
 )
 from huracan.venue.wire import (
     MALFORMED,

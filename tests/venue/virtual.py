@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from huracan.venue import BinanceVenue, InProcessBinance, WeightBudget, WireReply, client_config
+from huracan.venue.binance import BinanceVenue
+from huracan.venue.budget import WeightBudget
+from huracan.venue.client import InProcessBinance, WireReply, client_config
 from tests.venue.scripted import CREDENTIALS, Answer, Seen, reply
 
 START_MS = 1_700_000_040_000  # a full minute

@@ -13,8 +13,8 @@ from huracan.health.stored import QUIET_DAYS, Shadow, Shadows, read_only, spans_
 from huracan.health.trading import DAY_MS
 from huracan.memory.health import Anomaly
 from huracan.memory.patterns import PatternSet, read_embedding, read_patterns
+from huracan.memory.trades import COIN_ACCOUNT, ENSEMBLE
 from huracan.patterns.clusters import Clusters, embedding_of_bytes
-from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
 
 __all__ = ["GroupCharts", "VersionGroups"]
 

@@ -9,7 +9,6 @@ from huracan.errors import HuracanError, RefusedError, UsageError
 from huracan.health.remedies.model import AUTHOR, Done, Plan, Refusal, Scene
 from huracan.memory import Model, Registry
 from huracan.memory.remediations import Remediation
-from huracan.shadow.promotion import check_artefact
 
 __all__ = ["RollBack"]
 
@@ -38,7 +37,7 @@ class RollBack:
                 return Refusal(f"{plan.subject} is not champion of {champion.scope}, {champion.version} is")
             if not former.proven:
                 return Refusal(f"{former.version}, champion before {champion.version}, has not passed the gate")
-            check_artefact(former)
+            _check_artefact(former)
         except HuracanError as error:
             return Refusal(str(error))
         if (called := _called(scene, former.version)) is not None:
@@ -82,6 +81,16 @@ class RollBack:
         if model is None:
             raise UsageError(f"there is no version {version}")
         return self._registry.rollback_pair(scene.connection, model.scope)
+
+
+def _check_artefact(model: Model) -> None:
+    """See `huracan.shadow.promotion.check_artefact`; it loads the policy, and with it torch.
+
+    Imported when a rollback is asked for: a monitor that has never come to one is a third of the size.
+    """
+    from huracan.shadow.promotion import check_artefact
+
+    check_artefact(model)
 
 
 def _called(scene: Scene, version: str) -> str | None:
