@@ -10,6 +10,7 @@ HuracanError                  1
 ├── VenueError                1   an exchange did not answer as its protocol says
 ├── TrainingError             1   training cannot go on (non-finite loss, no runner left)
 ├── ServeError                1   something that stays up does not come up, or does not answer
+├── StorageError              1   an object store does not answer, denies, or lacks the bucket
 ├── RefusedError              3   a gate or a risk rule said no
 │   └── EvidenceError         3   too little or damaged evidence for a statistic
 └── InvariantError            1   the code contradicts itself: a defect, never the user's fault
@@ -29,6 +30,7 @@ __all__ = [
     "InvariantError",
     "RefusedError",
     "ServeError",
+    "StorageError",
     "TrainingError",
     "UsageError",
     "VenueError",
@@ -77,6 +79,10 @@ class TrainingError(HuracanError):
 
 class ServeError(HuracanError):
     """Something that stays up does not come up, or does not answer; safe to run again."""
+
+
+class StorageError(HuracanError):
+    """An object store does not answer, denies access or lacks the bucket; what was there before stands."""
 
 
 class RefusedError(HuracanError):

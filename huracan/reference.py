@@ -19,6 +19,7 @@ from huracan.health.signals import signal_table
 from huracan.risk.breaker import trigger_table
 from huracan.risk.codes import denial_table
 from huracan.risk.state import state_table
+from huracan.storage import Location
 
 __all__ = [
     "DOCUMENT_PATH",
@@ -143,6 +144,8 @@ def _type_name(annotation: Any) -> str:
         return _type_name(arguments[0]) + _bounds_of(arguments[1:])
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
+    if annotation == Location:
+        return "path or s3:// URL"
     if origin in (Union, types.UnionType):
         return " or ".join("none" if part is type(None) else _type_name(part) for part in arguments)
     if _is_section(annotation):

@@ -28,14 +28,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from huracan.errors import ConfigError, HuracanError
 from huracan.logs import collect_errors, configure_logging, errors_folder, note_error, redact_text
+from huracan.storage import Location, ObjectPath, locate
 
-__all__ = ["Terminal", "command", "common_options", "run", "standalone", "to_json"]
+__all__ = ["PLACE", "Terminal", "command", "common_options", "run", "standalone", "to_json"]
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
@@ -110,6 +111,22 @@ class Terminal:
             table.add_row(*("-" if cell is None else str(cell) for cell in row))
         stdout = sys.stdout
         Console(file=stdout, width=None if stdout.isatty() else 200, markup=False, highlight=False).print(table)
+
+
+class _Place(click.ParamType):
+    """An option or argument that names a folder of this machine or a prefix in an object store."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:
+        """Return the place that a word names; a URL that cannot be used is refused without being repeated."""
+        try:
+            return locate(value)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
+PLACE: Final = _Place()
 
 
 def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -252,6 +269,8 @@ def to_json(value: object) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, enum.Enum):
         return value.value if isinstance(value.value, str) else value.name
+    if isinstance(value, Path | ObjectPath):
+        return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: to_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -260,8 +279,6 @@ def to_json(value: object) -> Any:
         return [to_json(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
     if hasattr(value, "model_dump"):  # settings
         return to_json(value.model_dump(mode="json"))
     if hasattr(value, "tolist"):  # numpy arrays and scalars

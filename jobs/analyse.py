@@ -6,20 +6,20 @@ keeps the summary for the report. Run again it changes nothing; stopped half-way
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 from sqlalchemy import Engine, text
 
 from huracan.analysis import RuleRow
-from huracan.config import home_folder
+from huracan.config import run_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import UsageError
 from huracan.learn.campaign import read_campaign
 from huracan.logs import bind_run
 from huracan.memory import read_run, translated
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
-from huracan.terminal import Terminal, run, standalone
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, run, standalone
 from jobs.explain import Done, Mode, analyse_shadow, analyse_traded, save_analysis
 from jobs.shadow import open_runs, trained_run
 
@@ -28,12 +28,12 @@ __all__ = ["main", "program"]
 
 @standalone("analyse")
 @click.option("--run-id", type=int, help="Run whose trades are analysed; default: the newest with such trades.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: the run's.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: the run's.")
 @click.option("--mode", type=click.Choice(["shadow", "paper", "live"]), default="shadow", show_default=True)
 @click.option("--policy", help="Shadow: seed or baseline to analyse instead of the ensemble.")
 @click.option("--account", help="Shadow: coin or portfolio; paper and live: the account's name. Default: coin, all.")
 def program(
-    terminal: Terminal, run_id: int | None, data: Path | None, mode: Mode, policy: str | None, account: str | None
+    terminal: Terminal, run_id: int | None, data: Location | None, mode: Mode, policy: str | None, account: str | None
 ) -> None:
     """Say why closed trades won or lost, and what would have served them better."""
     engine = open_runs(terminal.settings())
@@ -43,7 +43,7 @@ def program(
         found = read_run(engine, _newest(engine, mode, account) if run_id is None else run_id)
     settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
     dataset = Dataset.load(settings)
-    folder = home_folder() / "runs" / str(found.run_id)
+    folder = run_folder(settings, found.run_id)
     with bind_run(found.run_id):
         if mode == "shadow":
             campaign = read_campaign(folder)

@@ -16,7 +16,7 @@ from rich.table import Table
 from sqlalchemy import Engine
 
 import huracan
-from huracan.config import Settings, home_folder
+from huracan.config import Settings, run_folder
 from huracan.env.dataset import Dataset, check_source
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
@@ -37,7 +37,8 @@ from huracan.memory import (
 from huracan.report import ReportData, write_report
 from huracan.report.model import Estimate, PaperTrading
 from huracan.shadow import to_json
-from huracan.terminal import Terminal, run, standalone
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, run, standalone
 from jobs.explain import analyse_shadow, save_analysis
 from jobs.live import trade_unseen
 from jobs.report import make_report, save_paper, save_usage
@@ -90,7 +91,7 @@ def demo(settings: Settings, out: Path) -> ReportData:
             except BaseException as error:
                 finish_run(engine, run_id, "failed", f"{type(error).__name__}: {error}")
                 raise
-    folder = home_folder() / "runs" / str(run_id)
+    folder = run_folder(dataset.settings, run_id)
     write_atomically(folder / REPORT_NAME, json.dumps(to_json(judged), allow_nan=False).encode())
     save_paper(folder, paper)
     save_analysis(folder, None if done is None else done.analysis)
@@ -111,9 +112,9 @@ def _run_of(engine: Engine, dataset: Dataset) -> tuple[int, bool]:
 
 
 @standalone("demo")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of real candles; default: synthetic ones.")
+@click.option("--data", type=PLACE, help="Folder of real candles; default: synthetic ones.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Folder of the report.")
-def program(terminal: Terminal, data: Path | None, out: Path) -> None:
+def program(terminal: Terminal, data: Location | None, out: Path) -> None:
     """Train, judge and report: the whole way on synthetic or real candles."""
     settings = terminal.settings(data__folder=None if data is None else str(data.absolute()))
     if settings.data.folder is None:

@@ -5,13 +5,13 @@ Safe to stop and to repeat: files are replaced whole, and a second run fetches o
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
 from huracan.errors import ConfigError
 from huracan.market import format_ms, parse_ms
-from huracan.terminal import Terminal, run, standalone
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, run, standalone
 from huracan.venue.history import DownloadSummary, download
 
 __all__ = ["download", "main", "program"]
@@ -25,14 +25,14 @@ _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 @click.option("--timeframe", default="1m", show_default=True, help="Length of a candle.")
 @click.option("--start", help="First day, ISO 8601, UTC; default: the listing.")
 @click.option("--end", help="End, exclusive, ISO 8601, UTC; default: now.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Root of the store; default: data.folder.")
+@click.option("--folder", type=PLACE, help="Root of the store; default: data.folder.")
 def program(
     terminal: Terminal,
     symbols: tuple[str, ...],
     timeframe: str,
     start: str | None,
     end: str | None,
-    folder: Path | None,
+    folder: Location | None,
 ) -> None:
     """Bring the store up to date for SYMBOLS (ccxt form)."""
     data = terminal.settings().data
@@ -53,7 +53,7 @@ def main() -> None:
     sys.exit(run(program, name="jobs.download"))
 
 
-def _usable(folder: Path | None) -> Path:
+def _usable(folder: Location | None) -> Location:
     if folder is None:
         raise ConfigError("no folder to download to; give --folder or set data.folder")
     if _IN_A_JOB in os.environ and not folder.is_absolute():

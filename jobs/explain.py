@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,6 +22,7 @@ from huracan.memory.analyses import write_analyses
 from huracan.patterns import state_layout
 from huracan.policy import load_artefact
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE
+from huracan.storage import Location, locate
 from huracan.trading import Limits, Tape
 
 __all__ = ["ANALYSIS_NAME", "Done", "analyse_shadow", "analyse_traded", "save_analysis"]
@@ -105,7 +105,7 @@ def analyse_traded(
     trades = read_trades(engine, run_id, mode=mode, account=account)
     if until_ms is not None:
         trades = trades.rows(np.flatnonzero(trades.exit_time <= until_ms).tolist())
-    artefacts = {model.version: Path(model.artefact) for model in Registry(engine).models()}
+    artefacts = {model.version: locate(model.artefact) for model in Registry(engine).models()}
     whose = sorted(set(zip(trades.policy.tolist(), trades.account.tolist(), strict=True)))
     if not whose:
         raise UsageError(f"run {run_id} has no closed {mode} trade to analyse; name another run, mode or account")
@@ -118,7 +118,7 @@ def analyse_traded(
     return tuple(done)
 
 
-def save_analysis(run_folder: Path, analysis: Analysis | None) -> None:
+def save_analysis(run_folder: Location, analysis: Analysis | None) -> None:
     """Keep a run's analysis for its report; without one, none of an earlier time stays."""
     if analysis is None:
         (run_folder / ANALYSIS_NAME).unlink(missing_ok=True)
@@ -126,7 +126,7 @@ def save_analysis(run_folder: Path, analysis: Analysis | None) -> None:
     write_atomically(run_folder / ANALYSIS_NAME, TypeAdapter(Analysis).dump_json(analysis))
 
 
-def _group(dataset: Dataset, trades: TradeRows, artefact: Path | None) -> Group:
+def _group(dataset: Dataset, trades: TradeRows, artefact: Location | None) -> Group:
     """Return trades with their markets under the fit that decided them; without a fit regimes stay unknown."""
     base_ms, symbols = dataset.kernel.base_ms, set(trades.symbol.tolist())
     fit = None if artefact is None else _fit(artefact)
@@ -145,7 +145,7 @@ def _group(dataset: Dataset, trades: TradeRows, artefact: Path | None) -> Group:
     return Group(trades, paths, None if fit is None else embedding_of(mine, base_ms, first_ms, fit.scaler))
 
 
-def _fit(artefact: Path) -> FeatureFit | None:
+def _fit(artefact: Location) -> FeatureFit | None:
     """Return the feature fit that an artefact was trained with, None when the artefact is gone."""
     if not artefact.exists():
         return None

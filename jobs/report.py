@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Engine
 
 from huracan.analysis import Analysis
-from huracan.config import Settings, home_folder
+from huracan.config import Settings, run_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError, EvidenceError
 from huracan.learn.campaign import Version, read_campaign
@@ -25,7 +25,8 @@ from huracan.report import ReportData, write_report
 from huracan.report.build import RunFacts, build_report
 from huracan.report.model import PaperTrading
 from huracan.shadow import AblationSummary, GateReport, MetaSummary, ShadowReport, gather_evidence, judge_gate
-from huracan.terminal import Terminal, run, standalone
+from huracan.storage import Location, locate
+from huracan.terminal import PLACE, Terminal, run, standalone
 from jobs.explain import ANALYSIS_NAME
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
 from jobs.usage import PeakMemory
@@ -48,14 +49,14 @@ STAGES: Sequence[Stage] = ("retired", "candidate", "shadow", "champion")  # leas
 T = TypeVar("T")
 
 
-def save_usage(run_folder: Path, peak: PeakMemory) -> None:
+def save_usage(folder: Location, peak: PeakMemory) -> None:
     """Keep a run's peak memory for its report."""
-    write_atomically(run_folder / USAGE_NAME, TypeAdapter(PeakMemory).dump_json(peak))
+    write_atomically(folder / USAGE_NAME, TypeAdapter(PeakMemory).dump_json(peak))
 
 
-def save_paper(run_folder: Path, paper: PaperTrading) -> None:
+def save_paper(folder: Location, paper: PaperTrading) -> None:
     """Keep what a run's versions did on paper for its report."""
-    write_atomically(run_folder / PAPER_NAME, TypeAdapter(PaperTrading).dump_json(paper))
+    write_atomically(folder / PAPER_NAME, TypeAdapter(PaperTrading).dump_json(paper))
 
 
 def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: int) -> ReportData:
@@ -66,7 +67,7 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
         UsageError: the training is not finished.
         TrainingError: a file of the training is damaged.
     """
-    folder = home_folder() / "runs" / str(run_id)
+    folder = run_folder(settings, run_id)
     found = read_run(engine, run_id)
     if found.data_fingerprint != dataset.summary.fingerprint:
         raise DataError(
@@ -203,7 +204,7 @@ def tried(engine: Engine, run_id: int, fingerprint: str) -> str:
     )
 
 
-def _read(path: Path, kind: type[T], remedy: str) -> T:
+def _read(path: Location, kind: type[T], remedy: str) -> T:
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -213,7 +214,7 @@ def _read(path: Path, kind: type[T], remedy: str) -> T:
 
 
 def _source(dataset: Dataset) -> str:
-    truths = read_truths(Path(dataset.summary.source))
+    truths = read_truths(locate(dataset.summary.source))
     if not truths:
         return f"candles of {dataset.summary.source}"
     planted = sum(truth.long_flat_bps_per_day > 0 for truth in truths)
@@ -222,9 +223,9 @@ def _source(dataset: Dataset) -> str:
 
 @standalone("report")
 @click.option("--run-id", type=int, help="Run that was trained and shadow-traded; default: the newest.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: the run's.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: the run's.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/report"), show_default=True)
-def program(terminal: Terminal, run_id: int | None, data: Path | None, out: Path) -> None:
+def program(terminal: Terminal, run_id: int | None, data: Location | None, out: Path) -> None:
     """Write report.html and report.json of a run that was shadow-traded."""
     engine = open_runs(terminal.settings())
     found = trained_run(engine, run_id)

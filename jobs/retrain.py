@@ -8,7 +8,6 @@ command goes on there; done, it says so.
 import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import click
 from sqlalchemy import Engine
@@ -35,7 +34,8 @@ from huracan.memory import (
 from huracan.memory.requests import take_requests, waiting_requests
 from huracan.report import write_report
 from huracan.report.cycle import CycleReport, cycle_report, write_cycle
-from huracan.terminal import Terminal, run, standalone
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, run, standalone
 from jobs.report import make_report
 from jobs.retrain_steps import CycleSteps, cycle_folder
 from jobs.train import check_job
@@ -126,12 +126,14 @@ def _write(steps: CycleSteps) -> Outcome:
 
 
 @standalone("retrain")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--scope", default=ALL_COINS, show_default=True, help="One coin to train for, or * for all.")
 @click.option("--day", help="UTC day, ISO 8601: candles up to its first moment are used; default: today.")
 @click.option("--requested", is_flag=True, help="Only where drift or decay has asked for it, or a cycle is unfinished.")
 @click.option("--again", is_flag=True, help="Begin the day anew, whether its cycle is done or not.")
-def program(terminal: Terminal, data: Path | None, scope: str, day: str | None, requested: bool, again: bool) -> None:
+def program(
+    terminal: Terminal, data: Location | None, scope: str, day: str | None, requested: bool, again: bool
+) -> None:
     """Bring candles, policies, memory and registry up to date: the whole daily cycle, or what is left of today's."""
     only: dict[str, object] = {}
     if scope != ALL_COINS:

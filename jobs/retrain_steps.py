@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 import huracan
 from huracan.clock import MarketClock
-from huracan.config import Settings, home_folder
+from huracan.config import Settings, home_folder, run_folder
 from huracan.env import Dataset
 from huracan.errors import ConfigError, DataError, HuracanError, RefusedError
 from huracan.learn.campaign import Campaign, read_campaign
@@ -49,6 +49,7 @@ from huracan.memory import (
 from huracan.memory.requests import requests_of_cycle
 from huracan.shadow import Fold, run_gate, to_json
 from huracan.shadow.promotion import check_artefact
+from huracan.storage import Location
 from huracan.venue.history import download
 from huracan.verify import checks, verify
 from jobs.explain import Done, analyse_shadow, analyse_traded, save_analysis
@@ -139,9 +140,9 @@ class CycleSteps:
         return run_of_cycle(self.engine, self.cycle.cycle_id, self.settings, fingerprint, huracan.__version__)
 
     @property
-    def run_folder(self) -> Path:
+    def run_folder(self) -> Location:
         """Return the folder of the run's files."""
-        return home_folder() / "runs" / str(self.run_id)
+        return run_folder(self.settings, self.run_id)
 
     @cached_property
     def campaign(self) -> Campaign:
@@ -390,7 +391,7 @@ class CycleSteps:
         base = json.loads(read_run(self.engine, run_id).config_json)
         return load_settings(None, {"data.folder": str(self.settings.data.folder)}, environ={}, base=base)
 
-    def _folder(self) -> Path:
+    def _folder(self) -> Location:
         folder = self.settings.data.folder
         if folder is None:
             raise DataError("no folder of candles; give --data, or set data.folder")
@@ -415,7 +416,7 @@ class CycleSteps:
             return {"check": name, "passed": False, "found": str(error)}
 
 
-def _store_of(folder: Path, settings: Settings) -> tuple[Path, str, Sequence[str]]:
+def _store_of(folder: Location, settings: Settings) -> tuple[Location, str, Sequence[str]]:
     """Return the root of the store behind a folder, its timeframe, and the symbols to keep up to date.
 
     Raises:

@@ -4,12 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Engine
 
-from huracan.config import home_folder
+from huracan.config import run_folder
 from huracan.env import Dataset
 from huracan.errors import HuracanError, TrainingError
 from huracan.learn.campaign import read_campaign
@@ -19,6 +18,7 @@ from huracan.memory import Registry, Run, read_run, read_trials, record_search
 from huracan.memory.requests import RetrainRequest
 from huracan.policy import load_artefact
 from huracan.shadow import Fold
+from huracan.storage import Location
 from jobs.train import windows_of
 
 __all__ = ["Choice", "warm_start_of"]
@@ -48,7 +48,7 @@ def warm_start_of(
     folds: Sequence[Fold],
     engine: Engine,
     run_id: int,
-    folder: Path,
+    folder: Location,
     day: date,
     asked: Sequence[RetrainRequest] = (),
 ) -> tuple[WarmStart | None, Choice]:
@@ -75,7 +75,7 @@ def warm_start_of(
     if choice.run_id is None:
         return None, choice
     record_search(engine, run_id, choice.search_run_id)
-    campaign = read_campaign(_folder(choice.run_id))
+    campaign = read_campaign(run_folder(dataset.settings, choice.run_id))
     versions = tuple((version, load_artefact(version.artefact)) for version in campaign.versions)
     return WarmStart(choice.run_id, recipe_of(campaign, dataset.settings), versions), choice
 
@@ -111,7 +111,7 @@ def _fit(dataset: Dataset, folds: Sequence[Fold], engine: Engine, found: Run, da
     settings = dataset.settings
     if json.loads(found.config_json)["data"]["folder"] != str(settings.data.folder):
         return "it was trained on the candles of another folder"
-    folder = _folder(found.run_id)
+    folder = run_folder(settings, found.run_id)
     try:
         campaign = read_campaign(folder)
         cards = [load_artefact(version.artefact).card for version in campaign.versions]
@@ -132,12 +132,8 @@ def _fit(dataset: Dataset, folds: Sequence[Fold], engine: Engine, found: Run, da
     return Choice(found.run_id, f"run {found.run_id} is the newest that fits", search_run_id, search_day)
 
 
-def _read(path: Path) -> Choice:
+def _read(path: Location) -> Choice:
     try:
         return TypeAdapter(Choice).validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise TrainingError(f"{path} is damaged ({str(error).splitlines()[0]}); begin the day anew (--again)") from None
-
-
-def _folder(run_id: int) -> Path:
-    return home_folder() / "runs" / str(run_id)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Engine
@@ -18,6 +17,7 @@ from huracan.policy import Artefact, Sureness, load_artefact
 from huracan.shadow import Fold, Window, cut_tape, shadow_block, to_json
 from huracan.shadow.compare import Comparison, Pair, compare_days, unseen_windows
 from huracan.shadow.run import ShadowResult
+from huracan.storage import locate
 from huracan.trading import Limits
 
 __all__ = ["Beside", "Standing", "beside_champion", "promotion_of"]
@@ -108,7 +108,7 @@ def beside_champion(
     if champion is None or champion.version == model.version:
         return Beside(model.version, model.scope, None, False, (), None, "")
     try:
-        artefact = load_artefact(Path(champion.artefact))
+        artefact = load_artefact(locate(champion.artefact))
         windows = unseen_windows(folds, artefact.card.train_end_ms)
         pairs, coins = [], set()
         theirs = dataset.under(TradingSettings.model_validate(artefact.card.trading["settings"]))

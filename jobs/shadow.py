@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,7 +23,7 @@ from huracan.baselines import (
     Schooling,
     school,
 )
-from huracan.config import Settings, home_folder
+from huracan.config import Settings, home_folder, run_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError, HuracanError, TrainingError, UsageError
 from huracan.features import FeatureFit
@@ -64,7 +63,8 @@ from huracan.shadow import (
     performance_rows,
     to_json,
 )
-from huracan.terminal import Terminal, run, standalone
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, run, standalone
 from huracan.trading import Limits, Tape
 from jobs.explain import analyse_shadow, save_analysis
 from jobs.shadow_tasks import (
@@ -329,14 +329,14 @@ def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:
 
 @standalone("shadow")
 @click.option("--run-id", type=int, help="Finished training run; default: the newest.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: the run's.")
-def program(terminal: Terminal, run_id: int | None, data: Path | None) -> None:
+@click.option("--data", type=PLACE, help="Folder of candles; default: the run's.")
+def program(terminal: Terminal, run_id: int | None, data: Location | None) -> None:
     """Shadow-trade the policies of a training run on data they have not seen, with the run's settings."""
     engine = open_runs(terminal.settings())
     found = trained_run(engine, run_id)
     settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
     check_job(settings)
-    folder = home_folder() / "runs" / str(found.run_id)
+    folder = run_folder(settings, found.run_id)
     campaign = read_campaign(folder)
     dataset = Dataset.load(settings)
     if dataset.summary.fingerprint != found.data_fingerprint:

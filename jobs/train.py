@@ -1,7 +1,8 @@
 """Train policies: `python -m jobs.train --data /data/candles/1m`, `ray job submit ... -- python -m jobs.train`.
 
 Searches hyper-parameters on data before the first test bar, freezes them, trains every fold and seed, and exports
-artefacts under HURACAN_HOME/runs/<run id>/. Safe to stop and to repeat with `--resume`: finished parts are kept.
+artefacts to `storage.runs`, else HURACAN_HOME/runs, under the run's number. Safe to stop and to repeat with
+`--resume`: finished parts are kept.
 """
 
 import getpass
@@ -10,13 +11,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import click
 from sqlalchemy import Engine
 
 import huracan
-from huracan.config import Settings, home_folder
+from huracan.config import Settings, home_folder, run_folder
 from huracan.env import Dataset, check_source
 from huracan.errors import ConfigError, DataError, UsageError
 from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
@@ -43,7 +43,8 @@ from huracan.memory import (
 from huracan.memory import Trial as TrialRow
 from huracan.patterns import Outcomes, recall
 from huracan.shadow import COIN_ACCOUNT, DAY_MS, ENSEMBLE, Fold, usable_history, validation_split, walk_forward_splits
-from huracan.terminal import Terminal, run, standalone
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, run, standalone
 
 __all__ = ["RunObserver", "folds_of", "main", "past_of_run", "program", "train", "windows_of"]
 
@@ -169,7 +170,7 @@ def train(
         dataset: judged candles with the run's settings.
         folds: walk-forward folds; training and search touch their training windows only.
         engine: of the database.
-        run_id: of an open run; names the folder under HURACAN_HOME/runs.
+        run_id: of an open run; names its folder under `storage.runs`.
         screen: shows progress.
         warm: earlier run to go on from instead of a search; a resumed run needs the same.
 
@@ -177,12 +178,12 @@ def train(
         TrainingError: a part cannot go on; resume with the same run.
     """
     settings = dataset.settings
-    folder = home_folder() / "runs" / str(run_id)
+    folder = run_folder(settings, run_id)
     folder.mkdir(parents=True, exist_ok=True)  # a disk that refuses says so before Ray starts
     if settings.features.memory:
         dataset = dataset.remembering(past_of_run(dataset, engine, run_id, folder))
     search_window, windows = windows_of(folds, settings.search.validation_frac, dataset.kernel.base_ms)
-    board = TensorBoardLog(folder / "tensorboard")
+    board = TensorBoardLog(home_folder() / "runs" / str(run_id) / "tensorboard")  # grows line by line
     observer = RunObserver(
         engine, run_id, settings.search.seeds_per_trial, search_window.validation_start_ms, screen, board
     )
@@ -208,7 +209,7 @@ def train(
     return campaign
 
 
-def past_of_run(dataset: Dataset, engine: Engine, run_id: int, folder: Path) -> Outcomes:
+def past_of_run(dataset: Dataset, engine: Engine, run_id: int, folder: Location) -> Outcomes:
     """Return the closed trades of earlier runs, as they were when this run first asked."""
     path = folder / PAST_NAME
     if path.exists():
@@ -221,10 +222,10 @@ def past_of_run(dataset: Dataset, engine: Engine, run_id: int, folder: Path) -> 
 
 
 @standalone("train")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--run-id", type=int, help="Go on with this run.")
 @click.option("--resume", is_flag=True, help="Go on with the newest unfinished run of this configuration.")
-def program(terminal: Terminal, data: Path | None, run_id: int | None, resume: bool) -> None:
+def program(terminal: Terminal, data: Location | None, run_id: int | None, resume: bool) -> None:
     """Search hyper-parameters, train every fold and seed, export artefacts."""
     settings = terminal.settings(data__folder=None if data is None else str(data))
     check_job(settings)

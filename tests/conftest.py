@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from huracan.memory import EmbeddedServer, connect, schema
 from huracan.ray_env import prepare_ray_environment
+from tests.objects import ACCESS_KEY, SECRET, ObjectServer, object_server
 
 prepare_ray_environment()  # Ray reads its environment when the first module that is collected imports it
 
@@ -53,3 +54,14 @@ def database(database_server: EmbeddedServer, request: pytest.FixtureRequest) ->
     schema.upgrade(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectServer]:
+    """The session's S3-compatible server on loopback; the credentials are in the environment alone."""
+    given = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_EC2_METADATA_DISABLED": "true"}
+    with pytest.MonkeyPatch.context() as patch, object_server() as server:
+        for name, value in given.items():
+            patch.setenv(name, value)
+        patch.delenv("AWS_PROFILE", raising=False)
+        yield server

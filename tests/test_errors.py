@@ -17,6 +17,7 @@ FAMILY = {
     "VenueError": (1, errors.HuracanError),
     "TrainingError": (1, errors.HuracanError),
     "ServeError": (1, errors.HuracanError),
+    "StorageError": (1, errors.HuracanError),
     "RefusedError": (3, errors.HuracanError),
     "EvidenceError": (3, errors.RefusedError),
     "InvariantError": (1, errors.HuracanError),

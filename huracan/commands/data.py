@@ -1,10 +1,9 @@
 """`huracan data`: candles downloaded, judged, listed, made coarser, and made up."""
 
-from pathlib import Path
-
 import click
 
-from huracan.terminal import Terminal, command
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, command
 from jobs.download import program as download
 
 __all__ = ["data"]
@@ -19,8 +18,8 @@ data.add_command(download, "download")
 
 
 @command(data, "ls")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-def ls(terminal: Terminal, folder: Path | None) -> None:
+@click.argument("folder", required=False, type=PLACE)
+def ls(terminal: Terminal, folder: Location | None) -> None:
     """List the symbols of FOLDER (default: data.folder) with their bars and dates."""
     from huracan.market import format_ms, open_folder
     from huracan.market.store import read_times
@@ -36,8 +35,8 @@ def ls(terminal: Terminal, folder: Path | None) -> None:
 
 
 @command(data, "quality")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-def quality(terminal: Terminal, folder: Path | None) -> None:
+@click.argument("folder", required=False, type=PLACE)
+def quality(terminal: Terminal, folder: Location | None) -> None:
     """Report on the candles of FOLDER (default: data.folder); exit code 3 when the gate refuses a symbol."""
     from huracan.clock import WallClock
     from huracan.errors import RefusedError
@@ -62,7 +61,7 @@ def quality(terminal: Terminal, folder: Path | None) -> None:
 
 
 @command(data, "synth")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PLACE)
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True)
 @click.option("--timeframe", default="1m", show_default=True)
 @click.option("--bars", type=click.IntRange(min=2), help="Length of every history.")
@@ -71,7 +70,7 @@ def quality(terminal: Terminal, folder: Path | None) -> None:
 @click.option("--null", type=click.IntRange(min=0), help="Coins without one.")
 def synth(
     terminal: Terminal,
-    folder: Path,
+    folder: Location,
     seed: int,
     timeframe: str,
     bars: int | None,
@@ -91,10 +90,10 @@ def synth(
 
 
 @command(data, "resample")
-@click.option("--from", "source", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--from", "source", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--timeframe", required=True, help="Length of the coarser candles.")
-@click.option("--folder", required=True, type=click.Path(path_type=Path), help="Root of the store to write to.")
-def resample(terminal: Terminal, source: Path | None, timeframe: str, folder: Path) -> None:
+@click.option("--folder", required=True, type=PLACE, help="Root of the store to write to.")
+def resample(terminal: Terminal, source: Location | None, timeframe: str, folder: Location) -> None:
     """Make coarser candles of finer ones, from whole bars only, aligned to the epoch."""
     from huracan.market import CandleStore, format_ms, open_folder, resample_folder
 
@@ -108,10 +107,10 @@ def resample(terminal: Terminal, source: Path | None, timeframe: str, folder: Pa
     terminal.show(done, lambda: terminal.table(f"{timeframe} candles in {folder}", columns, rows))
 
 
-def _folder(terminal: Terminal, given: Path | None) -> Path:
+def _folder(terminal: Terminal, given: Location | None) -> Location:
     from huracan.errors import ConfigError
 
     folder = given or terminal.settings().data.folder
     if folder is None:
         raise ConfigError("no folder of candles; name one, or set data.folder")
-    return Path(folder)
+    return folder

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from huracan.terminal import Terminal, command
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, command
 
 __all__ = ["features"]
 
@@ -15,9 +16,9 @@ def features() -> None:
 
 
 @command(features, "build")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/features"), show_default=True)
-def build(terminal: Terminal, data: Path | None, out: Path) -> None:
+def build(terminal: Terminal, data: Location | None, out: Path) -> None:
     """Write the market part of the state of every symbol as Parquet, with the fitted constants."""
     from jobs.features import build_features
 
@@ -26,9 +27,9 @@ def build(terminal: Terminal, data: Path | None, out: Path) -> None:
 
 
 @command(features, "check")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--bars", type=click.IntRange(min=1), default=500, show_default=True, help="Closes pushed one at a time.")
-def check(terminal: Terminal, data: Path | None, bars: int) -> None:
+def check(terminal: Terminal, data: Location | None, bars: int) -> None:
     """Prove on these candles that stream equals batch bit for bit and that no row knows its future."""
     from jobs.features import check_features
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from huracan.terminal import Terminal, command
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, command
 
 if TYPE_CHECKING:
     from huracan.config import Settings
@@ -31,7 +32,7 @@ def _program() -> None:
 
 
 @command(_program, "paper-exchange")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--speed", help="Market seconds per wall second, e.g. 60x; default: paper.speed.")
 @click.option("--lockstep", is_flag=True, help="Market time moves by POST /admin/ack alone.")
 @click.option("--symbol", "symbols", multiple=True, help="ccxt symbol to list; repeatable; default: all.")
@@ -51,7 +52,7 @@ def _program() -> None:
 @click.option("--state", "state_path", type=click.Path(path_type=Path), help="File to go on from, saved at the end.")
 def paper_exchange(
     terminal: Terminal,
-    data: Path | None,
+    data: Location | None,
     speed: str | None,
     lockstep: bool,
     symbols: tuple[str, ...],
@@ -87,7 +88,7 @@ def paper_exchange(
     folder = data or settings.data.folder
     if folder is None:
         raise ConfigError("no folder of candles; give --data, or set data.folder")
-    loaded = load_markets(Path(folder), settings, symbols)
+    loaded = load_markets(folder, settings, symbols)
     start_ms = default_start_ms(loaded, None if start is None else parse_ms(start))
     limits = _limits(weight_limit, order_limit, 1.0 if lockstep else settings.paper.speed)
     rules = _rules(settings, loaded, start_ms, lockstep, limits, faults_path)

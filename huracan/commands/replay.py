@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from huracan.terminal import Terminal, command
+from huracan.storage import Location
+from huracan.terminal import PLACE, Terminal, command
 
 __all__ = ["replay"]
 
@@ -15,7 +16,7 @@ def _program() -> None:
 
 
 @command(_program, "replay")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of candles; default: data.folder.")
+@click.option("--data", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--symbol", "symbols", multiple=True, help="A spot market; repeatable; default: the script's, else all.")
 @click.option("--day", help="First day, UTC, e.g. 2025-09-01; default: the last that every market has whole.")
 @click.option("--days", type=click.IntRange(min=1, max=366), default=1, show_default=True, help="How many days.")
@@ -25,7 +26,7 @@ def _program() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("build/execution"), show_default=True)
 def replay(
     terminal: Terminal,
-    data: Path | None,
+    data: Location | None,
     symbols: tuple[str, ...],
     day: str | None,
     days: int,
@@ -49,10 +50,10 @@ def replay(
     folder = data or settings.data.folder
     if folder is None:
         raise ConfigError("no folder of candles; give --data, or set data.folder")
-    timeframe = open_folder(Path(folder), settings.data.timeframe).timeframe
+    timeframe = open_folder(folder, settings.data.timeframe).timeframe
     script = None if script_path is None else load_script(script_path, timeframe_ms(timeframe))
     wanted = symbols or (() if script is None else script.symbols)
-    loaded = load_replay(Path(folder), settings, wanted, None if day is None else parse_ms(day), days)
+    loaded = load_replay(folder, settings, wanted, None if day is None else parse_ms(day), days)
     decide = momentum(loaded) if script is None else scripted(loaded, script)
     decider = f"momentum over {MOMENTUM_BARS} bars" if script is None else f"script {script_path}"
     if not terminal.debug:

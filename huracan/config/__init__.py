@@ -18,8 +18,8 @@ from huracan.config.learning import (
 from huracan.config.notices import DestinationSettings, NoticeSettings
 from huracan.config.remedies import RemediesSettings, RemedyKind, RemedyRule
 from huracan.config.retrain import RetrainSettings
-from huracan.config.settings import CREDENTIAL_VARIABLES, Settings, home_folder, load_settings
-from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
+from huracan.config.settings import CREDENTIAL_VARIABLES, Settings, home_folder, load_settings, run_folder
+from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings, StorageSettings
 from huracan.config.trading import BreakerTrigger, ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
 
 __all__ = [
@@ -49,9 +49,11 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "ShadowSettings",
+    "StorageSettings",
     "Timeframe",
     "TradingSettings",
     "WalkForwardSettings",
     "home_folder",
     "load_settings",
+    "run_folder",
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from huracan.config.base import Fraction, PositiveFloat, PositiveInt, Section, Timeframe
+from huracan.config.base import Fraction, Place, PositiveFloat, PositiveInt, Section, Timeframe
 
 __all__ = [
     "DataSettings",
@@ -25,7 +25,9 @@ __all__ = [
 class DataSettings(Section):
     """Where candles come from and which of them are used."""
 
-    folder: Path | None = Field(None, description="Folder of one Parquet file per symbol; None: synthetic candles.")
+    folder: Place | None = Field(
+        None, description="Folder or s3:// URL of one Parquet file per symbol; None: synthetic candles."
+    )
     timeframe: Timeframe | None = Field(None, description="Base timeframe; None: found from the candles.")
     symbols: tuple[str, ...] = Field((), description="ccxt symbols to use, all found when empty.")
     exchange: str = Field("binance", description="ccxt exchange id that `data download` asks.")

@@ -32,9 +32,10 @@ from huracan.config.learning import (
 from huracan.config.notices import NoticeSettings
 from huracan.config.remedies import RemediesSettings
 from huracan.config.retrain import RetrainSettings
-from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings
+from huracan.config.system import DatabaseSettings, RaySettings, ServeSettings, StorageSettings
 from huracan.config.trading import ExecutionSettings, PaperSettings, ProtectionSettings, RiskSettings
 from huracan.errors import ConfigError
+from huracan.storage import Location
 
 __all__ = [
     "CREDENTIAL_VARIABLES",
@@ -59,10 +60,12 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "ShadowSettings",
+    "StorageSettings",
     "TradingSettings",
     "WalkForwardSettings",
     "home_folder",
     "load_settings",
+    "run_folder",
 ]
 
 CREDENTIAL_VARIABLES = ("HURACAN__VENUE__API_KEY", "HURACAN__VENUE__SECRET")
@@ -92,6 +95,7 @@ class Settings(BaseSettings):
     execution: ExecutionSettings = ExecutionSettings()
     paper: PaperSettings = PaperSettings()
     database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
     ray: RaySettings = RaySettings()
     serve: ServeSettings = ServeSettings()
     health: HealthSettings = HealthSettings()
@@ -147,6 +151,18 @@ def home_folder(environ: Mapping[str, str] | None = None) -> Path:
     if not Path(home).is_absolute():
         raise ConfigError(f"HURACAN_HOME {home} is relative; set it to an absolute folder")
     return Path(home)
+
+
+def run_folder(settings: Settings, run_id: int) -> Location:
+    """Return where a run keeps its checkpoints, results and policies, the same place for every process that asks.
+
+    Raises:
+        ConfigError: the folder is relative, or there is no home to keep it in.
+    """
+    runs = settings.storage.runs or home_folder() / "runs"
+    if not runs.is_absolute():
+        raise ConfigError(f"storage.runs {runs} is relative; give an absolute folder or an s3:// URL")
+    return runs / str(run_id)
 
 
 def load_settings(

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from huracan.config.base import PositiveInt, Section
+from huracan.config.base import Place, PositiveInt, Section
 
-__all__ = ["DatabaseSettings", "RaySettings", "ServeSettings"]
+__all__ = ["DatabaseSettings", "RaySettings", "ServeSettings", "StorageSettings"]
 
 
 class DatabaseSettings(Section):
@@ -16,6 +16,14 @@ class DatabaseSettings(Section):
         None, description="postgresql://USER:PASSWORD@HOST:PORT/DATABASE; None: the embedded server."
     )
     connect_timeout_s: PositiveInt = Field(5, description="Seconds to wait for the server.")
+
+
+class StorageSettings(Section):
+    """Where runs keep what is large; candles have `data.folder`."""
+
+    runs: Place | None = Field(
+        None, description="Folder or s3:// URL of checkpoints, results and policies; None: runs in HURACAN_HOME."
+    )
 
 
 class RaySettings(Section):

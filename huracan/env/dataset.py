@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, ap
 from huracan.features.layout import MEMORY_SLICE, S_LGBM_EDGE
 from huracan.market import Candles, CandleSet, Verdict, load_candles, open_folder
 from huracan.patterns import Outcomes, PatternMemory, WindowRows, state_layout
+from huracan.storage import Location
 from huracan.trading import (
     KernelSettings,
     Limits,
@@ -280,7 +280,7 @@ def check_source(settings: Settings) -> None:
     windows_for(folder.timeframe, settings.features.windows)
 
 
-def _folder(settings: Settings) -> Path:
+def _folder(settings: Settings) -> Location:
     if settings.data.folder is None:
         raise DataError("no candles are configured: give a folder of Parquet files in data.folder")
     return settings.data.folder

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, Final, Protocol
 
 from huracan.config import PpoSettings, TradingSettings
@@ -19,6 +19,7 @@ from huracan.learn.train import CurvePoint, Recording, TrainResult, read_result
 from huracan.learn.validation import ValidationScore
 from huracan.market import symbol_to_stem
 from huracan.policy import Normaliser, combine_artefacts, export_artefact, load_artefact
+from huracan.storage import Location, below
 from huracan.trading import RuleSpace, with_rules
 
 __all__ = [
@@ -80,7 +81,7 @@ class Version:
     fold: int
     scope: str
     symbols: tuple[str, ...]
-    artefact: Path
+    artefact: Location
     sha256: str
     seeds: tuple[TrainResult, ...]
 
@@ -131,7 +132,7 @@ def run_campaign(
     dataset: Dataset,
     folds: Sequence[TrainWindow],
     search_window: SearchWindow,
-    folder: Path,
+    folder: Location,
     observer: Observer,
     warm: Beginnings | None = None,
 ) -> Campaign:
@@ -144,7 +145,7 @@ def run_campaign(
         dataset: judged candles; its settings say what to search and train.
         folds: training windows.
         search_window: used when `search.num_samples` is positive.
-        folder: absolute, on this machine; workers neither read nor write it.
+        folder: absolute, on this machine or in an object store; workers neither read nor write it.
         observer: told about every change.
         warm: what to go on from: nothing is searched then; None: search, and begin from nothing. A resumed run needs
             the same.
@@ -177,7 +178,7 @@ def run_campaign(
     return campaign
 
 
-def read_campaign(folder: Path) -> Campaign:
+def read_campaign(folder: Location) -> Campaign:
     """Return the finished campaign in `folder`.
 
     Raises:
@@ -208,7 +209,7 @@ def read_campaign(folder: Path) -> Campaign:
 
 
 def _frozen(
-    store: MarketStore, dataset: Dataset, window: SearchWindow, folder: Path, observer: Observer
+    store: MarketStore, dataset: Dataset, window: SearchWindow, folder: Location, observer: Observer
 ) -> tuple[Candidate, tuple[Trial, ...]]:
     """Return hyper-parameters, rules and trials: as configured, as frozen before, or as searched now."""
     settings = dataset.settings
@@ -270,8 +271,8 @@ def _scopes(recipe: WindowRecipe, per_coin: bool) -> list[tuple[str, WindowRecip
     return [(symbol, recipe.of_coin(symbol)) for symbol in recipe.symbols]
 
 
-def _place(fold: int, scope: str) -> Path:
-    return Path(f"fold-{fold}", "all" if scope == ALL_COINS else symbol_to_stem(scope))
+def _place(fold: int, scope: str) -> PurePosixPath:
+    return PurePosixPath(f"fold-{fold}", "all" if scope == ALL_COINS else symbol_to_stem(scope))
 
 
 def _recording(
@@ -280,7 +281,7 @@ def _recording(
     window: TrainWindow,
     scope: str,
     seed: int,
-    folder: Path,
+    folder: Location,
     warm: Beginnings | None,
 ) -> Recording:
     place = _place(window.index, scope) / f"seed-{seed}"
@@ -291,7 +292,7 @@ def _recording(
     return Recording(spec, card, folder / place, recipe.memory, recipe.tree)
 
 
-def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Recording], folder: Path) -> Version:
+def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Recording], folder: Location) -> Version:
     """Export the seed ensemble of one fold and scope, unless it is there already."""
     results = tuple(recording.result for recording in seeds if recording.result is not None)
     place = _place(fold, scope) / _ENSEMBLE_NAME
@@ -301,7 +302,7 @@ def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Record
     return Version(fold, scope, recipe.symbols, folder / place, artefact.sha256, results)
 
 
-def _document(campaign: Campaign, folder: Path) -> dict[str, Any]:
+def _document(campaign: Campaign, folder: Location) -> dict[str, Any]:
     """Return a campaign as JSON values, places relative to `folder`."""
     return {
         **_choice(Candidate(campaign.ppo, campaign.trading), campaign.trials),
@@ -310,9 +311,9 @@ def _document(campaign: Campaign, folder: Path) -> dict[str, Any]:
                 "fold": version.fold,
                 "scope": version.scope,
                 "symbols": version.symbols,
-                "artefact": str(version.artefact.relative_to(folder)),
+                "artefact": below(version.artefact, folder),
                 "sha256": version.sha256,
-                "seeds": [str(result.artefact.parent.relative_to(folder)) for result in version.seeds],
+                "seeds": [below(result.artefact.parent, folder) for result in version.seeds],
             }
             for version in campaign.versions
         ],

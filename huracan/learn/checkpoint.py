@@ -1,8 +1,6 @@
 """Where a training stood, as the bytes of one safetensors file: they travel between machines, nothing is unpickled."""
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import safetensors.numpy
 
 from huracan.errors import ArtefactError, TrainingError
 from huracan.learn.learner import LearnerState
+from huracan.storage import Location, write_bytes
 
 __all__ = ["dump_checkpoint", "first_line", "read_checkpoint", "write_atomically"]
 
@@ -18,25 +17,17 @@ _PARAMETER, _MOMENT, _SHUFFLE, _META = "parameter/", "moment/", "shuffle", "hura
 _SIZE_BYTES = 8  # safetensors: the header's length, little-endian, then the header as JSON, then the tensors
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
+def write_atomically(path: Location, data: bytes) -> None:
+    """Write a file or object so that a reader sees the old content or the new, never a part.
 
     Raises:
         TrainingError: the disk refuses.
+        StorageError: the object store does.
     """
-    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with staging.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(staging, path)
-    except BaseException as error:
-        staging.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise TrainingError(f"{path} cannot be written: {error.strerror}; free space, then go on") from None
-        raise
+        write_bytes(path, data)
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be written: {error.strerror}; free space, then go on") from None
 
 
 def dump_checkpoint(spec_sha256: str, state: LearnerState, extra: dict[str, Any]) -> bytes:

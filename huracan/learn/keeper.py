@@ -1,7 +1,6 @@
-"""Where the trials of a search stand, kept on the driver's machine alone: trials bring it from wherever they run."""
+"""Where the trials of a search stand, kept by the driver's machine alone: trials bring it from wherever they run."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from huracan.errors import TrainingError
 from huracan.learn.checkpoint import first_line, write_atomically
 from huracan.learn.train import Checkpoint
+from huracan.storage import Location
 
 __all__ = ["Keeper", "start_keeper"]
 
@@ -20,10 +20,10 @@ class Keeper:
     """One file per trial, the checkpoints of all its seeds in it: all of one moment or none.
 
     Args:
-        folder: on this machine.
+        folder: on this machine or in an object store.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Location) -> None:
         self._folder = folder
 
     def keep(self, trial: str, checkpoints: Sequence[Checkpoint]) -> None:
@@ -56,11 +56,11 @@ class Keeper:
         """Have a trial begin anew."""
         self._path(trial).unlink(missing_ok=True)
 
-    def _path(self, trial: str) -> Path:
+    def _path(self, trial: str) -> Location:
         return self._folder / f"{trial}.safetensors"
 
 
-def start_keeper(folder: Path) -> Any:
+def start_keeper(folder: Location) -> Any:
     """Return a handle on a `Keeper` in an actor on this process's machine, which ends with this process's session."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(Keeper).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote(folder)

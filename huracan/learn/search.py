@@ -28,6 +28,7 @@ from huracan.learn.keeper import start_keeper
 from huracan.learn.train import Trainer
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
+from huracan.storage import Location, ObjectPath
 from huracan.trading import RULES_SEARCHED, RuleSpace, with_rules
 
 __all__ = [
@@ -182,7 +183,7 @@ def search_space(given: Candidate, rules: RuleSpace) -> dict[str, Any]:
     return space
 
 
-def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
+def search(plan: SearchPlan, folder: Location, sink: TrialSink) -> SearchResult:
     """Run or resume the search in `folder`; Ray must be running.
 
     Finished trials are not repeated, unfinished ones go on from their last report, wherever it was made; failed ones
@@ -191,7 +192,7 @@ def search(plan: SearchPlan, folder: Path, sink: TrialSink) -> SearchResult:
 
     Args:
         plan: what to search.
-        folder: absolute, on this machine.
+        folder: absolute, on this machine or in an object store.
         sink: told about every change of a trial.
 
     Raises:
@@ -283,11 +284,20 @@ def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str,
     }
 
 
-def _tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
+def _tuner(trainable: Any, plan: SearchPlan, path: Location) -> tune.Tuner:
     """Return the tuner that goes on with the search in `path`, or begins it."""
     space = search_space(plan.given, plan.rules)
-    if tune.Tuner.can_restore(str(path)):
-        return tune.Tuner.restore(str(path), trainable, resume_unfinished=True, restart_errored=True, param_space=space)
+    remote = path.filesystem if isinstance(path, ObjectPath) else None
+    place, above = (path.place, path.parent.place) if isinstance(path, ObjectPath) else (str(path), str(path.parent))
+    if tune.Tuner.can_restore(place, storage_filesystem=remote):
+        return tune.Tuner.restore(
+            place,
+            trainable,
+            resume_unfinished=True,
+            restart_errored=True,
+            param_space=space,
+            storage_filesystem=remote,
+        )
     settings = plan.settings
     given = _given_params(plan)
     return tune.Tuner(
@@ -309,7 +319,8 @@ def _tuner(trainable: Any, plan: SearchPlan, path: Path) -> tune.Tuner:
         ),
         run_config=tune.RunConfig(
             name=path.name,
-            storage_path=str(path.parent),
+            storage_path=above,
+            storage_filesystem=remote,
             callbacks=[_SinkCallback()],
             failure_config=tune.FailureConfig(max_failures=FAILURES_MAX),
             verbose=0,

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -28,6 +27,7 @@ from huracan.patterns import PatternMemory
 from huracan.policy import PolicyNet
 from huracan.policy.artefact import export_artefact
 from huracan.policy.card import PolicyCard
+from huracan.storage import Location
 from huracan.trees import TreeModel
 
 __all__ = [
@@ -105,7 +105,7 @@ class TrainResult:
     env_steps: int
     wall_s: float
     curve: tuple[CurvePoint, ...]
-    artefact: Path
+    artefact: Location
     sha256: str
     repeated_env_steps: int = 0
 
@@ -255,7 +255,7 @@ class Recording:
         self,
         spec: AlgorithmSpec,
         card: PolicyCard,
-        folder: Path,
+        folder: Location,
         memory: PatternMemory | None = None,
         tree: TreeModel | None = None,
     ) -> None:
@@ -313,7 +313,7 @@ class Recording:
         (self._folder / CHECKPOINT_NAME).unlink(missing_ok=True)
 
 
-def read_result(folder: Path) -> TrainResult | None:
+def read_result(folder: Location) -> TrainResult | None:
     """Return the finished training in `folder`, or None.
 
     Raises:
@@ -345,7 +345,7 @@ def spec_sha256(spec: AlgorithmSpec) -> str:
     return digest.hexdigest()
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Location) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:

@@ -3,8 +3,6 @@
 The files of a candle folder's symbol lie in `books/<stem>/<day>.parquet` inside it.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +12,7 @@ from huracan.errors import DataError
 from huracan.market.rows import format_ms
 from huracan.market.store import atomic_file
 from huracan.market.timeframes import symbol_to_stem, timeframe_ms
+from huracan.storage import Location, Where
 
 __all__ = ["BOOKS_FOLDER", "BOOK_INPUTS", "RECORDED", "books_folder", "day_file", "read_books", "read_day", "write_day"]
 
@@ -28,17 +27,17 @@ RECORDED = (*BOOK_INPUTS, "quotes", "trades", "volume", "taker_buy_volume", "bid
 _DAY_MS = 86_400_000
 
 
-def books_folder(candles: Path, symbol: str) -> Path:
+def books_folder(candles: Where, symbol: str) -> Where:
     """Return where the recorded books of a symbol lie in a folder of candles."""
     return candles / BOOKS_FOLDER / symbol_to_stem(symbol)
 
 
-def day_file(folder: Path, open_ms: int) -> Path:
+def day_file(folder: Where, open_ms: int) -> Where:
     """Return the file of the day in which a bar opens."""
     return folder / f"{format_ms(open_ms // _DAY_MS * _DAY_MS)[:10]}.parquet"
 
 
-def write_day(path: Path, timeframe: str, timestamp: NDArray[np.int64], columns: NDArray[np.float64]) -> None:
+def write_day(path: Location, timeframe: str, timestamp: NDArray[np.int64], columns: NDArray[np.float64]) -> None:
     """Write one day, whole or not at all.
 
     Args:
@@ -57,14 +56,14 @@ def write_day(path: Path, timeframe: str, timestamp: NDArray[np.int64], columns:
         pq.write_table(table.replace_schema_metadata({"huracan.timeframe": timeframe}), file, compression="zstd")
 
 
-def read_day(path: Path, timeframe: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def read_day(path: Location, timeframe: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return (int64[T] open times, float64[T, 10] of `RECORDED`) of a file.
 
     Raises:
         DataError: it cannot be read, is of another timeframe, or holds a row that cannot be.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))
         found = (table.schema.metadata or {}).get(b"huracan.timeframe", b"").decode()
         time = table.column("timestamp").cast(pa.int64()).to_numpy()
         columns = np.column_stack([table.column(name).to_numpy().astype(np.float64) for name in RECORDED])
@@ -85,7 +84,9 @@ def read_day(path: Path, timeframe: str) -> tuple[NDArray[np.int64], NDArray[np.
     return time, columns
 
 
-def read_books(candles: Path, symbol: str, timeframe: str, timestamp: NDArray[np.int64]) -> NDArray[np.float64] | None:
+def read_books(
+    candles: Location, symbol: str, timeframe: str, timestamp: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
     """Return what the recorded books say of some candles.
 
     Args:
@@ -100,12 +101,13 @@ def read_books(candles: Path, symbol: str, timeframe: str, timestamp: NDArray[np
     Raises:
         DataError: a file is unsound.
     """
-    folder = books_folder(candles, symbol)
+    folder: Location = books_folder(candles, symbol)
     if not folder.is_dir() or not len(timestamp):
         return None
     first, last = (day_file(folder, int(at)).name for at in (timestamp[0], timestamp[-1]))
     out = np.full((len(timestamp), len(BOOK_INPUTS)), np.nan)
-    for path in sorted(folder.glob("*.parquet")):
+    files: list[Location] = list(folder.glob("*.parquet"))
+    for path in sorted(files, key=lambda file: file.name):
         if path.name.startswith(".") or not first <= path.name <= last:
             continue
         time, columns = read_day(path, timeframe)

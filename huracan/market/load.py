@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from huracan.market.quality import Verdict, gate, quality_report, repair, withou
 from huracan.market.rows import Rows
 from huracan.market.store import CandleFolder, open_folder, read_rows
 from huracan.market.timeframes import timeframe_ms
+from huracan.storage import Location
 
 __all__ = ["LEADERS", "CandleSet", "folder_quality", "load_candles"]
 
@@ -43,7 +43,7 @@ class CandleSet:
     books: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
-def load_candles(path: Path, data: DataSettings, quality: QualitySettings, now_ms: int) -> CandleSet:
+def load_candles(path: Location, data: DataSettings, quality: QualitySettings, now_ms: int) -> CandleSet:
     """Read a folder, report on each symbol asked for, and keep what the gate accepts, with the books recorded beside.
 
     Without `data.symbols` a refused symbol is left out; with it, or when none is left, the whole load is refused.
@@ -73,7 +73,7 @@ def load_candles(path: Path, data: DataSettings, quality: QualitySettings, now_m
     return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts, books)
 
 
-def folder_quality(path: Path, data: DataSettings, quality: QualitySettings, now_ms: int) -> tuple[Verdict, ...]:
+def folder_quality(path: Location, data: DataSettings, quality: QualitySettings, now_ms: int) -> tuple[Verdict, ...]:
     """Return the gate's verdict on each symbol asked for (`data quality`), sorted by symbol.
 
     Raises:
@@ -99,7 +99,7 @@ def _candles(folder: CandleFolder, verdict: Verdict, rows: Rows) -> Candles:
     return candles_from_rows(verdict.report.symbol, folder.timeframe, sound)
 
 
-def _refusal(path: Path, refused: list[Verdict], looked_at: int) -> str:
+def _refusal(path: Location, refused: list[Verdict], looked_at: int) -> str:
     first = refused[0]
     others = f"; and {len(refused) - 1} more symbols" if len(refused) > 1 else ""
     return (

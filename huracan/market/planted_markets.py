@@ -4,7 +4,6 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from huracan.market.planted import (
 from huracan.market.store import atomic_file, write_candles
 from huracan.market.synthetic import MartingaleKind, martingale
 from huracan.market.timeframes import symbol_to_stem, timeframe_ms
+from huracan.storage import Location
 
 __all__ = [
     "MarketTruth",
@@ -201,7 +201,7 @@ def regime_market(
     return PlantedMarket(candles_from_prints(shape, np.exp(1e-4 * path), rng), signal)
 
 
-def write_synthetic(folder: Path, spec: SyntheticSpec, seed: int) -> tuple[MarketTruth, ...]:
+def write_synthetic(folder: Location, spec: SyntheticSpec, seed: int) -> tuple[MarketTruth, ...]:
     """Write a flat folder of synthetic candles, and beside them `markets.json` with what was planted.
 
     Same spec and seed: same files, byte for byte. The planted coins revert with a half-life of one hour (two bars, when
@@ -234,7 +234,7 @@ def write_synthetic(folder: Path, spec: SyntheticSpec, seed: int) -> tuple[Marke
     return tuple(truths)
 
 
-def read_truths(folder: Path) -> tuple[MarketTruth, ...]:
+def read_truths(folder: Location) -> tuple[MarketTruth, ...]:
     """Return what `write_synthetic` planted in a folder; empty for a folder of other candles.
 
     Raises:
@@ -244,7 +244,7 @@ def read_truths(folder: Path) -> tuple[MarketTruth, ...]:
     if not path.is_file():
         return ()
     try:
-        return tuple(MarketTruth(**market) for market in json.loads(path.read_text(encoding="utf-8"))["markets"])
+        return tuple(MarketTruth(**market) for market in json.loads(path.read_bytes())["markets"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: is not a list of planted markets ({error}); write the folder again") from None
 

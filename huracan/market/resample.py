@@ -1,7 +1,6 @@
 """Coarser candles from finer ones, on the grid of the epoch, from complete bars only."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from huracan.errors import DataError
 from huracan.market.candles import OPTIONAL_COLUMNS, Candles
 from huracan.market.store import CandleFolder, CandleStore, read_metadata
 from huracan.market.timeframes import timeframe_ms
+from huracan.storage import Location
 
 __all__ = ["ResampledFile", "resample", "resample_folder"]
 
@@ -22,7 +22,7 @@ class ResampledFile:
     """What became of one symbol; `path`, `first_ms` and `last_ms` are None where no coarse bar is whole."""
 
     symbol: str
-    path: Path | None
+    path: Location | None
     fine_bars: int
     bars: int
     first_ms: int | None

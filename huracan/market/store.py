@@ -1,11 +1,9 @@
-"""Candles on disk: one Parquet file per symbol and timeframe, read fast and checked, written whole or not at all."""
+"""Candles in a folder or object store: a Parquet file a symbol and timeframe, checked, written whole or not at all."""
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +15,8 @@ from huracan.errors import DataError
 from huracan.market.candles import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
 from huracan.market.rows import Rows, format_ms
 from huracan.market.timeframes import TIMEFRAMES, stem_to_symbol, symbol_to_stem, timeframe_from_ms, timeframe_ms
+from huracan.storage import Location, ObjectPath
+from huracan.storage import atomic_file as plain_atomic_file
 
 __all__ = [
     "CandleFolder",
@@ -32,12 +32,11 @@ __all__ = [
 ]
 
 _SUFFIX = ".parquet"
-_PARTIAL = ".partial"
 _PLAUSIBLE_MS = (946_684_800_000, 4_102_444_800_000)  # 2000-01-01, 2100-01-01
 _NUMERIC = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Location) -> Rows:
     """Read one file's rows as they are; only its form is checked, not its values (`find_faults` does that).
 
     `timestamp` may be a timestamp of any unit and zone, a date, or an integer in ms; unknown columns are ignored.
@@ -67,7 +66,7 @@ def read_rows(path: Path) -> Rows:
     return Rows(time, {name: _to_float(table.column(name)) for name in names})
 
 
-def timeframe_of(path: Path, timestamp: NDArray[np.int64], known: str | None = None) -> str:
+def timeframe_of(path: Location, timestamp: NDArray[np.int64], known: str | None = None) -> str:
     """Return the timeframe of a file's open times: their most frequent step.
 
     Args:
@@ -95,7 +94,7 @@ def timeframe_of(path: Path, timestamp: NDArray[np.int64], known: str | None = N
     return timeframe
 
 
-def read_candles(path: Path, timeframe: str | None = None) -> Candles:
+def read_candles(path: Location, timeframe: str | None = None) -> Candles:
     """Read one sound file; the symbol comes from the file's name.
 
     Args:
@@ -113,7 +112,7 @@ def read_candles(path: Path, timeframe: str | None = None) -> Candles:
         raise DataError(f"{path}: {error}") from None
 
 
-def write_candles(candles: Candles, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+def write_candles(candles: Candles, path: Location, metadata: Mapping[str, str] | None = None) -> None:
     """Write candles as Parquet, whole or not at all; the same candles always give the same bytes.
 
     Args:
@@ -133,13 +132,13 @@ def write_candles(candles: Candles, path: Path, metadata: Mapping[str, str] | No
         pq.write_table(table, file, compression="zstd")
 
 
-def read_metadata(path: Path) -> dict[str, str]:
+def read_metadata(path: Location) -> dict[str, str]:
     """Return the facts that `write_candles` kept in a file; empty for files of another origin.
 
     Raises:
         DataError: the file cannot be read.
     """
-    with _opened(path) as file:
+    with _opened(path, whole=False) as file:
         found = file.schema_arrow.metadata or {}
     return {
         key.decode().removeprefix("huracan."): text.decode()
@@ -149,28 +148,16 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that becomes `path` when the block ends well, and vanishes when it does not.
-
-    The bytes are on the disk before the name changes (fsync, rename, fsync of the folder). A process killed in
-    between leaves a hidden `.partial` file, which no reader looks at.
+def atomic_file(path: Location) -> Iterator[BinaryIO]:
+    """Yield a file that becomes `path` when the block ends well, and vanishes when it does not (`huracan.storage`).
 
     Raises:
         DataError: the operating system refuses (full disk, no permission, not a folder).
+        StorageError: the object store does.
     """
-    partial = path.parent / f".{path.name}.{os.getpid()}{_PARTIAL}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            _sync_folder(path.parent)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with plain_atomic_file(path) as file:
+            yield file
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(
@@ -188,16 +175,16 @@ class CandleFolder:
         files: path by symbol, sorted by symbol.
     """
 
-    path: Path
+    path: Location
     timeframe: str
-    files: Mapping[str, Path]
+    files: Mapping[str, Location]
 
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols found, sorted."""
         return tuple(self.files)
 
-    def path_of(self, symbol: str) -> Path:
+    def path_of(self, symbol: str) -> Location:
         """Return a symbol's file.
 
         Raises:
@@ -216,7 +203,7 @@ class CandleFolder:
         return read_candles(self.path_of(symbol), self.timeframe)
 
 
-def open_folder(path: Path, timeframe: str | None = None) -> CandleFolder:
+def open_folder(path: Location, timeframe: str | None = None) -> CandleFolder:
     """Look into a flat folder of Parquet files, or into the `<timeframe>` folder of a store.
 
     Args:
@@ -252,13 +239,13 @@ def open_folder(path: Path, timeframe: str | None = None) -> CandleFolder:
     return CandleFolder(path, base, dict(sorted(files.items())))
 
 
-def read_times(path: Path) -> NDArray[np.int64]:
+def read_times(path: Location) -> NDArray[np.int64]:
     """Read a file's open times alone, int64[T], ms (UTC), in the file's order.
 
     Raises:
         DataError: the file cannot be read, holds no row, or has no usable `timestamp`.
     """
-    with _opened(path) as file:
+    with _opened(path, whole=False) as file:
         found = file.schema_arrow.names.count("timestamp")
         if found != 1:
             count = "missing" if found == 0 else "there more than once"
@@ -272,10 +259,10 @@ def read_times(path: Path) -> NDArray[np.int64]:
 class CandleStore:
     """A tree `root/<timeframe>/<stem>.parquet`, as `data download` fills it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location) -> None:
         self.root = root
 
-    def path(self, symbol: str, timeframe: str) -> Path:
+    def path(self, symbol: str, timeframe: str) -> Location:
         """Return where the candles of a symbol and timeframe are, or would be."""
         timeframe_ms(timeframe)
         return self.root / timeframe / f"{symbol_to_stem(symbol)}{_SUFFIX}"
@@ -301,21 +288,21 @@ class CandleStore:
             raise DataError(f"{path}: no {timeframe} candles of {symbol}; found {found}; download them first")
         return read_candles(path, timeframe)
 
-    def write(self, candles: Candles, metadata: Mapping[str, str] | None = None) -> Path:
+    def write(self, candles: Candles, metadata: Mapping[str, str] | None = None) -> Location:
         """Write one market, whole or not at all, and return its file."""
         path = self.path(candles.symbol, candles.timeframe)
         write_candles(candles, path, metadata)
         return path
 
 
-def _parquet_files(folder: Path) -> list[Path]:
+def _parquet_files(folder: Location) -> list[Location]:
     """Return the visible Parquet files of a folder, sorted; hidden ones are leftovers of a killed write."""
     if not folder.is_dir():
         return []
     return sorted(file for file in folder.iterdir() if file.suffix == _SUFFIX and not file.name.startswith("."))
 
 
-def _symbol_of(path: Path) -> str:
+def _symbol_of(path: Location) -> str:
     try:
         return stem_to_symbol(path.stem)
     except DataError as error:
@@ -329,15 +316,24 @@ def _some(symbols: tuple[str, ...]) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """Yield a file opened once, so that schema and rows are of one version even while the file is being replaced."""
+def _opened(path: Location, whole: bool = True) -> Iterator[pq.ParquetFile]:
+    """Yield a file opened once, so that schema and rows are of one version even while the file is being replaced.
+
+    Of an object the `whole` is fetched first; else only the parts that are read, which may then be of two versions.
+    """
     if not path.is_file():
         raise DataError(f"{path}: there is no such file; give an existing Parquet file")
     try:
-        with pa.OSFile(str(path)) as source, pq.ParquetFile(source) as file:
+        with _source(path, whole) as source, pq.ParquetFile(source) as file:
             yield file
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({_first_line(error)}); download it again") from None
+
+
+def _source(path: Location, whole: bool) -> AbstractContextManager[Any]:
+    if not isinstance(path, ObjectPath):
+        return pa.OSFile(str(path))
+    return pa.BufferReader(path.read_bytes()) if whole else path.opened()
 
 
 def _first_line(error: BaseException) -> str:
@@ -351,7 +347,7 @@ def _to_float(column: pa.ChunkedArray) -> NDArray[np.float64]:
     return values
 
 
-def _to_ms(path: Path, column: pa.ChunkedArray) -> NDArray[np.int64]:
+def _to_ms(path: Location, column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Return int64[T], ms since the epoch (UTC), whatever the unit the file keeps."""
     kind = column.type
     if column.null_count:
@@ -381,11 +377,3 @@ def _to_ms(path: Path, column: pa.ChunkedArray) -> NDArray[np.int64]:
         )
     time.flags.writeable = False
     return time
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

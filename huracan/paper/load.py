@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from huracan.config import Settings
 from huracan.errors import DataError
 from huracan.market import format_ms, open_folder
 from huracan.paper.market import DAY_MS, PaperMarket, paper_market, venue_symbol
+from huracan.storage import Location
 from huracan.trading import KernelSettings, build_cost_table, infer_instrument, resolve_settings
 
 __all__ = ["LoadedMarkets", "default_start_ms", "load_markets"]
@@ -30,7 +30,7 @@ class LoadedMarkets:
     last_ms: int
 
 
-def load_markets(folder: Path, settings: Settings, symbols: Sequence[str] = ()) -> LoadedMarkets:
+def load_markets(folder: Location, settings: Settings, symbols: Sequence[str] = ()) -> LoadedMarkets:
     """Read the candles of a folder and build instrument and cost table of each market.
 
     Args:

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,7 @@ from huracan.policy.card import FORMAT_VERSION, PolicyCard, body_sha256, parse_c
 from huracan.policy.ensemble import Ensemble
 from huracan.policy.forward import decide
 from huracan.policy.network import PolicyNet
+from huracan.storage import Location, ObjectPath, write_bytes
 from huracan.trees import Remembers, TreeModel, block_of
 
 __all__ = [
@@ -82,7 +84,7 @@ class Artefact:
 
 
 def export_artefact(
-    folder: Path,
+    folder: Location,
     nets: Sequence[PolicyNet],
     card: PolicyCard,
     memory: PatternMemory | None = None,
@@ -90,7 +92,8 @@ def export_artefact(
 ) -> Artefact:
     """Write a policy into `folder` and load it back with every check; replaces what was there.
 
-    The folder appears whole or not at all.
+    On disk the folder appears whole or not at all. In an object store the card, which holds the hashes of the others,
+    is written last: until then the policy is missing, or another one whose files do not fit together and are refused.
 
     Args:
         folder: where `policy.safetensors` and `policy.json` go; parents are created.
@@ -101,6 +104,7 @@ def export_artefact(
 
     Raises:
         ArtefactError: the disk refuses, or the weights would not pass the checks of `load_artefact`.
+        StorageError: the object store refuses.
         InvariantError: networks and card disagree.
     """
     if len(nets) != len(card.seeds):
@@ -121,31 +125,23 @@ def export_artefact(
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
     document = {"format": _FORMAT, "format_version": FORMAT_VERSION, "body": body, "body_sha256": body_sha256(body)}
-    folder = folder.absolute()
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    files = {WEIGHTS_NAME: weights}
+    if memory is not None:
+        files[MEMORY_NAME] = memory.to_bytes()
+    if tree is not None:
+        files[TREE_TEXT_NAME], files[TREE_NAME] = tree.to_files()
+    files[JSON_NAME] = (json.dumps(document, indent=1) + "\n").encode()  # the last: it names the others by their hashes
     try:
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        _write(staging / WEIGHTS_NAME, weights)
-        _write(staging / JSON_NAME, (json.dumps(document, indent=1) + "\n").encode())
-        if memory is not None:
-            _write(staging / MEMORY_NAME, memory.to_bytes())
-        if tree is not None:
-            text, document_of_tree = tree.to_files()
-            _write(staging / TREE_TEXT_NAME, text)
-            _write(staging / TREE_NAME, document_of_tree)
-        load_artefact(staging)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(staging, folder)
+        if isinstance(folder, ObjectPath):
+            _upload(folder, files)
+        else:
+            _swap(folder.absolute(), files)
     except OSError as error:
         raise ArtefactError(f"policy cannot be written to {folder}: {error}; free space or choose another") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return load_artefact(folder)
 
 
-def load_artefact(folder: Path) -> Artefact:
+def load_artefact(folder: Location) -> Artefact:
     """Load a policy and check all of it.
 
     Raises:
@@ -186,6 +182,32 @@ def combine_artefacts(artefacts: Sequence[Artefact], name: str) -> tuple[tuple[P
     return nets, first.model_copy(update={"name": name, "seeds": seeds, "env_steps": env_steps})
 
 
+def _swap(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder of files, check it as a policy, and put it in the place of another."""
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        for name, data in files.items():
+            _write(staging / name, data)
+        load_artefact(staging)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _upload(folder: ObjectPath, files: Mapping[str, bytes]) -> None:
+    """Check files as a policy before the first of them leaves this machine, then write them in their order."""
+    with tempfile.TemporaryDirectory(prefix="huracan-policy-") as scratch:
+        for name, data in files.items():
+            (Path(scratch) / name).write_bytes(data)
+        load_artefact(Path(scratch))
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+
+
 def _write(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
@@ -193,14 +215,14 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Location) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read: {error.strerror}; give the folder of an exported policy") from None
 
 
-def _read_body(path: Path) -> tuple[dict[str, Any], str]:
+def _read_body(path: Location) -> tuple[dict[str, Any], str]:
     """Return the body of policy.json and its verified hash."""
     try:
         document = json.loads(_read_bytes(path))
@@ -222,7 +244,7 @@ def _read_body(path: Path) -> tuple[dict[str, Any], str]:
     return body, str(document["body_sha256"])
 
 
-def _read_tensors(path: Path, body: dict[str, Any]) -> Tensors:
+def _read_tensors(path: Location, body: dict[str, Any]) -> Tensors:
     data = _read_bytes(path)
     if len(data) != body["weights_bytes"]:
         raise ArtefactError(f"{path} has {len(data)} bytes of {body['weights_bytes']} (truncated); copy it again")
@@ -234,7 +256,7 @@ def _read_tensors(path: Path, body: dict[str, Any]) -> Tensors:
         raise ArtefactError(f"{path} is not a safetensors file: {error}; export the policy again") from None
 
 
-def _read_memory(path: Path, card: PolicyCard) -> PatternMemory:
+def _read_memory(path: Location, card: PolicyCard) -> PatternMemory:
     data = _read_bytes(path)
     if hashlib.sha256(data).hexdigest() != card.memory:
         raise ArtefactError(f"{path} was changed after export (its hash is not the card's); copy it again")
@@ -245,7 +267,7 @@ def _read_memory(path: Path, card: PolicyCard) -> PatternMemory:
         raise ArtefactError(f"{path}: {error}") from None
 
 
-def _read_tree(folder: Path, card: PolicyCard) -> TreeModel:
+def _read_tree(folder: Location, card: PolicyCard) -> TreeModel:
     path = folder / TREE_NAME
     document, text = _read_bytes(path), _read_bytes(folder / TREE_TEXT_NAME)
     if hashlib.sha256(document).hexdigest() != card.tree:
@@ -256,7 +278,7 @@ def _read_tree(folder: Path, card: PolicyCard) -> TreeModel:
         raise ArtefactError(f"{path}: {error}") from None
 
 
-def _build_net(path: Path, card: PolicyCard, seed: int, tensors: Tensors) -> PolicyNet:
+def _build_net(path: Location, card: PolicyCard, seed: int, tensors: Tensors) -> PolicyNet:
     net = PolicyNet(card.network, card.normaliser())
     for name, parameter in net.named_parameters():
         key = f"seed.{seed}.{name}"
@@ -275,7 +297,7 @@ def _build_net(path: Path, card: PolicyCard, seed: int, tensors: Tensors) -> Pol
     return net
 
 
-def _check_names(path: Path, card: PolicyCard, net: PolicyNet, tensors: Tensors) -> None:
+def _check_names(path: Location, card: PolicyCard, net: PolicyNet, tensors: Tensors) -> None:
     known = {f"seed.{seed}.{name}" for seed in card.seeds for name, _ in net.named_parameters()}
     extra = sorted(set(tensors) - known - {"golden.states", "golden.probs", "golden.value"})
     if extra:
@@ -294,7 +316,7 @@ def _golden_tensors(nets: Sequence[PolicyNet]) -> Tensors:
     return {"golden.states": states, "golden.probs": decision.probs, "golden.value": decision.value}
 
 
-def _check_golden(path: Path, nets: Sequence[PolicyNet], tensors: Tensors) -> None:
+def _check_golden(path: Location, nets: Sequence[PolicyNet], tensors: Tensors) -> None:
     missing = [key for key in ("golden.states", "golden.probs", "golden.value") if key not in tensors]
     if missing:
         raise ArtefactError(f"{path} lacks the tensor {missing[0]}; export the policy again")

@@ -1,7 +1,5 @@
 """Promotion through the gate: judge a version on what is stored now, keep the report, and move it only if it passed."""
 
-from pathlib import Path
-
 from sqlalchemy import Engine
 
 from huracan.config import GateSettings
@@ -11,6 +9,7 @@ from huracan.policy import load_artefact
 from huracan.shadow.gate import GateReport, judge_gate
 from huracan.shadow.gather import gather_evidence
 from huracan.shadow.summary import to_json
+from huracan.storage import locate
 
 __all__ = ["promote_version", "run_gate"]
 
@@ -54,7 +53,7 @@ def check_artefact(model: Model) -> None:
         RefusedError: it is gone, damaged, or another one.
     """
     try:
-        found = load_artefact(Path(model.artefact)).sha256
+        found = load_artefact(locate(model.artefact)).sha256
     except ArtefactError as error:
         raise RefusedError(f"the artefact of {model.version} is not what was registered: {error}") from None
     if found != model.sha256:

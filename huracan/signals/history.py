@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from huracan.errors import DataError
 from huracan.features import Bar
 from huracan.logs import get_logger
 from huracan.market import OPTIONAL_COLUMNS, CandleFolder, Candles, Rows, candles_from_rows, open_folder, timeframe_ms
+from huracan.storage import Location
 from huracan.venue.klines import Kline
 
 __all__ = ["BooksOf", "History", "bar_of", "closes_of", "is_sound", "stored_candles"]
@@ -72,7 +72,7 @@ def closes_of(past: Mapping[str, Candles], after_ms: int, until_ms: int) -> Iter
         yield close_ms, ahead[close_ms]
 
 
-def stored_candles(folder: Path | None, timeframe: str) -> CandleFolder | None:
+def stored_candles(folder: Location | None, timeframe: str) -> CandleFolder | None:
     """Return the store of the candles followed; None: there is none of this timeframe."""
     if folder is None or not folder.is_dir():
         return None

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from huracan.errors import ArtefactError, DatabaseError, InvariantError, UsageError
 from huracan.features import FeatureFit
@@ -15,6 +14,7 @@ from huracan.policy.artefact import JSON_NAME
 from huracan.signals.model import ServedVersion
 from huracan.signals.policies import LoadedVersion, PolicyBook, searched_rules
 from huracan.signals.selection import ServingMode, select
+from huracan.storage import locate
 
 __all__ = ["Versions", "load_version"]
 
@@ -25,7 +25,7 @@ def load_version(model: Model) -> LoadedVersion:
     Raises:
         ArtefactError: a file is missing or was changed, or is not the artefact that was registered.
     """
-    path = Path(model.artefact)
+    path = locate(model.artefact)
     folder = path.parent if path.name == JSON_NAME else path
     artefact = load_artefact(folder)
     if artefact.sha256 != model.sha256:

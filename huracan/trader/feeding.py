@@ -60,12 +60,16 @@ def followed_by(settings: Settings, book: PolicyBook) -> tuple[tuple[str, ...], 
 
 
 def record_folder(settings: Settings, store: CandleFolder | None, timeframe: str, home: Path) -> Path:
-    """Return the folder of candles beside which books are recorded; training finds those of the real exchange alone."""
+    """Return the folder of candles beside which books are recorded; training finds those of the real exchange alone.
+
+    A recording grows row by row under a lock, so it stays on this machine when the candles are in an object store.
+    """
     if settings.execution.url is not None:
         return home / "feed" / PAPER_FOLDER / timeframe
-    if store is not None:
+    if store is not None and isinstance(store.path, Path):
         return store.path
-    return (settings.data.folder or home / "feed" / RECORD_FOLDER) / timeframe
+    folder = settings.data.folder
+    return (folder if isinstance(folder, Path) else home / "feed" / RECORD_FOLDER) / timeframe
 
 
 async def followable(

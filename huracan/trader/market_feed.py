@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from huracan.clock import Clock
 from huracan.errors import DataError
@@ -12,6 +11,7 @@ from huracan.logs import get_logger
 from huracan.signals.follower import Follower
 from huracan.signals.history import History, stored_candles
 from huracan.signals.model import MarketClose
+from huracan.storage import Location
 from huracan.trader.candle_feed import CandleFeed
 from huracan.venue.klines import Kline, KlineStream
 
@@ -36,7 +36,7 @@ class MarketFeed:
     candles: CandleFeed
     follower: Follower
     clock: Clock
-    store: Path | None
+    store: Location | None
     stream: KlineStream | None = None
     _kept: deque[MarketClose] = field(default_factory=lambda: deque(maxlen=CLOSES_KEPT))
 

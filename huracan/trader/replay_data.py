@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from huracan.features.engine import Engine
 from huracan.market import Candles, format_ms, open_folder
 from huracan.paper import PaperMarket
 from huracan.paper.load import load_markets
+from huracan.storage import Location
 from huracan.trader.market_data import history_bars
 from huracan.trader.replay import Decider, ReplayData, ReplayMarket
 from huracan.trader.script import Script
@@ -27,7 +27,9 @@ MOMENTUM_BARS = 60
 _DAY_MS = 86_400_000
 
 
-def load_replay(folder: Path, settings: Settings, symbols: Sequence[str], day_ms: int | None, days: int) -> ReplayData:
+def load_replay(
+    folder: Location, settings: Settings, symbols: Sequence[str], day_ms: int | None, days: int
+) -> ReplayData:
     """Read the candles of a span of whole UTC days, and what is needed before them.
 
     Args:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from huracan.config import DataSettings
 from huracan.errors import DataError
 from huracan.market import Candles, CandleStore, Rows, candles_from_rows, read_metadata, symbol_to_stem, timeframe_ms
+from huracan.storage import Location
 from huracan.venue.public import PAGE_BARS, Listing, PublicVenue
 
 __all__ = ["DownloadSummary", "Progress", "SymbolDownload", "download"]
@@ -35,7 +35,7 @@ class SymbolDownload:
     """
 
     symbol: str
-    path: Path | None
+    path: Location | None
     bars: int
     new_bars: int
     missing_bars: int
@@ -48,7 +48,7 @@ class SymbolDownload:
 class DownloadSummary:
     """The result of one download: where, what timeframe, each symbol, and how many requests it took."""
 
-    folder: Path
+    folder: Location
     timeframe: str
     symbols: tuple[SymbolDownload, ...]
     requests: int
@@ -60,7 +60,7 @@ def download(
     timeframe: str,
     start_ms: int | None,
     end_ms: int | None,
-    folder: Path,
+    folder: Location,
     venue: PublicVenue | None = None,
     progress: Progress | None = None,
 ) -> DownloadSummary:
