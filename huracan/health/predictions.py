@@ -5,7 +5,7 @@ these are held against the version's own first two weeks on the account.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from huracan.health.drift import binned, stability_index
 from huracan.health.windows import DAY_MS, windows_of
 from huracan.memory import TradeRows
 
-__all__ = ["DecisionDays", "PredictionShift", "decision_days", "decision_shift", "entry_shift"]
+__all__ = ["ACTIONS", "BINS", "DecisionDays", "PredictionShift", "decision_shift", "entry_shift"]
 
 ENTRIES_MIN: Final = 50
 REFERENCE_DAYS: Final = 14
@@ -122,24 +122,6 @@ def decision_shift(days: DecisionDays, now_ms: int, false_alarm_days: float = 36
             break
         found = one if found is None else _since(found, part.start_ms)
     return found
-
-
-def decision_days(cursor: Any, account: str, version: str) -> DecisionDays:
-    """Return a version's decisions for an account by day, on a psycopg2 cursor."""
-    cursor.execute(
-        """SELECT (extract(epoch FROM date_trunc('day', close_at AT TIME ZONE 'UTC')) * 1000)::bigint AS day, action,
-            least(%(last)s, floor(confidence * %(bins)s))::int AS bin, count(*)
-        FROM decisions JOIN accounts USING (account_no),
-            unnest(actions, confidences, version_of) AS one (action, confidence, place)
-        WHERE name = %(account)s AND versions[place + 1] = %(version)s GROUP BY 1, 2, 3""",
-        {"account": account, "version": version, "bins": BINS, "last": BINS - 1},
-    )
-    rows = np.array(cursor.fetchall(), np.int64).reshape(-1, 4)
-    day_ms, place = np.unique(rows[:, 0], return_inverse=True)
-    actions, confidence = np.zeros((len(day_ms), ACTIONS), np.int64), np.zeros((len(day_ms), BINS), np.int64)
-    np.add.at(actions, (place, rows[:, 1]), rows[:, 3])
-    np.add.at(confidence, (place, rows[:, 2].clip(0)), rows[:, 3])
-    return DecisionDays(day_ms.astype(np.int64), actions, confidence)
 
 
 def _shift(

@@ -10,6 +10,7 @@ from huracan.health.detectors.orders import Orders
 from huracan.health.detectors.silence import Silence
 from huracan.health.detectors.versions import VersionCharts
 from huracan.health.groups import GroupHealth
+from huracan.health.history import History
 from huracan.health.own import OwnReading
 from huracan.health.stored import Shadows, VersionWatch, Watched
 from huracan.memory.health import Anomaly
@@ -64,17 +65,19 @@ def read_report(engine: Engine, account: str, now_ms: int, false_alarm_days: flo
     Raises:
         DatabaseError: the server fails.
     """
-    shadows = Shadows(engine)
-    watched = Watched(engine, account, false_alarm_days, shadows)
-    groups, orders = VersionGroups(engine, account, shadows), Orders(engine, account, false_alarm_days)
+    shadows, past = Shadows(engine), History(engine, account)
+    watched = Watched(engine, account, false_alarm_days, shadows, past)
+    groups, orders = VersionGroups(engine, account, shadows, past), Orders(engine, account, false_alarm_days, past)
     charts = VersionCharts(watched, account, false_alarm_days)
     found = look_at((Silence(engine, account), charts, GroupCharts(groups, account), orders), now_ms)
     return HealthReport(
-        versions=watched.read(),
+        versions=watched.read(now_ms),
         groups=tuple(
-            VersionGroup(version, one) for version, (_, _, healths) in groups.read().items() for one in healths
+            VersionGroup(version, one)
+            for version, (_, _, healths) in groups.read(at_ms=now_ms).items()
+            for one in healths
         ),
-        orders=tuple(OrderHealth(name, reading) for name, reading in orders.readings().items()),
+        orders=tuple(OrderHealth(name, reading) for name, reading in orders.readings(now_ms).items()),
         anomalies=found.anomalies,
         blind=found.blind,
     )

@@ -1,17 +1,17 @@
 """What the database knows of an account's versions: their trades, when each decided, and what their shadow claims."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Engine
 
-from huracan.errors import DatabaseError, EvidenceError, UsageError
+from huracan.errors import EvidenceError, UsageError
+from huracan.health.history import History, Span
 from huracan.health.inputs import Inputs, input_drifts
-from huracan.health.predictions import DecisionDays, PredictionShift, decision_days, decision_shift, entry_shift
+from huracan.health.predictions import DecisionDays, PredictionShift, decision_shift, entry_shift
+from huracan.health.reading import read_only
 from huracan.health.trading import Charts, Watch, charts_of, claim_of, watch
-from huracan.memory import Registry, TradeRows, read_trades, select_trades, translated
+from huracan.memory import Registry, TradeRows, read_trades
 from huracan.memory.daily import ALL_COINS
 from huracan.memory.trades import COIN_ACCOUNT, ENSEMBLE
 
@@ -19,32 +19,13 @@ __all__ = [
     "QUIET_DAYS",
     "Shadow",
     "Shadows",
-    "Span",
     "VersionWatch",
     "Watched",
-    "read_only",
     "read_watches",
-    "spans_of",
-    "traded_of",
 ]
 
 QUIET_DAYS: Final = 7.0
 """A version whose last decision is older than this before its account's newest one decides no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """When a version decided for an account.
-
-    Attributes:
-        version: its name.
-        began_ms: close of its first decision, ms UTC.
-        close_ms: close of its last one.
-    """
-
-    version: str
-    began_ms: int
-    close_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,26 +118,37 @@ class Watched:
         account: its name.
         false_alarm_days: days between two false alarms of a version's charts together.
         shadows: of its versions.
+        history: of the account; None: read as a whole at each look.
     """
 
     def __init__(
-        self, engine: Engine, account: str, false_alarm_days: float = 365.0, shadows: Shadows | None = None
+        self,
+        engine: Engine,
+        account: str,
+        false_alarm_days: float = 365.0,
+        shadows: Shadows | None = None,
+        history: History | None = None,
     ) -> None:
-        self._engine, self._account, self._days = engine, account, false_alarm_days
+        self._days = false_alarm_days
+        self._history = History(engine, account) if history is None else history
         self._shadows = Shadows(engine) if shadows is None else shadows
         self._charts: dict[str, tuple[tuple[int, ...], Charts]] = {}
 
-    def read(self) -> tuple[VersionWatch, ...]:
+    def read(self, at_ms: int | None = None) -> tuple[VersionWatch, ...]:
         """Return the word on every version that has decided for the account, the newest first.
 
+        Args:
+            at_ms: time of the look, see `History.read`.
+
         Raises:
+            EvidenceError: the account's past is not all read yet.
             DatabaseError: the server fails.
         """
-        with read_only(self._engine) as cursor:
-            spans = spans_of(cursor, self._account)
-            traded = {span.version: traded_of(cursor, self._account, span.version) for span in spans}
-            decided = {span.version: decision_days(cursor, self._account, span.version) for span in spans}
-        return tuple(self._word(span, traded[span.version], decided[span.version]) for span in spans)
+        past = self._history
+        past.read(at_ms)
+        return tuple(
+            self._word(span, past.trades(span.version), past.decisions.days_of(span.version)) for span in past.spans()
+        )
 
     def _word(self, span: Span, rows: TradeRows, decided: DecisionDays) -> VersionWatch:
         shift = decision_shift(decided, span.close_ms, self._days)
@@ -191,36 +183,3 @@ class Watched:
 def read_watches(engine: Engine, account: str, false_alarm_days: float = 365.0) -> tuple[VersionWatch, ...]:
     """Return the word on every version that has decided for an account once; arguments as of `Watched`."""
     return Watched(engine, account, false_alarm_days).read()
-
-
-@contextmanager
-def read_only(engine: Engine) -> Iterator[Any]:
-    """Give a psycopg2 cursor of a transaction that is not kept.
-
-    Raises:
-        DatabaseError: the server fails.
-    """
-    with translated(engine), engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        if raw is None:
-            raise DatabaseError("the database gave no connection")
-        with raw.cursor() as cursor:
-            yield cursor
-
-
-def spans_of(cursor: Any, account: str) -> Sequence[Span]:
-    """Return when each version decided for an account, the newest first."""
-    cursor.execute(
-        """SELECT version, (extract(epoch FROM min(close_at)) * 1000)::bigint,
-            (extract(epoch FROM max(close_at)) * 1000)::bigint
-        FROM decisions JOIN accounts USING (account_no), unnest(versions) AS version
-        WHERE name = %(account)s GROUP BY version ORDER BY 3 DESC, 1""",
-        {"account": account},
-    )
-    return [Span(*row) for row in cursor.fetchall()]
-
-
-def traded_of(cursor: Any, account: str, version: str) -> TradeRows:
-    """Return the closed trades of a version in an account, on paper or live."""
-    where = "WHERE mode IN ('paper', 'live') AND account = %(account)s AND policy = %(version)s"
-    return select_trades(cursor, where, {"account": account, "version": version})

@@ -4,10 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, text
 
-from huracan.health.predictions import BINS, DecisionDays, PredictionShift, decision_days, decision_shift, entry_shift
-from huracan.health.stored import read_only
+from huracan.health.predictions import BINS, DecisionDays, PredictionShift, decision_shift, entry_shift
 from huracan.health.trading import DAY_MS
 from huracan.memory import TradeRows
 from tests.health.test_trading import START_MS, trades
@@ -60,27 +58,3 @@ def test_decisions_that_are_others_than_in_the_first_weeks_are_named() -> None:
     assert found.claimed == pytest.approx(0.90, abs=0.02)
     assert decision_shift(days(rng, 12, 0, 0.5), START_MS + 12 * DAY_MS) is None
     assert decision_shift(days(rng, 0, 0, 0.5), START_MS) is None
-
-
-@pytest.mark.postgres
-def test_decisions_are_counted_by_day_and_version(database: Engine) -> None:
-    """Two markets of two versions at each of three closes, on two days."""
-    with database.begin() as connection:
-        connection.execute(text("INSERT INTO accounts (name) VALUES ('main')"))
-        for hours in (0, 1, 25):
-            connection.execute(
-                text(
-                    """INSERT INTO decisions (close_at, heard_at, decided_at, account_no, symbols, versions, version_of,
-                    actions, confidences) SELECT at, at, at, account_no, '{A,B,C}', '{v1,v2}', '{0,1,0}', '{0,2,5}',
-                    '{0,0.5,1}' FROM accounts, to_timestamp(:at / 1000.0) AS at"""
-                ),
-                {"at": START_MS + hours * DAY_MS // 24},
-            )
-    with read_only(database) as cursor:
-        first, second = (decision_days(cursor, "main", version) for version in ("v1", "v2"))
-        assert len(decision_days(cursor, "main", "v3").day_ms) == 0
-    assert first.day_ms.tolist() == [START_MS, START_MS + DAY_MS]
-    assert first.actions.tolist() == [[2, 0, 0, 0, 0, 2], [1, 0, 0, 0, 0, 1]]
-    assert first.confidence[:, [0, BINS - 1]].tolist() == [[2, 2], [1, 1]]
-    assert second.actions.tolist() == [[0, 0, 2, 0, 0, 0], [0, 0, 1, 0, 0, 0]]
-    assert second.confidence[0, BINS // 2] == 2

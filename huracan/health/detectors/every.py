@@ -10,6 +10,7 @@ from huracan.health.detectors.groups import GroupCharts, VersionGroups
 from huracan.health.detectors.orders import Orders
 from huracan.health.detectors.silence import Silence
 from huracan.health.detectors.versions import VersionCharts
+from huracan.health.history import History
 from huracan.health.stored import Shadows, Watched
 
 __all__ = ["detectors_of"]
@@ -27,9 +28,10 @@ def detectors_of(engine: Engine, account: str, settings: Settings) -> tuple[Dete
         settings: in force.
     """
     shadows, days = Shadows(engine), settings.health.false_alarm_days
+    past = History(engine, account, whole=False)
     return (
         Silence(engine, account),
-        Paced(Orders(engine, account, days), CHARTS_S),
-        Paced(VersionCharts(Watched(engine, account, days, shadows), account, days), CHARTS_S),
-        Paced(GroupCharts(VersionGroups(engine, account, shadows), account), CHARTS_S),
+        Paced(Orders(engine, account, days, past), CHARTS_S),
+        Paced(VersionCharts(Watched(engine, account, days, shadows, past), account, days), CHARTS_S),
+        Paced(GroupCharts(VersionGroups(engine, account, shadows, past), account), CHARTS_S),
     )

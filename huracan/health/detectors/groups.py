@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 
 from huracan.errors import UsageError
 from huracan.health.groups import GroupClaim, Grouped, GroupHealth, group_claims, group_health
-from huracan.health.stored import QUIET_DAYS, Shadow, Shadows, read_only, spans_of, traded_of
+from huracan.health.history import History
+from huracan.health.stored import QUIET_DAYS, Shadow, Shadows
 from huracan.health.trading import DAY_MS
 from huracan.memory.health import Anomaly
 from huracan.memory.patterns import PatternSet, read_embedding, read_patterns
@@ -28,26 +29,31 @@ class VersionGroups:
         engine: of the database.
         account: its name.
         shadows: of its versions.
+        history: of the account; None: read as a whole at each look.
     """
 
-    def __init__(self, engine: Engine, account: str, shadows: Shadows) -> None:
-        self._engine, self._account, self._shadows = engine, account, shadows
+    def __init__(self, engine: Engine, account: str, shadows: Shadows, history: History | None = None) -> None:
+        self._engine, self._shadows = engine, shadows
+        self._history = History(engine, account) if history is None else history
         self._known: dict[str, tuple[tuple[int, ...], Clusters | None, int, tuple[GroupClaim, ...]]] = {}
 
-    def read(self, quiet_days: float = math.inf) -> dict[str, tuple[int, int, tuple[GroupHealth, ...]]]:
+    def read(
+        self, quiet_days: float = math.inf, at_ms: int | None = None
+    ) -> dict[str, tuple[int, int, tuple[GroupHealth, ...]]]:
         """Return (pattern set, 0 without one; market time; its groups) of each version that decides for the account.
 
         Args:
             quiet_days: versions whose last decision is older than this before the account's newest one are left out.
+            at_ms: time of the look, see `History.read`.
 
         Raises:
+            EvidenceError: the account's past is not all read yet.
             DatabaseError: the server fails.
         """
-        with read_only(self._engine) as cursor:
-            spans = spans_of(cursor, self._account)
-            newest = max((span.close_ms for span in spans), default=0)
-            spans = [span for span in spans if newest - span.close_ms <= quiet_days * DAY_MS]
-            traded = {span.version: traded_of(cursor, self._account, span.version) for span in spans}
+        self._history.read(at_ms)
+        spans = self._history.spans()
+        newest = max((span.close_ms for span in spans), default=0)
+        spans = tuple(span for span in spans if newest - span.close_ms <= quiet_days * DAY_MS)
         found = {}
         for span in spans:
             try:
@@ -55,7 +61,7 @@ class VersionGroups:
             except UsageError:  # it decides, but is not in the registry: it claims nothing
                 continue
             key, clusters, layout, claims = self._claims(span.version, shadow)
-            grouped = Grouped.of(traded[span.version], clusters, layout)
+            grouped = Grouped.of(self._history.trades(span.version), clusters, layout)
             found[span.version] = (key[-1], span.close_ms, group_health(claims, grouped, span.close_ms))
         return found
 
@@ -101,7 +107,7 @@ class GroupCharts:
         """
         return [
             _anomaly(one, self._account, version, set_id, now_ms)
-            for version, (set_id, _, groups) in self._groups.read(self._quiet_days).items()
+            for version, (set_id, _, groups) in self._groups.read(self._quiet_days, now_ms).items()
             for one in groups
             if one.called
         ]

@@ -1,70 +1,59 @@
 """Orders that are filled less, and decisions that take longer than in the account's own first weeks."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine
 
+from huracan.health.history import History, Series
 from huracan.health.own import OwnChart, OwnReading, OwnRule
-from huracan.health.stored import read_only
 from huracan.memory.health import Anomaly
 
 __all__ = ["FIGURES", "Orders"]
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
-ROWS_MAX: Final = 200_000
-Series = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
 FILLS: Final = OwnRule(sign=-1.0, shift=0.5, block_ms=DAY_MS, least=100, blocks=10)
 """Of what resting orders wanted the share filled; one order an observation."""
 TIMES: Final = OwnRule(sign=1.0, shift=1.0, block_ms=6 * HOUR_MS, least=48, blocks=56, factor=2.0)
 """Medians of an hour: one slow decision is none, twice the usual time is one."""
 
-_FILLS: Final = """SELECT (extract(epoch FROM o.created_at) * 1000)::bigint, least(1, o.filled / o.quantity)::float8
-    FROM orders o JOIN intents i USING (intent_id) JOIN markets m USING (market_no) JOIN accounts a USING (account_no)
-    WHERE a.name = %(account)s AND o.kind = 'POST_ONLY' AND o.sent_at IS NOT NULL
-        AND o.status IN ('FILLED', 'EXPIRED', 'CANCELED')
-    ORDER BY o.order_no LIMIT %(rows)s"""
-_DECIDED: Final = """SELECT (extract(epoch FROM date_trunc('hour', decided_at)) * 1000)::bigint,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM decided_at - heard_at))::float8 * 1000
-    FROM decisions JOIN accounts USING (account_no) WHERE name = %(account)s GROUP BY 1 ORDER BY 1 LIMIT %(rows)s"""
-_SENT: Final = """SELECT (extract(epoch FROM date_trunc('hour', sent_at)) * 1000)::bigint,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM sent_at - decided_at))::float8 * 1000
-    FROM decision_times WHERE account = %(account)s AND sent_at IS NOT NULL GROUP BY 1 ORDER BY 1 LIMIT %(rows)s"""
-_TAKEN: Final = """SELECT (extract(epoch FROM date_trunc('hour', sent_at)) * 1000)::bigint,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM booked_at - sent_at))::float8 * 1000
-    FROM (SELECT o.sent_at, min(f.booked_at) AS booked_at FROM orders o JOIN fills f USING (order_no)
-        JOIN markets m ON m.market_no = f.market_no JOIN accounts a USING (account_no)
-        WHERE a.name = %(account)s AND o.kind IN ('FOK', 'IOC', 'MARKET') AND o.sent_at IS NOT NULL
-        GROUP BY o.order_no) t
-    GROUP BY 1 ORDER BY 1 LIMIT %(rows)s"""
-_HEARD: Final = """SELECT (extract(epoch FROM date_trunc('hour', heard_at)) * 1000)::bigint,
-        percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM heard_at - close_at))::float8 * 1000
-    FROM decisions JOIN accounts USING (account_no)
-    WHERE name = %(account)s AND heard_at BETWEEN close_at AND close_at + interval '1 hour'
-    GROUP BY 1 ORDER BY 1 LIMIT %(rows)s"""
-
-FIGURES: Final[dict[str, tuple[str, OwnRule, str, str]]] = {
+FIGURES: Final[dict[str, tuple[Callable[[History], Series], OwnRule, str, str]]] = {
     "fill_rate": (
-        _FILLS,
+        lambda past: past.orders.filled(),
         FILLS,
         "of what it wanted",
         "resting orders are filled less: entries are missed, or go to takers",
     ),
-    "latency_heard": (_HEARD, TIMES, "ms", "candles come later after their close: prices have moved on by then"),
-    "latency_decided": (_DECIDED, TIMES, "ms", "decisions take longer: the endpoint or the machine is slow"),
+    "latency_heard": (
+        lambda past: past.decisions.heard(),
+        TIMES,
+        "ms",
+        "candles come later after their close: prices have moved on by then",
+    ),
+    "latency_decided": (
+        lambda past: past.decisions.decided(),
+        TIMES,
+        "ms",
+        "decisions take longer: the endpoint or the machine is slow",
+    ),
     "latency_sent": (
-        _SENT,
+        lambda past: past.orders.sent(),
         TIMES,
         "ms",
         "orders go out later after their decision: risk, database or machine are slow",
     ),
-    "latency_filled": (_TAKEN, TIMES, "ms", "the venue takes longer to fill what takes, or we to hear of it"),
+    "latency_filled": (
+        lambda past: past.fills.taken(),
+        TIMES,
+        "ms",
+        "the venue takes longer to fill what takes, or we to hear of it",
+    ),
 }
-"""By detector: question, rule, unit, meaning. Candles of a replay come years after their close; these are passed."""
+"""By detector: figure, rule, unit, meaning. Candles of a replay come years after their close; these are passed."""
 
 
 class Orders:
@@ -76,24 +65,29 @@ class Orders:
         engine: of the database.
         account: its name.
         false_alarm_days: days between two false alarms of all of them, on average.
+        history: of the account; None: read as a whole at each look.
     """
 
     names = frozenset(FIGURES)
 
-    def __init__(self, engine: Engine, account: str, false_alarm_days: float) -> None:
-        self._engine, self._account = engine, account
+    def __init__(self, engine: Engine, account: str, false_alarm_days: float, history: History | None = None) -> None:
+        self._account = account
+        self._history = History(engine, account) if history is None else history
         self._days = len(FIGURES) * false_alarm_days
         self._charts: dict[str, OwnChart] = {}
 
-    def readings(self) -> dict[str, OwnReading | None]:
+    def readings(self, at_ms: int | None = None) -> dict[str, OwnReading | None]:
         """Return the word on each figure; None where there are no first weeks yet.
 
+        Args:
+            at_ms: time of the look, see `History.read`.
+
         Raises:
+            EvidenceError: the account's past is not all read yet.
             DatabaseError: the server fails.
         """
-        with read_only(self._engine) as cursor:
-            series = {name: _series(cursor, figure[0], self._account) for name, figure in FIGURES.items()}
-        return {name: self._reading(name, *series[name]) for name in FIGURES}
+        self._history.read(at_ms)
+        return {name: self._reading(name, *figure[0](self._history)) for name, figure in FIGURES.items()}
 
     def _reading(self, name: str, values: npt.NDArray[np.float64], time_ms: npt.NDArray[np.int64]) -> OwnReading | None:
         chart = self._charts.get(name) or OwnChart.of(values, time_ms, FIGURES[name][1], self._days)
@@ -110,7 +104,7 @@ class Orders:
         """
         return [
             self._anomaly(name, reading, now_ms)
-            for name, reading in self.readings().items()
+            for name, reading in self.readings(now_ms).items()
             if reading is not None and reading.alarm
         ]
 
@@ -134,9 +128,3 @@ class Orders:
             delay=f"{reading.delay:,.0f} observations, {days:.1f} days, until {what}",
             evidence={"reference": reading.reference, "observations": reading.observations, "at_ms": reading.at_ms},
         )
-
-
-def _series(cursor: Any, question: str, account: str) -> Series:
-    cursor.execute(question, {"account": account, "rows": ROWS_MAX})
-    rows = cursor.fetchall()
-    return np.array([row[1] for row in rows], np.float64), np.array([row[0] for row in rows], np.int64)

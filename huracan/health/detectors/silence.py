@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-from huracan.health.stored import read_only
+from huracan.health.reading import read_only
 from huracan.memory.health import Anomaly
 
 __all__ = ["Silence"]

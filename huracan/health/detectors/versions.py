@@ -48,9 +48,10 @@ class VersionCharts:
         """Name every chart that has alarmed, and what drifts.
 
         Raises:
+            EvidenceError: the account's past is not all read yet.
             DatabaseError: the server fails.
         """
-        found = self._watched.read()
+        found = self._watched.read(now_ms)
         newest = max((one.close_ms for one in found), default=0)
         return [
             anomaly for one in found if newest - one.close_ms <= self._quiet_ms for anomaly in self._wrong(one, now_ms)
