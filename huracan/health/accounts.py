@@ -14,6 +14,7 @@ from huracan.config import Settings
 from huracan.health.detector import Detector, Looked
 from huracan.health.detectors import detectors_of
 from huracan.health.remedies import Hands, Remedies
+from huracan.logs import get_logger
 from huracan.memory import translated
 
 __all__ = ["Accounts"]
@@ -78,14 +79,26 @@ class Accounts:
     def act(self, looked: Looked, now_ms: int) -> tuple[Any, ...]:
         """Have the remedies of every account act on what is wrong; see `huracan.health.remedies.Remedies.turn`.
 
+        What fails for one account keeps no other from being acted on; the first failure is raised after the last one.
+
         Raises:
             DatabaseError: the server fails; what was done is written down, the next turn goes on.
         """
         found: list[Any] = []
+        failed: Exception | None = None
         for name in self.names():
-            if name not in self._remedies:
-                execution = self._settings.execution.model_copy(update={"account": name})
-                settings = self._settings.model_copy(update={"execution": execution})
-                self._remedies[name] = Remedies(self._engine, settings, self._hands)
-            found += self._remedies[name].turn(looked, now_ms)
+            try:
+                found += self._of(name).turn(looked, now_ms)
+            except Exception as error:  # as the monitor's own parts: a defect is this account's alone
+                get_logger().error("monitor.account_fails", account=name, reason=str(error) or repr(error))
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return tuple(found)
+
+    def _of(self, name: str) -> Remedies:
+        if name not in self._remedies:
+            execution = self._settings.execution.model_copy(update={"account": name})
+            settings = self._settings.model_copy(update={"execution": execution})
+            self._remedies[name] = Remedies(self._engine, settings, self._hands)
+        return self._remedies[name]

@@ -18,7 +18,7 @@ from huracan.trader.watched_venue import WatchedVenue
 from huracan.trading import Instrument
 from huracan.venue.orders import MarketFilters
 
-__all__ = ["AccountBook", "Feed", "Ledgered"]
+__all__ = ["AccountBook", "Feed", "Heard", "Ledgered"]
 
 _DAY_MS = 86_400_000
 
@@ -65,6 +65,21 @@ class Feed:
         return max(0, self.silent_until_ms - self.clock.now_ms()) / 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A market's last closed candle.
+
+    Attributes:
+        close_ms: its close, ms UTC.
+        times: at how many closes since the start the market was there.
+        closes: how many there were of all markets until then, that one included.
+    """
+
+    close_ms: int
+    times: int
+    closes: int
+
+
 class AccountBook:
     """One account's money and positions, refreshed before every decision.
 
@@ -100,6 +115,8 @@ class AccountBook:
         self._limits, self._market, self._venue, self._feed = limits, market, venue, feed
         self._reserved, self._pulse = reserved, pulse
         self._prices: dict[str, tuple[Decimal, int]] = {}
+        self._closes = 0
+        self._heard: dict[str, Heard] = {}
 
     @property
     def quote(self) -> str:
@@ -116,10 +133,23 @@ class AccountBook:
         """Return the quantity step of each market."""
         return {symbol: instrument.step for symbol, instrument in self._instruments.items()}
 
+    @property
+    def closes(self) -> int:
+        """Return how many closes were heard since the start."""
+        return self._closes
+
+    @property
+    def heard(self) -> dict[str, "Heard"]:
+        """Return when each market was heard last; one that was not heard since the start is left out."""
+        return dict(self._heard)
+
     def mark(self, closes: Mapping[str, Close], close_ms: int) -> None:
-        """Note the prices of a close."""
+        """Note the prices of a close, and which markets were heard at it."""
+        self._closes += 1
         for symbol, close in closes.items():
             self._prices[symbol] = (close.bar.close * self._instruments[symbol].tick, close_ms)
+            times = self._heard[symbol].times + 1 if symbol in self._heard else 1
+            self._heard[symbol] = Heard(close_ms, times, self._closes)
 
     async def refresh(self, store: Store) -> None:
         """Read the ledger; when it is away nothing is known, and every entry is denied."""

@@ -44,6 +44,8 @@ class ViewWriter:
             "cash": _text(self._book.cash),
             "currency": self._book.quote,
             "prices": {symbol: str(price) for symbol, price in self._book.prices.items()},
+            "heard": {symbol: [one.close_ms, one.times, one.closes] for symbol, one in self._book.heard.items()},
+            "closes": self._book.closes,
             "steps": {symbol: str(step) for symbol, step in self._book.steps.items()},
             "limits": limits_used(self._keeper, self._limits) if self._book.equity is not None else [],
         }

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from huracan.config import Settings, load_settings
+from huracan.errors import DatabaseError
 from huracan.health.accounts import Accounts
 from huracan.health.detector import Detector, Looked
 from huracan.memory.health import Anomaly
@@ -63,3 +64,29 @@ def test_remedies_act_on_the_account_that_is_wrong(database: Engine, settings: S
     full = Anomaly("disk_full", "", "node", "critical", "1 MB are free", "m", T, T)
     rows = accounts.act(Looked((full,), frozenset({"disk_full"}), ()), T + 1)
     assert "main" in {row.account for row in rows if row.kind == "reducing"}
+
+
+def test_what_fails_for_one_account_keeps_no_other_from_being_acted_on(database: Engine, settings: Settings) -> None:
+    """The first account's trading state cannot be written; the second one is reduced all the same, and it is told."""
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                """CREATE FUNCTION break_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.account_no = (SELECT account_no FROM accounts WHERE name = 'main') THEN
+                RAISE 'it is broken'; END IF; RETURN NEW; END $$"""
+            )
+        )
+        connection.execute(
+            text("CREATE TRIGGER break_it BEFORE INSERT ON trading_state FOR EACH ROW EXECUTE FUNCTION break_it()")
+        )
+    full = Anomaly("disk_full", "", "node", "critical", "1 MB are free", "m", T, T)
+    try:
+        with pytest.raises(DatabaseError, match="it is broken"):
+            Accounts(database, settings).act(Looked((full,), frozenset({"disk_full"}), ()), T)
+    finally:
+        with database.begin() as connection:
+            connection.execute(text("DROP TRIGGER break_it ON trading_state"))
+            connection.execute(text("DROP FUNCTION break_it"))
+    with database.connect() as connection:
+        found = connection.execute(text("SELECT account, kind, state FROM remediations WHERE kind = 'reducing'"))
+        assert [tuple(row) for row in found] == [("second", "reducing", "applied")]

@@ -13,7 +13,7 @@ from huracan.execution.money import Position
 from huracan.paper import Request
 from huracan.risk.live import AccountResult, Approval, DayBook, DenialCode, Denied, OrderIntent
 from huracan.risk.view import known
-from huracan.trader.account_book import Feed, Ledgered
+from huracan.trader.account_book import Feed, Heard, Ledgered
 from huracan.venue.orders import Side
 from tests.execution.scenes import NORMAL, bury, scene
 from tests.execution.world import virtually
@@ -57,6 +57,20 @@ def test_equity_is_cash_and_coins_at_the_last_close() -> None:
         assert account.book.equity == LEFT + D("9.99") * D("110.5")
         assert account.book.prices == {account.world.symbol: D("110.50")}
         assert account.book.steps == {account.world.symbol: D("0.001")}
+
+    virtually(steps)
+
+
+def test_closes_are_counted_and_each_market_says_at_which_it_was_there_last() -> None:
+    """Three closes, the market at the first two; a close without any candle counts for all of them."""
+
+    async def steps() -> None:
+        account = await Booked.open(scene())
+        before = account.book.closes
+        account.priced(10_000, START_MS + 2 * BASE_MS)
+        account.book.mark({}, START_MS + 3 * BASE_MS)
+        assert account.book.closes == before + 2
+        assert account.book.heard == {account.world.symbol: Heard(START_MS + 2 * BASE_MS, before + 1, before + 1)}
 
     virtually(steps)
 

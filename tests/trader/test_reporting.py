@@ -104,7 +104,8 @@ def test_an_account_is_written_down_with_every_digit() -> None:
             "steps": {"AAA/USDT": "0.001"},
         }
         assert (Decimal(report["equity"]), Decimal(report["cash"])) == (Decimal("999998.9"), Decimal("998999.9"))
-        assert set(report) == {"equity", "cash", "currency", "prices", "steps"}
+        assert report["heard"]["AAA/USDT"][1:] == [report["closes"], report["closes"]]
+        assert set(report) == {"equity", "cash", "currency", "prices", "steps", "heard", "closes"}
         assert limits == limits_used(account.keeper, account.limits)
         assert json.loads(json.dumps(state.report, allow_nan=False)) == state.report
 

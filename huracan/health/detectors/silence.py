@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -23,14 +23,27 @@ RHYTHM: Final = 20
 MARKET_CLOSES: Final = 10
 """Closes in a row at which a market is missing. Thin markets miss a bar in ten at most (docs of the data): ten in a row
 by chance is one in ten thousand million closes."""
-MARKET_BEFORE: Final = 200
 MARKET_SHARE: Final = 0.9
 """Of the closes before, the share at which it was there; what was never regular cannot fall silent."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """As its rows have it; `heard_ms`: when its present trader last carried out a close, None before the first."""
+    """As its rows have it.
+
+    Attributes:
+        number: of the account.
+        lease_s: for how long its lease lasts; None: there is none.
+        released: its trader has let go of it.
+        epoch: of the lease.
+        heard_ms: when its present trader last carried out a close, None before the first.
+        began_ms: when that one started.
+        market_ms: that close, market clock.
+        closes: how many it has heard.
+        heard: by market its last close, ms UTC, at how many closes it was there, and how many there had been by then.
+        markets: that it follows.
+        holding: positions.
+    """
 
     number: int
     lease_s: float | None
@@ -38,6 +51,10 @@ class _Account:
     epoch: int | None
     heard_ms: int | None
     began_ms: int | None
+    market_ms: int | None
+    closes: int | None
+    heard: Mapping[str, Sequence[int]] | None
+    markets: Sequence[str]
     holding: int
 
 
@@ -45,7 +62,8 @@ class Silence:
     """`Detector` of an account's silence: plain limits, in which no chance is involved.
 
     `feed_silent`: its trader lives, and has heard no close for two and a half of the usual intervals since its last or
-    since it started; or one market (then named) that ten closes in a row have been without. `decisions_missing`: it
+    since it started; or one market (then named) that ten closes in a row have been without, whether or not anything was
+    decided at them. `decisions_missing`: it
     hears closes and has decided on none for as long: the endpoint is away or late, nothing can be written down, closes
     come late, or no version is there. `trader_silent`: its lease ran out and nobody let go of it: the trader died, and
     nobody has taken over.
@@ -75,14 +93,13 @@ class Silence:
             account = _account(cursor, self._account)
             if account is None or account.released or account.lease_s is None:
                 return ()
-            rows = _closes(cursor, account.number)
+            decided = _decided(cursor, account.number)
         if account.lease_s < 0.0:
             return (self._died(account, now_ms),)
-        decided = [heard for heard, _ in rows]
         silent = self._silent(account, decided, now_ms)
         missing = self._missing(account, decided, now_ms)
         found = [one for one in (silent, missing) if one is not None]
-        return found if silent is not None else [*found, *self._markets(rows, now_ms)]
+        return found if silent is not None else [*found, *self._markets(account, now_ms)]
 
     def _died(self, account: _Account, now_ms: int) -> Anomaly:
         assert account.lease_s is not None
@@ -156,28 +173,28 @@ class Silence:
             self._seen = account.epoch, now_ms
         return self._seen[1]
 
-    def _markets(self, rows: list[tuple[int, frozenset[str]]], now_ms: int) -> list[Anomaly]:
-        newest, before = rows[:MARKET_CLOSES], rows[MARKET_CLOSES:]
-        if len(before) < MARKET_CLOSES:
+    def _markets(self, account: _Account, now_ms: int) -> list[Anomaly]:
+        if account.heard is None or account.closes is None or account.heard_ms is None or account.market_ms is None:
             return []
-        there = frozenset().union(*(symbols for _, symbols in newest))
         found = []
-        for symbol in sorted(frozenset().union(*(symbols for _, symbols in before)) - there):
-            share = sum(symbol in symbols for _, symbols in before) / len(before)
-            last = next(heard for heard, symbols in before if symbol in symbols)
-            # closes since it was last there do not speak against its regularity
-            regular = [symbol in symbols for heard, symbols in before if heard <= last]
-            if sum(regular) < MARKET_SHARE * len(regular) or len(regular) < MARKET_CLOSES:
+        for symbol in sorted(account.markets):
+            close_ms, times, closes = account.heard.get(symbol, (None, 0, 0))
+            missed = account.closes - closes
+            if missed < MARKET_CLOSES:
                 continue
+            if closes and (closes < MARKET_CLOSES or times < MARKET_SHARE * closes):
+                continue  # it was never regular; what was never there at all should be: history is asked of each market
+            since_ms = account.began_ms if close_ms is None else account.heard_ms - (account.market_ms - close_ms)
+            before = f"it was there at {times / closes:.0%} before" if closes else "it was never there since the start"
             found.append(
                 Anomaly(
                     detector="feed_silent",
                     account=self._account,
                     subject=symbol,
                     severity="warning",
-                    words=f"{symbol} has been missing at {MARKET_CLOSES} closes or more; it was there at {share:.0%}",
+                    words=f"{symbol} has been missing at {missed} closes; {before}",
                     means="nothing is decided about it: a position in it is left to its orders at the venue",
-                    since_ms=last,
+                    since_ms=since_ms,
                     noticed_ms=now_ms,
                     delay=f"{MARKET_CLOSES} closes",
                     evidence={"symbol": symbol},
@@ -198,6 +215,8 @@ def _account(cursor: Any, name: str) -> _Account | None:
         """SELECT a.account_no, extract(epoch FROM l.expires_at - clock_timestamp())::float8,
             coalesce(l.released, true), l.epoch,
             (extract(epoch FROM v.at) * 1000)::bigint, (extract(epoch FROM v.reconciled_at) * 1000)::bigint,
+            (extract(epoch FROM v.market_at) * 1000)::bigint, (v.report ->> 'closes')::int, v.report -> 'heard',
+            ARRAY(SELECT jsonb_object_keys(v.report -> 'steps')),
             (SELECT count(*) FROM positions p WHERE p.account_no = a.account_no
                 AND p.bought - p.sold - p.fee_base > 0.001 * p.bought)
         FROM accounts a LEFT JOIN leases l USING (account_no)
@@ -209,11 +228,11 @@ def _account(cursor: Any, name: str) -> _Account | None:
     return None if row is None else _Account(*row)
 
 
-def _closes(cursor: Any, number: int) -> list[tuple[int, frozenset[str]]]:
-    """Return (heard, wall clock ms; markets) of the newest closes, the newest first."""
+def _decided(cursor: Any, number: int) -> list[int]:
+    """Return when the candles of the newest decisions were heard, wall clock ms, the newest first."""
     cursor.execute(
-        """SELECT (extract(epoch FROM heard_at) * 1000)::bigint, symbols FROM decisions WHERE account_no = %s
+        """SELECT (extract(epoch FROM heard_at) * 1000)::bigint FROM decisions WHERE account_no = %s
         ORDER BY close_at DESC LIMIT %s""",
-        (number, MARKET_CLOSES + MARKET_BEFORE),
+        (number, RHYTHM),
     )
-    return [(int(heard), frozenset(symbols)) for heard, symbols in cursor.fetchall()]
+    return [int(heard) for (heard,) in cursor.fetchall()]

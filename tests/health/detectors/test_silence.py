@@ -1,6 +1,7 @@
 """Silence is noticed within the stated time, and a quiet account that nobody trades is none."""
 
 import asyncio
+import json
 import time
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -157,23 +158,54 @@ def test_a_trader_that_died_is_told_apart_from_one_that_was_stopped(database: En
     assert not look(database, account="nobody")
 
 
-def test_a_market_that_is_heard_no_more_is_named(database: Engine) -> None:
-    """Ten closes without a market that was there at all others; one that comes and goes is no news."""
-    clean(database)
-    number = write_account(database, lease_s=1_000.0, decided=0, close_age_s=0.0)
-    with database.begin() as connection:
-        for back in range(60):
-            symbols = ["BTC/USDT"] + ["ETH/USDT"] * (back >= 12) + ["SHIB/USDT"] * (back >= 12 and back % 3 == 0)
-            connection.execute(
-                text(
-                    """INSERT INTO decisions (close_at, heard_at, decided_at, account_no, symbols, versions, version_of,
-                        actions, confidences)
-                    SELECT at, at, at, :account, :symbols, ARRAY['v'], :zeros, :zeros, :zeros
-                    FROM (SELECT clock_timestamp() - make_interval(secs => 60 * :back) AS at) t"""
+def hear(engine: Engine, closes: int, heard: dict[str, tuple[int, int]]) -> None:
+    """Write what a trader of three markets has heard: at how many closes each was there, and at which one last."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                """UPDATE account_views SET report = report || jsonb_build_object('closes', CAST(:closes AS int),
+                'steps', '{"BTC/USDT": "1", "ETH/USDT": "1", "SHIB/USDT": "1"}'::jsonb, 'heard', (
+                    SELECT jsonb_object_agg(symbol, jsonb_build_array(
+                        (extract(epoch FROM market_at) * 1000)::bigint - 60000 * (:closes - last), times, last))
+                    FROM jsonb_to_recordset(CAST(:heard AS jsonb)) AS one (symbol text, times int, last int)))"""
+            ),
+            {
+                "closes": closes,
+                "heard": json.dumps(
+                    [{"symbol": symbol, "times": times, "last": last} for symbol, (times, last) in heard.items()]
                 ),
-                {"account": number, "symbols": symbols, "zeros": [0] * len(symbols), "back": back},
-            )
+            },
+        )
+
+
+def test_a_market_that_is_heard_no_more_is_named(database: Engine) -> None:
+    """Ten closes without a market that was there at all others; one that comes and goes is no news.
+
+    Nothing is decided at any of them: decisions say nothing about what is heard.
+    """
+    clean(database)
+    write_account(database, lease_s=1_000.0, decided=0, close_age_s=0.0)
+    hear(database, 60, {"BTC/USDT": (60, 60), "ETH/USDT": (51, 51), "SHIB/USDT": (17, 40)})
+    assert not look(database), "nine closes"
+    hear(database, 60, {"BTC/USDT": (60, 60), "ETH/USDT": (48, 48), "SHIB/USDT": (17, 40)})
     (one,) = look(database)
     assert (one.detector, one.subject, one.severity) == ("feed_silent", "ETH/USDT", "warning")
     assert one.evidence["symbol"] == "ETH/USDT"
+    assert one.words == "ETH/USDT has been missing at 12 closes; it was there at 100% before"
     assert one.since_ms == pytest.approx(1e3 * (time.time() - 720.0), abs=5_000)
+    hear(database, 9, {"BTC/USDT": (9, 9), "SHIB/USDT": (3, 9)})
+    assert not look(database)
+    hear(database, 10, {"BTC/USDT": (10, 10), "SHIB/USDT": (3, 9)})
+    (one,) = look(database)
+    assert (one.subject, one.words) == (
+        "ETH/USDT",
+        "ETH/USDT has been missing at 10 closes; it was never there since the start",
+    )
+
+
+def test_decisions_without_a_market_are_no_silence_of_it(database: Engine) -> None:
+    """No version decides about it any more, or its state is held back: its closes are heard."""
+    clean(database)
+    write_account(database, lease_s=1_000.0, decided=60, close_age_s=1.0)
+    hear(database, 60, {"BTC/USDT": (60, 60), "ETH/USDT": (60, 60), "SHIB/USDT": (60, 60)})
+    assert not look(database)
