@@ -12,8 +12,8 @@ from sqlalchemy import Engine, text
 
 from huracan.analysis import RuleRow
 from huracan.config import run_folder
-from huracan.env.dataset import Dataset
 from huracan.errors import UsageError
+from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import read_campaign
 from huracan.logs import bind_run
 from huracan.memory import read_run, translated
@@ -42,7 +42,7 @@ def program(
     else:
         found = read_run(engine, _newest(engine, mode, account) if run_id is None else run_id)
     settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
-    dataset = Dataset.load(settings)
+    dataset = load_dataset(settings)
     folder = run_folder(settings, found.run_id)
     with bind_run(found.run_id):
         if mode == "shadow":

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 import huracan
 from huracan.config import Settings, run_folder
 from huracan.env.dataset import Dataset, check_source
+from huracan.learn.blocks import load_dataset
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
 from huracan.learn.progress import TerminalProgress
@@ -68,7 +69,7 @@ def demo(settings: Settings, out: Path) -> ReportData:
     url = database_url(settings.database)
     engine = open_database(settings.database)
     with MemoryWatch() as memory:
-        dataset = Dataset.load(settings)
+        dataset = load_dataset(settings)
         folds = folds_of(dataset)
         run_id, unfinished = _run_of(engine, dataset)
         with claim_run(engine, run_id), bind_run(run_id):

@@ -17,6 +17,7 @@ from huracan.analysis import Analysis
 from huracan.config import Settings, run_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError, EvidenceError
+from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.market import read_truths
@@ -230,7 +231,7 @@ def program(terminal: Terminal, run_id: int | None, data: Location | None, out: 
     engine = open_runs(terminal.settings())
     found = trained_run(engine, run_id)
     settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
-    report = make_report(settings, Dataset.load(settings), engine, found.run_id)
+    report = make_report(settings, load_dataset(settings), engine, found.run_id)
     html, _ = write_report(report, out)
     terminal.show(asdict(report), f"{report.verdict}. {report.verdict_reason}\nreport: {html}")
 

@@ -21,6 +21,7 @@ from huracan.clock import MarketClock
 from huracan.config import Settings, home_folder, run_folder
 from huracan.env import Dataset
 from huracan.errors import ConfigError, DataError, HuracanError, RefusedError
+from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import Campaign, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
@@ -126,7 +127,7 @@ class CycleSteps:
     @cached_property
     def dataset(self) -> Dataset:
         """Return the candles as they were closed when the day began."""
-        return Dataset.load(self.settings, MarketClock(self.end_ms))
+        return load_dataset(self.settings, MarketClock(self.end_ms))
 
     @cached_property
     def folds(self) -> tuple[Fold, ...]:
@@ -299,7 +300,7 @@ class CycleSteps:
         for run_id, mode in self._traded():
             try:
                 settings = self._settings_of(run_id)
-                dataset = Dataset.load(settings, MarketClock(self.end_ms))
+                dataset = load_dataset(settings, MarketClock(self.end_ms))
                 done = analyse_traded(dataset, self.engine, run_id, mode, until_ms=self.end_ms)
             except HuracanError as error:  # one trading run that cannot be explained does not end the others' cycle
                 left_out.append({"run_id": run_id, "mode": mode, "reason": str(error)})

@@ -27,6 +27,7 @@ from huracan.config import Settings, home_folder, run_folder
 from huracan.env.dataset import Dataset
 from huracan.errors import DataError, HuracanError, TrainingError, UsageError
 from huracan.features import FeatureFit
+from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
@@ -338,7 +339,7 @@ def program(terminal: Terminal, run_id: int | None, data: Location | None) -> No
     check_job(settings)
     folder = run_folder(settings, found.run_id)
     campaign = read_campaign(folder)
-    dataset = Dataset.load(settings)
+    dataset = load_dataset(settings)
     if dataset.summary.fingerprint != found.data_fingerprint:
         raise DataError(
             f"run {found.run_id} was trained on other candles ({found.data_fingerprint[:12]}) than these "

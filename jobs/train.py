@@ -19,6 +19,7 @@ import huracan
 from huracan.config import Settings, home_folder, run_folder
 from huracan.env import Dataset, check_source
 from huracan.errors import ConfigError, DataError, UsageError
+from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
@@ -231,7 +232,7 @@ def program(terminal: Terminal, data: Location | None, run_id: int | None, resum
     check_job(settings)
     check_source(settings)
     engine = open_database(settings.database)
-    dataset = Dataset.load(settings)
+    dataset = load_dataset(settings)
     folds = folds_of(dataset)
     with _run(engine, dataset, run_id, resume) as opened:
         campaign = train(dataset, folds, engine, opened, TerminalProgress())

@@ -1,7 +1,7 @@
 """From a folder of candles to the tapes that training and shadow trading read, with what was refused and why."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from huracan.clock import Clock, WallClock
-from huracan.config import Settings, TradingSettings
+from huracan.config import FeatureSettings, Settings, TradingSettings
 from huracan.errors import DataError, InvariantError
 from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw, windows_for
 from huracan.features.layout import MEMORY_SLICE, S_LGBM_EDGE
@@ -31,7 +31,10 @@ from huracan.trading import (
 from huracan.trading.tape import check_stop
 from huracan.trees import LABELS_MAX, Edges, TreeFit, fit_tree, label_entries
 
-__all__ = ["Dataset", "DatasetSummary", "Refusal", "check_source"]
+__all__ = ["Compute", "Dataset", "DatasetSummary", "Refusal", "check_source"]
+
+Compute = Callable[[CandleSet, FeatureSettings, int], Mapping[str, RawFeatures]]
+"""Raw features by symbol of candles, settings and decision interval: `compute_raw`, or what gives the same bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +103,13 @@ class Dataset:
     past: Outcomes | None = None
 
     @classmethod
-    def load(cls, settings: Settings, clock: Clock | None = None) -> Self:
+    def load(cls, settings: Settings, clock: Clock | None = None, compute: Compute | None = None) -> Self:
         """Read `settings.data.folder` (flat, or the root of a store) and build everything that no fold changes.
 
         Args:
             settings: the whole configuration.
             clock: tells which last bar is still open; None reads the machine's.
+            compute: computes the features, elsewhere if it likes; None: here.
 
         Raises:
             DataError: no folder is given, it cannot be used, or a symbol asked for cannot be traded by the rules.
@@ -113,19 +117,21 @@ class Dataset:
         """
         folder = _folder(settings)
         now_ms = (clock or WallClock()).now_ms()
-        dataset = cls.build(load_candles(folder, settings.data, settings.quality, now_ms), settings, str(folder))
+        found = load_candles(folder, settings.data, settings.quality, now_ms)
+        dataset = cls.build(found, settings, str(folder), compute)
+        del found
         pa.default_memory_pool().release_unused()  # the candles' memory, which Arrow would keep: a fifth of the process
         return dataset
 
     @classmethod
-    def build(cls, found: CandleSet, settings: Settings, source: str) -> Self:
+    def build(cls, found: CandleSet, settings: Settings, source: str, compute: Compute | None = None) -> Self:
         """Build a dataset of candles that passed the quality gate; `source` names them in messages.
 
         Raises:
             DataError: a symbol asked for, or every symbol, cannot be traded by the rules.
         """
         rules = rule_space(settings.trading, settings.search, found.timeframe)
-        raw = compute_raw(found.candles, settings.features, rules.grid_bars, found.leader, found.books)
+        raw = (compute or _here)(found, settings.features, rules.grid_bars)
         refused = [
             Refusal(verdict.report.symbol, "quality", "; ".join(verdict.reasons))
             for verdict in found.verdicts
@@ -278,6 +284,10 @@ def check_source(settings: Settings) -> None:
         folder.path_of(symbol)
     rule_space(settings.trading, settings.search, folder.timeframe)
     windows_for(folder.timeframe, settings.features.windows)
+
+
+def _here(found: CandleSet, settings: FeatureSettings, interval: int) -> Mapping[str, RawFeatures]:
+    return compute_raw(found.candles, settings, interval, found.leader, found.books)
 
 
 def _folder(settings: Settings) -> Location:

@@ -16,6 +16,7 @@ from huracan.env.dataset import Dataset
 from huracan.env.episodes import Window
 from huracan.env.vector import TradingVectorEnv
 from huracan.features import MARKET_SIZE, Bar, FeatureStream
+from huracan.features.blocks import decision_closes, first_pass, second_pass
 from huracan.market import CandleSet, MarketShape, martingale
 from huracan.patterns import Outcomes
 from huracan.trading import Lanes
@@ -37,6 +38,10 @@ def warm() -> float:
         for index, symbol in enumerate(symbols)
     }
     dataset = Dataset.build(CandleSet("1d", symbols, "BTC/USDT", candles, ()), settings, "warm-up")
+    context = next(iter(dataset.raw.values())).context
+    closes = decision_closes((one.timestamp for one in candles.values()), context)
+    first = first_pass(context, symbols, candles, {}, closes)
+    second_pass(first.raw, closes, [first.returns])
     window = Window(dataset.summary.start_ms, dataset.summary.end_ms)
     fit = dataset.fit(window.start_ms, window.end_ms, seed=1)
     memory = dataset.remembering(_past(dataset)).memory(fit)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,19 @@ class EngineBlock:
     values: NDArray[np.float64]
     available: NDArray[np.bool_]
 
+    @classmethod
+    def empty(cls, closes: int, coins: int, rows: int) -> Self:
+        """Return room for what C closes of N coins yield in at most R rows each."""
+        return cls(
+            np.full((closes, coins), np.nan),
+            np.zeros((closes, coins), dtype=np.bool_),
+            np.full((closes, coins), -1, dtype=np.int32),
+            np.zeros(coins, dtype=np.int64),
+            np.empty((coins, rows), dtype=np.int64),
+            np.empty((coins, rows, MARKET_SIZE)),
+            np.empty((coins, rows, len(OPTIONAL_INPUTS)), dtype=np.bool_),
+        )
+
 
 class Engine:
     """All machines of a universe; `advance` is the only way forward, in batch (many closes) and stream (one)."""
@@ -113,15 +127,7 @@ class Engine:
             raise InvariantError(f"bar {first_bar_no} does not follow on; the machines stand before {self.next_bar_no}")
         closes = bars.shape[0]
         rows = closes // self.context.decision_interval_bars + 2
-        block = EngineBlock(
-            np.full((closes, coins), np.nan),
-            np.zeros((closes, coins), dtype=np.bool_),
-            np.full((closes, coins), -1, dtype=np.int32),
-            np.zeros(coins, dtype=np.int64),
-            np.empty((coins, rows), dtype=np.int64),
-            np.empty((coins, rows, MARKET_SIZE)),
-            np.empty((coins, rows, len(OPTIONAL_INPUTS)), dtype=np.bool_),
-        )
+        block = EngineBlock.empty(closes, coins, rows)
         universe_run(
             self._states,
             self._marks,

@@ -16,10 +16,39 @@ from huracan.market.store import CandleFolder, open_folder, read_rows
 from huracan.market.timeframes import timeframe_ms
 from huracan.storage import Location
 
-__all__ = ["LEADERS", "CandleSet", "folder_quality", "load_candles"]
+__all__ = ["LEADERS", "CandleSet", "CandleSource", "folder_quality", "load_candles"]
 
 LEADERS = ("BTC/USDT", "BTC/USDT:USDT")
 """Market leaders looked for when none is configured, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandleSource:
+    """Where a set's candles were read and how they were judged: whoever reads there again gets the same ones.
+
+    Attributes:
+        folder: of the files.
+        quality: thresholds.
+        now_ms: which last bar counted as open.
+    """
+
+    folder: CandleFolder
+    quality: QualitySettings
+    now_ms: int
+
+    def read(self, symbol: str, fingerprint: str) -> tuple[Candles, NDArray[np.float64] | None]:
+        """Return an accepted symbol's candles, and its recorded books, if any.
+
+        Raises:
+            DataError: the file cannot be used, or holds other candles than those of the fingerprint by now.
+        """
+        verdict, rows = _read(self.folder, symbol, self.quality, self.now_ms)
+        candles = _candles(self.folder, verdict, rows)
+        if candles.fingerprint() != fingerprint:
+            raise DataError(
+                f"{self.folder.path_of(symbol)}: was changed while it was read; run again when no download writes it"
+            )
+        return candles, read_books(self.folder.path, symbol, self.folder.timeframe, candles.timestamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +62,7 @@ class CandleSet:
         candles: by symbol, of `symbols` and the leader.
         verdicts: of every symbol looked at, sorted by symbol.
         books: float64[T, 4] of `BOOK_INPUTS` for each candle of the symbols whose books were recorded beside them.
+        source: where they were read; None: they were made.
     """
 
     timeframe: str
@@ -41,6 +71,7 @@ class CandleSet:
     candles: Mapping[str, Candles]
     verdicts: tuple[Verdict, ...]
     books: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    source: CandleSource | None = None
 
 
 def load_candles(path: Location, data: DataSettings, quality: QualitySettings, now_ms: int) -> CandleSet:
@@ -70,7 +101,8 @@ def load_candles(path: Location, data: DataSettings, quality: QualitySettings, n
         raise RefusedError(_refusal(path, fatal or refused, len(verdicts)))
     found = {s: read_books(folder.path, s, folder.timeframe, rows.timestamp) for s, rows in candles.items()}
     books = {symbol: book for symbol, book in found.items() if book is not None}
-    return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts, books)
+    source = CandleSource(folder, quality, now_ms)
+    return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts, books, source)
 
 
 def folder_quality(path: Location, data: DataSettings, quality: QualitySettings, now_ms: int) -> tuple[Verdict, ...]:
