@@ -60,7 +60,8 @@ def run(terminal: Terminal, metrics_port: int | None) -> None:
 
 @command(monitor, "status")
 def status(terminal: Terminal) -> None:
-    """Show who watches, since when it has not been heard, and whether traders wait for it."""
+    """Show who watches, since when it has not been heard, and which traders deny entries for it now."""
+    from huracan.health.expected import denies, watches_of
     from huracan.health.store import MONITOR, monitor_ended
     from huracan.memory import open_database
     from huracan.memory.health_rows import open_anomalies
@@ -70,17 +71,19 @@ def status(terminal: Terminal) -> None:
     engine = open_database(settings.database)
     try:
         beats, anomalies = read_heartbeats(engine, MONITOR), open_anomalies(engine)
+        beat = beats[0] if beats else None
+        watches = watches_of(engine, settings.health, beat)
     finally:
         engine.dispose()
-    expected, limit_s = settings.health.monitor_expected, settings.health.monitor_silent_s
-    beat = beats[0] if beats else None
-    missed = expected == "always" or (expected == "started" and beat is not None)
-    silent = missed and (beat is None or beat.age_s > limit_s)
+    by_setting = denies(settings.health, "paper", None if beat is None else beat.age_s)
+    limit_s = settings.health.monitor_silent_s
+    silent = any(one.denied for one in watches) if watches else by_setting[1]
     result = {
         "holder": None if beat is None else beat.holder,
         "age_s": None if beat is None else beat.age_s,
-        "expected": missed,
+        "expected": any(one.expected for one in watches) if watches else by_setting[0],
         "entries_denied": silent,
+        "accounts": watches,
         "ended": beat is not None and monitor_ended(beat.holder),
         "detail": {} if beat is None else beat.detail,
         "anomalies": len(anomalies),
@@ -90,9 +93,13 @@ def status(terminal: Terminal) -> None:
         rows = [
             ("monitor", "none was started, or it was stopped" if beat is None else beat.holder),
             ("last heard", None if beat is None else f"{beat.age_s:.1f} s ago"),
-            ("new risk", f"DENIED: silent for more than {limit_s:g} s" if silent else "allowed"),
             ("open anomalies", len(anomalies)),
         ]
+        reason = "there is none" if beat is None else f"silent for more than {limit_s:g} s"
+        words = {True: f"DENIED: {reason}", False: "allowed"}
+        if not watches:
+            rows.append(("new risk", f"{words[silent]} on paper; live trading never goes on without a monitor"))
+        rows += [(f"new risk, {one.account} ({one.mode})", words[one.denied]) for one in watches]
         terminal.table("", ("what", "value"), rows)
         if result["ended"]:
             click.echo("it ended without being stopped; start it again, or: huracan monitor stop", err=True)

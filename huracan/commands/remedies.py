@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["remedies"]
 
 _COLUMNS = ("remedy", "at", "what", "of", "state", "until", "because", "ended or refused")
+_WOULD = {"applied": "DONE", "refused": "refused", "dry_run": "not done: a dry run"}
 
 
 @click.group()
@@ -68,8 +69,10 @@ def dry_run(terminal: Terminal, account: str | None) -> None:
     """Say what the rules would do about the anomalies that are open now; nothing is done and nothing written."""
     from huracan.clock import WallClock
     from huracan.health.remedies import Remedies
+    from huracan.health.store import MONITOR
     from huracan.memory import open_database
     from huracan.memory.health_rows import open_anomalies
+    from huracan.memory.heartbeats import read_heartbeats
 
     settings = terminal.settings(execution__account=account)
     engine = open_database(settings.database)
@@ -77,10 +80,21 @@ def dry_run(terminal: Terminal, account: str | None) -> None:
         now_ms = WallClock().now_ms()
         wrong = tuple(row.anomaly for row in open_anomalies(engine))
         found = Remedies(engine, settings).dry_run(wrong, now_ms)
+        beats = read_heartbeats(engine, MONITOR)
     finally:
         engine.dispose()
-    title = f"{len(wrong)} open anomalies: the rules would"
-    terminal.show([_facts(row) for row in found], lambda: _table(terminal, title, found))
+    works = bool(beats) and beats[0].age_s <= settings.health.monitor_silent_s
+    title = f"{len(wrong)} open anomalies: " + ("the monitor would" if works else "a monitor would, and NONE WORKS")
+
+    def show() -> None:
+        rows = [
+            (row.kind + ("" if row.value is None else f" {row.value:g}"), row.subject or row.account,
+             _WOULD[row.state], row.reason, row.error)
+            for row in found
+        ]  # fmt: skip
+        terminal.table(title, ("remedy", "of", "would be", "because", "refused because"), rows)
+
+    terminal.show([_facts(row) for row in found], show)
 
 
 def _facts(row: "Remediation") -> dict[str, object]:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from huracan.config import Settings
 from huracan.errors import ArtefactError, ConfigError, DatabaseError, HuracanError, RefusedError
 from huracan.health.channels import open_channels
+from huracan.health.expected import denies, watches_of
 from huracan.health.store import MONITOR
 from huracan.memory import Registry, schema, translated
 from huracan.memory.heartbeats import read_heartbeats
@@ -192,21 +193,23 @@ def check_heartbeats(engine: Engine, settings: Settings) -> str:
     """Return who says that it works, when nobody who should is silent.
 
     Raises:
-        RefusedError: the monitor is expected and silent: entries are denied.
+        RefusedError: the monitor is silent, or none runs, and a trader denies entries for it: a live one always does.
     """
-    expected, limit_s = settings.health.monitor_expected, settings.health.monitor_silent_s
+    limit_s = settings.health.monitor_silent_s
     beats = {one.process: one for one in read_heartbeats(engine)}
     monitor = beats.get(MONITOR)
-    if expected != "never" and monitor is not None and monitor.age_s > limit_s:
-        raise RefusedError(
-            f"the monitor {monitor.holder} has been silent for {monitor.age_s:,.0f} s, the limit is {limit_s:g} s: "
-            "entries are denied; run `huracan serve up` or `huracan monitor run`; or `huracan monitor stop`, if "
-            "there is to be none"
-        )
-    if expected == "always" and monitor is None:
-        raise RefusedError(
-            "health.monitor_expected is always and none runs: entries are denied; run `huracan monitor run`"
-        )
+    watches = watches_of(engine, settings.health, monitor)
+    _, paper = denies(settings.health, "paper", None if monitor is None else monitor.age_s)
+    denied = [f"{one.account} ({one.mode})" for one in watches if one.denied]
+    if denied or (paper and not watches):
+        whose = f" of {', '.join(denied)}" if denied else ""
+        if monitor is not None:
+            raise RefusedError(
+                f"the monitor {monitor.holder} has been silent for {monitor.age_s:,.0f} s, the limit is {limit_s:g} s: "
+                f"entries{whose} are denied; run `huracan serve up` or `huracan monitor run`; or `huracan monitor "
+                "stop`, if there is to be none"
+            )
+        raise RefusedError(f"a monitor is expected and none runs: entries{whose} are denied; run `huracan monitor run`")
     return (
         ", ".join(f"{name} {one.age_s:.0f} s ago" for name, one in beats.items()) or "nobody runs, nobody is expected"
     )

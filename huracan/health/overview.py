@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from huracan.config import Settings
 from huracan.errors import UsageError
+from huracan.health.expected import denies
 from huracan.health.store import MONITOR
 from huracan.market.timeframes import timeframe_ms
 from huracan.memory import Registry, translated
@@ -96,7 +97,7 @@ def read_health(
         versions_problem=problem,
         anomalies=anomalies,
         remedies=tuple(remedies[: max(_REMEDIES_MAX, len(in_force))]),
-        monitor=_monitor(engine, settings),
+        monitor=_monitor(engine, settings, mode),
         errors=_errors(engine, now_ms),
         notices=NoticesRow(destinations=len(settings.notices.destinations), **counts),
     )
@@ -264,13 +265,16 @@ def _versions(engine: Engine, settings: Settings, mode: Literal["paper", "live"]
     ), ""
 
 
-def _monitor(engine: Engine, settings: Settings) -> MonitorRow:
+def _monitor(engine: Engine, settings: Settings, mode: Literal["paper", "live"]) -> MonitorRow:
+    """Return its heartbeat as the account's trader judges it; one that is silent and not missed counts as none."""
     beats = read_heartbeats(engine, MONITOR)
-    if not beats:
-        missing = settings.health.monitor_expected == "always"
-        return MonitorRow(state="missing" if missing else "none", age_s=None, holder="")
-    silent = beats[0].age_s > settings.health.monitor_silent_s
-    return MonitorRow(state="silent" if silent else "beats", age_s=max(0.0, beats[0].age_s), holder=beats[0].holder)
+    age_s = beats[0].age_s if beats else None
+    _, denied = denies(settings.health, mode, age_s)
+    if age_s is None:
+        return MonitorRow(state="missing" if denied else "none", age_s=None, holder="")
+    beating = age_s <= settings.health.monitor_silent_s
+    state: Literal["beats", "silent", "none"] = "beats" if beating else "silent" if denied else "none"
+    return MonitorRow(state=state, age_s=max(0.0, age_s), holder=beats[0].holder)
 
 
 def _errors(engine: Engine, now_ms: int) -> tuple[ErrorRow, ...]:

@@ -18,6 +18,7 @@ from huracan.memory.health_rows import read_errors, read_samples
 from huracan.memory.heartbeats import beat, read_heartbeats
 from huracan.terminal import run
 from huracan.trader.access import person
+from tests.health.traded import TABLES, write_account
 
 pytestmark = pytest.mark.postgres
 
@@ -131,6 +132,38 @@ def test_silence_that_denies_entries_is_said(
     assert told(capsys, "status")["entries_denied"] is True
     assert run(cli, ["monitor", "status"]) == 0
     assert "DENIED" in capsys.readouterr().out
+
+
+def test_it_says_of_each_account_what_its_trader_does(
+    database: Engine, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With real money entries are denied without a monitor, whatever is set; on paper as it is set."""
+    with database.begin() as connection:
+        connection.execute(text(f"TRUNCATE {TABLES} CASCADE"))
+    write_account(database, "main")
+    write_account(database, "money")
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE account_views SET mode = 'live' FROM accounts a WHERE account_views.account_no = a.account_no "
+                "AND name = 'money'"
+            )  # fmt: skip
+        )
+    monkeypatch.setenv("HURACAN__HEALTH__MONITOR_EXPECTED", "never")
+    found = told(capsys, "status")
+    assert [(one["account"], one["mode"], one["denied"]) for one in found["accounts"]] == [
+        ("main", "paper", False),
+        ("money", "live", True),
+    ]
+    assert found["entries_denied"] is True
+    assert run(cli, ["monitor", "status"]) == 0
+    shown = capsys.readouterr().out
+    assert "new risk, money (live)" in shown
+    assert "DENIED: there is none" in shown
+    beat(database, "monitor", f"{person()}:{os.getpid()}", "", 30.0, {})
+    assert told(capsys, "status")["entries_denied"] is False
+    with database.begin() as connection:
+        connection.execute(text(f"TRUNCATE {TABLES} CASCADE"))
 
 
 def test_a_second_one_on_the_same_home_is_refused(home: Path, capsys: Captured) -> None:

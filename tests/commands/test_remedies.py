@@ -78,6 +78,10 @@ def test_a_dry_run_says_what_the_rules_would_do_now(
     done = run(account, database_server, tmp_path, "dry-run", "--json", rules=rules)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
-    assert (row["kind"], row["state"], row["error"]) == ("halt", "dry_run", "")
-    assert "halt" in run(account, database_server, tmp_path, "dry-run", rules=rules).stdout
+    assert (row["kind"], row["state"], row["error"]) == ("halt", "applied", "")
+    shown = run(account, database_server, tmp_path, "dry-run", rules=rules).stdout
+    assert all(word in shown for word in ("halt", "DONE", "NONE WORKS"))
+    assert (
+        "not done" in run(account, database_server, tmp_path, "dry-run", rules=rules.replace("act", "dry_run")).stdout
+    )
     assert (account.control(), account.rows()) == (before, [])

@@ -14,6 +14,7 @@ from huracan.health.store import MONITOR
 from huracan.memory import Registry, open_run
 from huracan.memory.heartbeats import beat
 from tests.health.posts import http_post
+from tests.health.traded import write_account
 from tests.signals.serving import export
 
 pytestmark = pytest.mark.postgres
@@ -121,6 +122,16 @@ def test_a_monitor_that_is_silent_is_found(database: Engine) -> None:
     with pytest.raises(RefusedError, match="anna@home:7 has been silent for 60 s"):
         checks.check_heartbeats(database, Settings())
     assert checks.check_heartbeats(database, never)
+    write_account(database, "main")
+    assert checks.check_heartbeats(database, never)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE account_views SET mode = 'live'"))
+    with pytest.raises(RefusedError, match=r"entries of main \(live\) are denied"):
+        checks.check_heartbeats(database, never)
+    with database.begin() as connection:
+        connection.execute(text("DELETE FROM heartbeats"))
+    with pytest.raises(RefusedError, match=r"none runs: entries of main \(live\) are denied"):
+        checks.check_heartbeats(database, Settings())
 
 
 def test_an_address_that_is_none_is_found_without_a_word_of_it() -> None:

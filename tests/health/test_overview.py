@@ -130,6 +130,9 @@ def test_what_is_stored_is_read(database: Engine) -> None:
     empty = read_health(database, settings, "main", "paper", now_ms)
     assert (empty.versions, empty.anomalies, empty.remedies, empty.errors) == ((), (), (), ())
     assert empty.monitor.state == "missing"
+    started = load_settings(None, {}, {})
+    assert read_health(database, started, "main", "paper", now_ms).monitor.state == "none"
+    assert read_health(database, started, "main", "live", now_ms).monitor.state == "missing", "whatever is set"
     run_id = open_run(database, "train", Settings(), "ab" * 32, __version__)
     Registry(database).register(run_id, "v1", "*", "folder", "ab" * 32, {}, "tests")
     found = tuple(
@@ -163,6 +166,11 @@ def test_what_is_stored_is_read(database: Engine) -> None:
     assert [one.state for one in health.remedies] == ["applied", "refused"]
     assert [(one.event, one.count) for one in health.errors] == [("feed.1", 5), ("feed.0", 2)]
     assert (health.monitor.state, health.monitor.holder) == ("beats", "m@home:1")
+    never = load_settings(None, {"health.monitor_expected": "never"}, {})
+    with database.begin() as connection:
+        connection.execute(text("UPDATE heartbeats SET at = at - interval '1 minute'"))
+    assert read_health(database, settings, "main", "paper", now_ms).monitor.state == "silent"
+    assert read_health(database, never, "main", "paper", now_ms).monitor.state == "none", "nobody misses it"
     assert (health.notices.waiting, health.notices.destinations) == (1, 0)
     assert read_health(database, settings, "main", "live", now_ms).versions == ()
     named = load_settings(None, {"serve.versions": ["v9"]}, {})

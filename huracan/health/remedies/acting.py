@@ -115,15 +115,23 @@ class Remedies:
         return tuple(found)
 
     def dry_run(self, anomalies: Sequence[Anomaly], now_ms: int) -> tuple[Remediation, ...]:
-        """Return what `act` would do, written down nowhere."""
+        """Return what `act` would do, written down nowhere.
+
+        Returns:
+            `applied`: it would be done; `refused`: it would be refused, and why; `dry_run`: the rule, or all of them,
+            are a dry run, so that nothing would be done, with what would be refused besides.
+        """
         found = []
         with translated(self._engine), self._engine.connect() as connection:
             cursor = connection.connection.cursor()
             stored = open_anomalies(cursor)
             for plan in plans(anomalies, stored, self._settings, self._account, now_ms):
-                if self._in_force(cursor, plan, now_ms) is None:
-                    refusal = self._refusal(self._scene(connection, now_ms), replace(plan, acts=True))
-                    found.append(_row(plan, now_ms, "dry_run", refusal))
+                todo: Plan | None = plan
+                while todo is not None and self._in_force(cursor, todo, now_ms) is None:
+                    refusal = self._refusal(self._scene(connection, now_ms), replace(todo, acts=True))
+                    acts: RemediationState = "applied" if refusal is None else "refused"
+                    found.append(_row(todo, now_ms, acts if todo.acts else "dry_run", refusal))
+                    todo = None if refusal is None else escalated(todo, refusal, self._settings)
             connection.rollback()
         return tuple(found)
 

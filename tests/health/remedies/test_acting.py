@@ -145,12 +145,23 @@ def test_a_dry_run_and_a_refusal_are_written_down_once_an_anomaly(database: Engi
 
 
 def test_what_would_be_done_can_be_asked_without_a_trace(database: Engine) -> None:
-    """`dry_run` answers and writes nothing."""
+    """`dry_run` answers and writes nothing; it says what acting would come to, and so it does."""
     account = world(database)
-    remedies = account.remedies(SMALL)
-    (row,) = remedies.dry_run([anomaly(account, "slippage")], T0)
-    assert (row.kind, row.state, row.number) == ("reduce_size", "dry_run", 0)
+    account.lock("A/USDT")
+    lines = [SMALL, rule("slippage", "halt", "dry_run"), rule("coin", "pause_coin")]
+    wrong = [anomaly(account, "slippage"), anomaly(account, "coin", "Z/USDT")]
+    found = account.remedies(*lines).dry_run(wrong, T0)
+    assert [(row.kind, row.state, row.number) for row in found] == [
+        ("reduce_size", "applied", 0),
+        ("halt", "dry_run", 0),
+        ("pause_coin", "refused", 0),
+    ]
+    everything = account.remedies(*lines, dry_run=True).dry_run(wrong, T0)
+    assert {row.state for row in everything} == {"dry_run"}
     assert account.rows() == []
+    done = account.remedies(*lines).act(wrong, T0)
+    assert [(row.kind, row.state) for row in done] == [(row.kind, row.state) for row in found]
+    assert account.remedies(*lines).dry_run(wrong, T0 + 1)[0].kind == "halt", "what is in force is done already"
 
 
 def test_what_a_person_has_undone_is_left_so_while_the_anomaly_lasts(database: Engine) -> None:
