@@ -122,8 +122,15 @@ def _replicas(now_ms: int, answer: Mapping[str, Any] | None) -> tuple[Sample, ..
     deployment = ((application or {}).get("deployments") or {}).get(DEPLOYMENT)
     if deployment is None:
         return ()
-    running = sum(row.get("state") == "RUNNING" for row in deployment.get("replicas") or ())
+    rows = deployment.get("replicas") or ()
+    running = sum(row.get("state") == "RUNNING" for row in rows)
     return (
+        *(
+            one
+            for row in rows
+            if row.get("replica_id")
+            for one in sample(now_ms, "ray.replica_up", float(row.get("state") == "RUNNING"), str(row["replica_id"]))
+        ),
         *sample(now_ms, "ray.replicas", running),
         *sample(now_ms, "ray.replicas_wanted", deployment.get("target_num_replicas")),
     )

@@ -1,7 +1,8 @@
 """Batches on disk until Postgres has taken them: one file each, written whole or not at all, the oldest first.
 
-A file is written beside its name, synced and renamed: a process that is killed leaves whole files only. Its name tells
-its place in the order and how many samples are in it, so that whatever is given up is counted without being read.
+A file is written beside its name, synced and renamed, and its folder synced: a process that is killed leaves whole
+files only, and a machine that loses power has them. A file's name tells its place in the order and how many samples are
+in it, so that whatever is given up is counted without being read.
 """
 
 import json
@@ -48,6 +49,7 @@ class DiskBuffer:
         self._gone: set[Path] = set()  # written, and the disk did not let the file go
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(folder.parent)
             self._lock = open(folder / "lock", "a", encoding="utf-8")  # noqa: SIM115 - held as long as the process lives
             flock(self._lock, LOCK_EX | LOCK_NB)
             for torn in folder.glob("*.new"):
@@ -81,6 +83,7 @@ class DiskBuffer:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(staging, path)
+            self._sync_folder()
         except OSError as error:
             get_logger().warning("health.disk_refuses", path=str(self.folder), reason=error.strerror or str(error))
             with suppress(OSError):
@@ -128,8 +131,13 @@ class DiskBuffer:
         self.lost += _samples(path)
         try:
             os.replace(path, path.with_suffix(_ASIDE))
+            self._sync_folder()
         except OSError:
             self.drop(path)
+
+    def _sync_folder(self) -> None:
+        """Have names on the disk as well: a file is where it was renamed to only when its folder is synced."""
+        _sync(self.folder)
 
     def _make_room(self, size: int) -> None:
         """Give up the oldest batches as far as the new one needs their place."""
@@ -187,6 +195,14 @@ def _samples(path: Path) -> int:
     """Return how many samples a file's name says are in it."""
     number = path.stem.rpartition("-")[2]
     return int(number) if number.isdecimal() else 0
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _private(path: str, flags: int) -> int:

@@ -116,6 +116,11 @@ LIMITS: Final[tuple[Limit, ...]] = (
         "a process is restarted in about ten seconds, a trader waits for its lease for as long again",
     ),
     Limit(
+        "replica_down", "ray.replica_up", _below(0.5), 1.0, 120.0, "warning", "",
+        "replica {subject} of the endpoint has not run for two minutes", "the others answer for it, more slowly",
+        "a version is loaded in half a minute, and Serve ends a replica that fails its checks within another one",
+    ),
+    Limit(
         "trader_halted", "trader.state", _above(1.5), 2.0, 0.0, "info", "",
         "trading of {subject} is halted", "nothing is bought until a person resumes",
         "a halt is somebody's decision: it is told, and not judged",

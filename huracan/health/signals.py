@@ -81,6 +81,7 @@ SIGNALS: Final[dict[str, Signal]] = {
     "ray.nodes_dead": Signal("ray", "Nodes that died and are still listed."),
     "ray.actor_up": Signal("ray", "1: it is alive, 0: it is not.", "actor"),
     "ray.actor_restarts": Signal("ray", "How often Ray has restarted it.", "actor"),
+    "ray.replica_up": Signal("ray", "1: it runs, 0: it starts, is replaced or ends.", "replica"),
     "ray.replicas": Signal("ray", "Replicas of the signals endpoint that run."),
     "ray.replicas_wanted": Signal("ray", "Replicas that should."),
     "ray.jobs_running": Signal("ray", "Submitted jobs that run."),

@@ -147,7 +147,7 @@ def test_it_says_of_each_account_what_its_trader_does(
             text(
                 "UPDATE account_views SET mode = 'live' FROM accounts a WHERE account_views.account_no = a.account_no "
                 "AND name = 'money'"
-            )  # fmt: skip
+            )
         )
     monkeypatch.setenv("HURACAN__HEALTH__MONITOR_EXPECTED", "never")
     found = told(capsys, "status")

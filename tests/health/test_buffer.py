@@ -56,6 +56,28 @@ def test_the_oldest_comes_first_also_after_a_restart(tmp_path: Path) -> None:
     assert times == [T, T, T + 5, T + 6]
 
 
+def test_a_batch_is_on_disk_under_its_name_when_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is synced before it is renamed, its folder afterwards: a machine that loses power then has it."""
+    buffer, done = DiskBuffer(tmp_path / "b", MB), []
+    sync, replace_file = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append(("sync", Path(os.readlink(f"/proc/self/fd/{handle}")).suffix))
+        sync(handle)
+
+    def replaced(source: Path, target: Path) -> None:
+        done.append(("replace", target.suffix))
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    assert buffer.put(batch())
+    assert done == [("sync", ".new"), ("replace", ".json"), ("sync", "")]
+    done.clear()
+    buffer.put_aside(buffer.waiting()[0], "refused")
+    assert done == [("replace", ".refused"), ("sync", "")]
+
+
 def test_half_a_file_of_a_killed_process_is_swept_away(tmp_path: Path) -> None:
     """It was not under its name yet."""
     (tmp_path / "00-1-2.new").write_text('{"bat')

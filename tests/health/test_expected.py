@@ -43,7 +43,8 @@ def test_accounts_of_the_last_week_are_told(database: Engine) -> None:
     with database.begin() as connection:
         connection.execute(
             text(
-                "UPDATE account_views v SET mode = 'live' FROM accounts a WHERE v.account_no = a.account_no AND name = 'money'"
+                """UPDATE account_views v SET mode = 'live' FROM accounts a
+                WHERE v.account_no = a.account_no AND name = 'money'"""
             )
         )
     found = watches_of(database, HealthSettings(), None)

@@ -52,10 +52,15 @@ def test_what_the_dashboard_tells() -> None:
     up = figures(_actor(T, "x", listed({"state": "RESTARTING", "num_restarts": "2"}, {"state": "DEAD"})))
     assert up == {("ray.actor_up", "x"): 0, ("ray.actor_restarts", "x"): 2}
     assert _actor(T, "x", listed({"state": "DEAD"})) == _actor(T, "x", None) == ()
-    replicas = [{"state": "RUNNING"}, {"state": "STARTING"}]
+    replicas = [{"state": "RUNNING", "replica_id": "ab12"}, {"state": "STARTING", "replica_id": "cd34"}]
     deployment = {"replicas": replicas, "target_num_replicas": 2}
     answer = {"applications": {"signals": {"deployments": {"Signals": deployment}}}}
-    assert figures(_replicas(T, answer)) == {("ray.replicas", ""): 1, ("ray.replicas_wanted", ""): 2}
+    assert figures(_replicas(T, answer)) == {
+        ("ray.replicas", ""): 1,
+        ("ray.replicas_wanted", ""): 2,
+        ("ray.replica_up", "ab12"): 1,
+        ("ray.replica_up", "cd34"): 0,
+    }
     assert _replicas(T, None) == _replicas(T, {"applications": {}}) == ()
     jobs = [{"type": "SUBMISSION", "status": one} for one in ("RUNNING", "FAILED", "SUCCEEDED")] + [{"type": "DRIVER"}]
     assert figures(_jobs(T, jobs)) == {("ray.jobs_running", ""): 1, ("ray.jobs_failed", ""): 1}
