@@ -259,7 +259,7 @@ def test_a_promoted_artefact_that_was_tampered_with_is_refused_and_the_old_versi
         sound = weights.read_bytes()
         weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
         for _ in range(2):
-            registry.promote(name, "tests", "it looks well")
+            registry.promote(name, "tests", "it looks well", forced=True)
         until("MODEL_STALE", _is(up, token, (503, "MODEL_STALE"), "GET", "/v1/health"), 60)
         assert WEIGHTS_NAME in up.http(token, "GET", "/v1/health")[1]["message"]
         assert _versions(up, token) == before
