@@ -48,12 +48,13 @@ class ObjectServer:
         given = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
         return boto3.client(service, endpoint_url=f"http://{self.endpoint}", **given)
 
-    def user(self, name: str, actions: list[str]) -> dict[str, str]:
+    def user(self, name: str, actions: list[str], resource: str = "*") -> dict[str, str]:
         """Make a user who may do these things and no other; return the environment that makes a process this user."""
         iam = self.client("iam")
         iam.create_user(UserName=name)
-        rule = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [rule]})
+        rule = {"Effect": "Allow", "Action": actions, "Resource": resource}
+        look = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [rule, look]})
         iam.put_user_policy(UserName=name, PolicyName="some", PolicyDocument=document)
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}

@@ -209,7 +209,7 @@ def guarded() -> Iterator[tuple[ObjectServer, dict[str, str]]]:
         bucket = server.bucket("guarded")
         with credentials({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET}):
             write_bytes(bucket / "x", b"1")
-        reader = server.user("reader", ["s3:GetObject", "s3:ListBucket"])
+        reader = server.user("reader", ["s3:GetObject"])
         server.demand_rights(True)
         yield server, reader
 

@@ -8,11 +8,15 @@ import pytest
 from huracan.cli import cli
 from huracan.market import read_candles, read_metadata, timeframe_ms, wild_bars, write_candles
 from huracan.terminal import run
+from tests.objects import ObjectServer
 
 
-def test_candles_are_made_listed_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kind", ["disk", "bucket"])
+def test_candles_are_made_listed_and_judged(
+    kind: str, tmp_path: Path, object_store: ObjectServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`data synth`, `data ls` and `data quality` work together, and an unfit symbol is exit code 3 with its reason."""
-    folder = str(tmp_path / "candles")
+    folder = str((tmp_path if kind == "disk" else object_store.bucket("listed")) / "candles")
     assert (
         run(cli, ["data", "synth", folder, "--timeframe", "1d", "--bars", "500", "--planted", "1", "--null", "1"]) == 0
     )

@@ -37,16 +37,22 @@ def job(exchange, *arguments, **environment):
     )
 
 
-def test_the_job_fills_the_store_and_says_what_it_holds(exchange, tmp_path):
-    """The job exits 0, its JSON holds the figures, and the store holds the candles of the range."""
-    process = job(exchange, "ADA/USDT", "--start", "2025-01-01", "--end", "2025-01-02", "--folder", tmp_path, "--json")
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    summary = json.loads(out)
-    assert (summary["symbols"][0]["symbol"], summary["symbols"][0]["bars"]) == ("ADA/USDT", 1_440)
-    assert (
-        CandleStore(tmp_path).read("ADA/USDT", "1m").fingerprint() == ADA.between(0, START + 86_400_000).fingerprint()
-    )
+@pytest.mark.parametrize("kind", ["disk", "bucket"])
+def test_the_job_fills_the_store_and_says_what_it_holds(exchange, kind, tmp_path, object_store):
+    """The job exits 0, its JSON holds the figures, the store holds the candles of the range; the next one goes on."""
+    folder = tmp_path if kind == "disk" else object_store.bucket("downloaded") / "candles"
+    words = ("ADA/USDT", "--start", "2025-01-01", "--folder", folder, "--json")
+    day = 1_440
+    for end, days in (("2025-01-02", 1), ("2025-01-03", 2)):
+        process = job(exchange, *words, "--end", end)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        summary = json.loads(out)
+        (found,) = summary["symbols"]
+        assert (found["symbol"], found["bars"], found["new_bars"]) == ("ADA/USDT", days * day, day)
+        assert summary["folder"] == str(folder)
+        wanted = ADA.between(0, START + days * 86_400_000).fingerprint()
+        assert CandleStore(folder).read("ADA/USDT", "1m").fingerprint() == wanted
 
 
 @pytest.mark.parametrize(

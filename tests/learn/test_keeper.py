@@ -6,13 +6,15 @@ import ray
 from huracan.errors import TrainingError
 from huracan.learn.keeper import Keeper, start_keeper
 from huracan.learn.train import Checkpoint
+from tests.objects import ObjectServer
 
 ONE, TWO = Checkpoint(b"one"), Checkpoint(b"\x00two")
 
 
-def test_what_is_kept_comes_back_in_its_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["disk", "bucket"])
+def test_what_is_kept_comes_back_in_its_order(kind: str, tmp_path: Path, object_store: ObjectServer) -> None:
     """Each trial has its own, the newer replaces the older, and nothing is known of others."""
-    keeper = Keeper(tmp_path / "trials")
+    keeper = Keeper((tmp_path if kind == "disk" else object_store.bucket("keeper")) / "trials")
     assert keeper.newest("a") is None
     keeper.keep("a", [TWO, TWO])
     keeper.keep("a", [ONE, TWO])

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 import huracan.policy.artefact as artefact_module
-from huracan.errors import ArtefactError, InvariantError
+from huracan.errors import ArtefactError, InvariantError, StorageError
 from huracan.policy import (
     NetworkSpec,
     check_policy,
@@ -22,6 +22,8 @@ from huracan.policy import (
 )
 from huracan.policy.artefact import JSON_NAME, WEIGHTS_NAME
 from huracan.policy.card import body_sha256
+from huracan.storage import write_bytes
+from tests.objects import ACCESS_KEY, SECRET, ObjectServer, credentials, object_server
 from tests.policy.recipes import make_card, make_nets, random_normaliser
 
 SPEC = NetworkSpec((24, 16), "gelu")
@@ -178,6 +180,46 @@ def test_each_damage_is_found_and_named_in_one_line(copy: Path, name: str) -> No
         load_artefact(copy)
     assert "\n" not in str(caught.value)
     assert str(copy) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_each_damage_is_found_in_a_bucket(copy: Path, name: str, object_store: ObjectServer) -> None:
+    """By the same complaint, with the URL in it."""
+    damage, complaint = DAMAGE[name]
+    damage(copy)
+    folder = object_store.bucket(f"damage-{list(DAMAGE).index(name)}") / "policy"
+    for file in copy.iterdir():
+        write_bytes(folder / file.name, file.read_bytes())
+    with pytest.raises(ArtefactError, match=complaint) as caught:
+        load_artefact(folder)
+    assert "\n" not in str(caught.value)
+    assert f"s3://{folder.place}/policy." in str(caught.value)
+
+
+def test_a_bucket_holds_the_policy_that_the_disk_holds(exported: Path, object_store: ObjectServer) -> None:
+    """The same files, the same id; exported again over itself it stays readable."""
+    folder = object_store.bucket("policies") / "run" / "policy"
+    for _ in range(2):
+        there = export_artefact(folder, make_nets(NORMALISER, SPEC, (1, 2)), make_card(NORMALISER, SPEC, (1, 2)))
+        assert there.sha256 == load_artefact(exported).sha256
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
+        file.name: file.read_bytes() for file in exported.iterdir()
+    }
+
+
+def test_an_export_that_stops_half_way_leaves_no_policy() -> None:
+    """The card is the last to be written: where it could not be, what lies there is no policy."""
+    with object_server() as server:
+        folder = server.bucket("half") / "policy"
+        given = server.user("weigher", ["s3:PutObject", "s3:GetObject"], f"arn:aws:s3:::half/policy/{WEIGHTS_NAME}")
+        server.demand_rights(True)
+        with credentials(given), pytest.raises(StorageError, match=r"policy\.json.*access is denied"):
+            export_artefact(folder, make_nets(NORMALISER, SPEC), make_card(NORMALISER, SPEC))
+        server.demand_rights(False)
+        with credentials({"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET}):
+            assert [file.name for file in folder.iterdir()] == [WEIGHTS_NAME]
+            with pytest.raises(ArtefactError, match=r"policy\.json.*cannot be read: there is no such object"):
+                load_artefact(folder)
 
 
 def test_a_pickle_is_never_opened(copy: Path) -> None:
