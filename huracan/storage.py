@@ -13,7 +13,8 @@ import fnmatch
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -27,13 +28,14 @@ from huracan.errors import ConfigError, StorageError
 if TYPE_CHECKING:
     import pyarrow.fs
 
-__all__ = ["Location", "ObjectPath", "Where", "atomic_file", "below", "locate", "write_bytes"]
+__all__ = ["Location", "ObjectPath", "Where", "atomic_file", "below", "for_each", "locate", "write_bytes"]
 
 ATTEMPTS_MAX: Final = 3
 CONNECT_TIMEOUT_S: Final = 3.0
 SILENCE_MAX_S: Final = 10.0
 """An answer that stands still for so long is asked for again."""
 READS_MAX: Final = 3
+THREADS_MAX: Final = 8
 PARTIAL: Final = ".partial"
 
 _SCHEME: Final = "s3"
@@ -217,6 +219,8 @@ class ObjectPath:
 
 Location: TypeAlias = Path | ObjectPath
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Where = TypeVar("Where", Path, ObjectPath, Location)
 """A place of either kind, and the same kind again."""
 
@@ -274,6 +278,18 @@ def below(place: Location, above: Location) -> str:
     elif isinstance(place, Path) and isinstance(above, Path):
         return place.relative_to(above).as_posix()
     raise ValueError(f"{place} does not lie in {above}")
+
+
+def for_each(place: Location, do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return what `do` returns of each item, in their order; where each waits for an object store, of several at once.
+
+    Raises:
+        Exception: what `do` raises of the first item that cannot be done.
+    """
+    if not isinstance(place, ObjectPath):
+        return [do(item) for item in items]
+    with ThreadPoolExecutor(THREADS_MAX) as threads:
+        return list(threads.map(do, items))
 
 
 def write_bytes(place: Location, data: bytes) -> None:

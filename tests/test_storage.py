@@ -13,7 +13,7 @@ import pytest
 
 from huracan.config import load_settings
 from huracan.errors import ConfigError, StorageError
-from huracan.storage import ATTEMPTS_MAX, Location, ObjectPath, atomic_file, below, locate, write_bytes
+from huracan.storage import ATTEMPTS_MAX, Location, ObjectPath, atomic_file, below, for_each, locate, write_bytes
 from tests.objects import ACCESS_KEY, SECRET, ObjectServer, credentials, object_server
 
 LARGE = 12_000_000
@@ -91,6 +91,17 @@ def test_its_text_names_the_same_place(place: Location) -> None:
     again = locate(str(place / "x"))
     assert again == place / "x"
     assert pickle.loads(pickle.dumps(again)).read_bytes() == b"1"  # noqa: S301 - our own bytes
+
+
+def test_work_on_many_is_done_in_their_order(place: Location) -> None:
+    """Several at once or one after the other: results in order, and the first fault in order is raised."""
+    for number in range(20):
+        write_bytes(place / str(number), str(number).encode())
+    names = [place / str(number) for number in range(20)]
+    assert for_each(place, lambda path: path.read_bytes(), names) == [str(n).encode() for n in range(20)]
+    names[7:7] = [place / "none", place / "neither"]
+    with pytest.raises(FileNotFoundError, match="none"):
+        for_each(place, lambda path: path.read_bytes(), names)
 
 
 def test_a_write_that_fails_changes_nothing(place: Location) -> None:

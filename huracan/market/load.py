@@ -14,7 +14,7 @@ from huracan.market.quality import Verdict, gate, quality_report, repair, withou
 from huracan.market.rows import Rows
 from huracan.market.store import CandleFolder, open_folder, read_rows
 from huracan.market.timeframes import timeframe_ms
-from huracan.storage import Location
+from huracan.storage import Location, for_each
 
 __all__ = ["LEADERS", "CandleSet", "CandleSource", "folder_quality", "load_candles"]
 
@@ -88,9 +88,9 @@ def load_candles(path: Location, data: DataSettings, quality: QualitySettings, n
         folder.path_of(symbol)
     leader = data.leader_symbol or next((symbol for symbol in LEADERS if symbol in folder.files), None)
     wanted = sorted(data.symbols or folder.symbols)
-    read = {
-        symbol: _read(folder, symbol, quality, now_ms) for symbol in sorted({*wanted, *([leader] if leader else [])})
-    }
+    looked_at = sorted({*wanted, *([leader] if leader else [])})
+    done = for_each(path, lambda symbol: _read(folder, symbol, quality, now_ms), looked_at)
+    read = dict(zip(looked_at, done, strict=True))
     verdicts = tuple(verdict for verdict, _ in read.values())
     candles = {symbol: _candles(folder, verdict, rows) for symbol, (verdict, rows) in read.items() if verdict.accepted}
     named = {*data.symbols, *([data.leader_symbol] if data.leader_symbol else [])}
@@ -112,7 +112,8 @@ def folder_quality(path: Location, data: DataSettings, quality: QualitySettings,
         DataError: the folder, a file in it or a symbol asked for cannot be used.
     """
     folder = open_folder(path, data.timeframe)
-    return tuple(_read(folder, symbol, quality, now_ms)[0] for symbol in sorted(data.symbols or folder.symbols))
+    symbols = sorted(data.symbols or folder.symbols)
+    return tuple(for_each(path, lambda symbol: _read(folder, symbol, quality, now_ms)[0], symbols))
 
 
 def _read(folder: CandleFolder, symbol: str, quality: QualitySettings, now_ms: int) -> tuple[Verdict, Rows]:

@@ -15,7 +15,7 @@ from huracan.errors import DataError
 from huracan.market.candles import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
 from huracan.market.rows import Rows, format_ms
 from huracan.market.timeframes import TIMEFRAMES, stem_to_symbol, symbol_to_stem, timeframe_from_ms, timeframe_ms
-from huracan.storage import Location, ObjectPath
+from huracan.storage import Location, ObjectPath, for_each
 from huracan.storage import atomic_file as plain_atomic_file
 
 __all__ = [
@@ -219,16 +219,18 @@ def open_folder(path: Location, timeframe: str | None = None) -> CandleFolder:
         raise DataError(f"{path}: {fault}; give the folder that holds the Parquet files")
     if timeframe is not None:
         timeframe_ms(timeframe)
-    stores = [name for name in TIMEFRAMES if (path / name).is_dir()]
     files = {_symbol_of(file): file for file in _parquet_files(path)}
-    if not files and stores:
+    stores = [] if files else [name for name in TIMEFRAMES if (path / name).is_dir()]
+    if stores:
         if timeframe is None and len(stores) > 1:
             raise DataError(f"{path}: holds the timeframes {', '.join(stores)}; give one of these folders")
         return open_folder(path / (timeframe or stores[0]), timeframe or stores[0])
     if not files:
         raise DataError(f"{path}: holds no .parquet file; give the folder of the candles or download some")
     known = timeframe or (path.name if path.name in TIMEFRAMES else None)
-    found = {symbol: timeframe_of(file, read_times(file), known) for symbol, file in sorted(files.items())}
+    named = sorted(files.items())
+    steps = for_each(path, lambda pair: timeframe_of(pair[1], read_times(pair[1]), known), named)
+    found = {symbol: step for (symbol, _), step in zip(named, steps, strict=True)}
     if len(set(found.values())) > 1:
         each = {name: next(symbol for symbol in found if found[symbol] == name) for name in found.values()}
         listed = ", ".join(f"{name} ({symbol})" for name, symbol in each.items())
