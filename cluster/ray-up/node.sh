@@ -4,7 +4,8 @@
 # What `bash cluster/bare.sh` has installed.
 export PATH=/opt/huracan/venv/bin:$PATH NUMBA_CACHE_DIR=/opt/huracan/numba OMP_NUM_THREADS=1
 
-# The machine's own settings: HURACAN__DATABASE__URL and what else differs from the defaults. A file of its owner alone.
+# The machine's own settings: HURACAN__DATABASE__URL and what else differs from the defaults, such as the bucket of candles
+# and runs (HURACAN__DATA__FOLDER, HURACAN__STORAGE__RUNS; docs/storage.md). A file of its owner alone.
 if [ ! -f ~/.huracan.env ]; then echo "node.sh: ~/.huracan.env is missing; docs/cluster.md says what it holds" >&2; return 2; fi
 for file in ~/.huracan.env ~/.ray/auth_token; do
   if [ ! -s "$file" ]; then echo "node.sh: $file is missing or empty; see docs/cluster.md" >&2; return 2; fi

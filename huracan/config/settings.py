@@ -243,6 +243,6 @@ def _explain(error: ValidationError) -> str:
     parts = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         key = ".".join(str(part) for part in item["loc"]) or "settings"
-        said = _EXPECTED.get(item["type"], item["msg"])
+        said = _EXPECTED.get(item["type"], item["msg"].removeprefix("Value error, "))
         parts.append("unknown key " + key if item["type"] == "extra_forbidden" else f"{key}: {said}")
     return "; ".join(parts)
