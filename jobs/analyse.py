@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 from sqlalchemy import Engine, text
 
-from huracan.analysis import RuleRow
+from huracan.analysis import RegimeRow, RuleRow
 from huracan.config import run_folder
 from huracan.errors import UsageError
 from huracan.learn.blocks import load_dataset
@@ -104,7 +104,7 @@ def _tables(terminal: Terminal, done: Sequence[Done]) -> None:
                 (
                     row.name, row.trades, row.wins, f"{row.net_bps.mean:+.1f}",
                     _bounds(row.net_bps.low, row.net_bps.high),
-                    f"{row.best_hold_bars}{'' if row.hold_proven else ' (not proven to pay)'}",
+                    _best_hold(row),
                 )
                 for row in a.regimes
             ],
@@ -113,6 +113,12 @@ def _tables(terminal: Terminal, done: Sequence[Done]) -> None:
             click.echo(f"{proposal.kind}: {proposal.status}; {proposal.reason}")
         for gap in a.gaps:
             click.echo(f"not known: {gap}")
+
+
+def _best_hold(row: RegimeRow) -> str:
+    if row.best_hold_bars is None:
+        return "(too few trades or days)"
+    return f"{row.best_hold_bars}{'' if row.hold_proven else ' (not proven to pay)'}"
 
 
 def _rules(terminal: Terminal, title: str, columns: Sequence[str], rows: Sequence[RuleRow]) -> None:

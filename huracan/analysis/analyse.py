@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from huracan.analysis.cases import Case, Finding, Similar, Tested, cases_of, ranked
 from huracan.analysis.causes import CAUSES, ask_causes
 from huracan.analysis.factors import FACTORS, LUCK, ask_factors
-from huracan.analysis.holds import HoldCurve, curve_of, curves_by, hold_bars_grid, hold_values, post_exit
+from huracan.analysis.holds import HoldCurve, curves_by, hold_bars_grid, hold_values, post_exit
 from huracan.analysis.identity import check_identity
 from huracan.analysis.luck import random_pool, skill_of
 from huracan.analysis.outcome import TRADES_MIN, Outcome, explain
-from huracan.analysis.paths import MarketPath, horizons
+from huracan.analysis.paths import GAP_BARS_MAX, MarketPath, horizons
 from huracan.analysis.proposals import Proposal, propose
 from huracan.analysis.quality import excursions_agree
 from huracan.analysis.regimes import RegimeRow, by_regime, regime_of_path
@@ -325,8 +325,8 @@ def _holds(
     """Return the hold curve of all entries, and the results by regime with the best hold of each."""
     lengths = hold_bars_grid(kernel.hold_bars)
     values = hold_values(judged.cases, trades.steps_in, lengths)
-    curve = curve_of(values, trades.entry_time, lengths, **draws)
-    own = curves_by(values, trades.entry_time, trades.regime, lengths, **draws)
+    purge_ms = (lengths[-1] + GAP_BARS_MAX) * kernel.base_ms
+    curve, own = curves_by(values, trades.entry_time, trades.regime, lengths, purge_ms=purge_ms, **draws)
     rows = by_regime(trades.regime, trades.entry_time, judged.net_bps, **draws)
     return curve, tuple(
         replace(row, best_hold_bars=own[row.regime].best_bars, hold_proven=own[row.regime].proven) for row in rows

@@ -2,7 +2,9 @@
 
 The hold curve values every entry at the closes after it, whatever its stop, target or policy did: paid is the trade's
 own average price, received the close less half the spread and the impact of the trade's size, both less the fee of a
-taking order. Where the price is a martingale it is flat at minus the cost. Its intervals draw whole days.
+taking order. Where the price is a martingale it is flat at minus the cost. Its intervals draw whole days. They are one
+length's each, so that the highest of their bounds proves nothing: the best hold is found on early days, and proven by
+later ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from huracan.analysis.cases import Case
 from huracan.analysis.days import DayBlocks
+from huracan.analysis.held_out import held_out
 from huracan.analysis.paths import MarketPath, horizons
 
 __all__ = ["HoldCurve", "HoldPoint", "PostExit", "curve_of", "curves_by", "hold_bars_grid", "hold_values", "post_exit"]
@@ -62,8 +65,8 @@ class HoldCurve:
 
     Attributes:
         points: by length of the hold.
-        best_bars: length whose lower bound is highest; None when no point has bounds.
-        proven: whether that lower bound lies above zero.
+        best_bars: length whose lower bound is highest on the early days; None: too few trades or days to find one.
+        proven: whether it pays on the later days too (`huracan.analysis.held_out`).
     """
 
     points: tuple[HoldPoint, ...]
@@ -135,11 +138,29 @@ def hold_values(cases: Sequence[Case], steps: Ints, lengths: Sequence[int]) -> F
 
 
 def curve_of(
-    values: Floats, time_ms: Ints, lengths: Sequence[int], *, resamples: int, level: float, seed: int
+    values: Floats,
+    time_ms: Ints,
+    lengths: Sequence[int],
+    *,
+    purge_ms: int,
+    claims: int,
+    resamples: int,
+    level: float,
+    seed: int,
 ) -> HoldCurve:
-    """Return the mean of the entries by length of the hold, the same drawn days for all lengths.
+    """Return the mean of the entries by length of the hold, the same drawn days for all lengths, and the best hold.
 
     Only entries whose every length is known count, so that the points differ in nothing but the length.
+
+    Args:
+        values: float64[N, H], net basis points of each entry held for each length.
+        time_ms: int64[N], entries.
+        lengths: H lengths of the hold, bars.
+        purge_ms: the longest of them; early entries this near to the later days do not choose.
+        claims: how many curves are judged together; they share the chance of a false proof.
+        resamples: draws of days.
+        level: of the points' intervals.
+        seed: of the draws.
     """
     whole = np.isfinite(values).all(axis=1)
     values, time_ms = values[whole], time_ms[whole]
@@ -151,21 +172,33 @@ def curve_of(
         found = blocks.mean(values[:, column], time_ms)
         assert found is not None, "there are trades"
         points.append(HoldPoint(bars, found.trades, found.mean, found.low, found.high))
-    bounded = [(point.low, point.bars) for point in points if point.low is not None]
-    best = max(bounded, default=None)
-    return HoldCurve(tuple(points), None if best is None else best[1], best is not None and best[0] > 0.0)
+    columns = [values[:, column] for column in range(len(lengths))]
+    best = held_out(columns, time_ms, purge_ms=purge_ms, claims=claims, resamples=resamples, seed=seed)
+    best_bars = None if best.chosen is None else lengths[best.chosen]
+    return HoldCurve(tuple(points), best_bars, best.status == "validated")
 
 
 def curves_by(
-    values: Floats, time_ms: Ints, regime: Ints, lengths: Sequence[int], *, resamples: int, level: float, seed: int
-) -> Mapping[int, HoldCurve]:
-    """Return one curve for each regime at entry that has a trade."""
-    return {
-        number: curve_of(
-            values[regime == number], time_ms[regime == number], lengths, resamples=resamples, level=level, seed=seed
-        )
-        for number in np.unique(regime).tolist()
-    }
+    values: Floats,
+    time_ms: Ints,
+    regime: Ints,
+    lengths: Sequence[int],
+    *,
+    purge_ms: int,
+    resamples: int,
+    level: float,
+    seed: int,
+) -> tuple[HoldCurve, Mapping[int, HoldCurve]]:
+    """Return the curve of all entries, and one for each regime at entry that has a trade; all are judged together."""
+    numbers = np.unique(regime).tolist()
+
+    def curve(mine: NDArray[np.bool_]) -> HoldCurve:
+        return curve_of(
+            values[mine], time_ms[mine], lengths,
+            purge_ms=purge_ms, claims=1 + len(numbers), resamples=resamples, level=level, seed=seed,
+        )  # fmt: skip
+
+    return curve(np.ones(len(regime), np.bool_)), {number: curve(regime == number) for number in numbers}
 
 
 def _missed(path: MarketPath, case: Case, begin: int) -> float | None:

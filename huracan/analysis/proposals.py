@@ -2,8 +2,8 @@
 
 Candidates are traded by the kernel itself (`replay`) beside the rules in force, entry by entry. On the early days the
 candidate of each kind with the highest lower bound of its mean difference is taken, if that bound lies above zero; on
-the later days, the early trades that could reach into them left out, it is tested once, at `ERROR` shared over the
-kinds. A proposal that fails stays on record as refused, one that there are too few days for as undecided.
+the later days it is tested once (`huracan.analysis.held_out`), the kinds sharing the error. A proposal that fails stays
+on record as refused, one that there are too few days for as undecided.
 """
 
 import math
@@ -14,13 +14,13 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from huracan.analysis.days import DayBlocks, DayMean
+from huracan.analysis.days import DayMean
+from huracan.analysis.held_out import DAYS_MIN, TRADES_MIN, held_out
 from huracan.analysis.replay import Entries, replay
-from huracan.shadow import DAY_MS
 from huracan.trading import KernelSettings, Limits, Tape
 from huracan.trading.settings import BRACKET_SIGMAS_MIN
 
-__all__ = ["DAYS_MIN", "ERROR", "KINDS", "TRADES_MIN", "Proposal", "Rule", "candidates", "judge", "propose"]
+__all__ = ["KINDS", "Proposal", "Rule", "candidates", "judge", "propose"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -28,15 +28,6 @@ Kind = Literal["stop", "target", "hold"]
 Status = Literal["validated", "refused", "none", "undecided"]
 
 KINDS: Final[tuple[Kind, ...]] = ("stop", "target", "hold")
-EARLY_FRAC: Final = 0.6
-"""Share of the days that proposals are found on."""
-ERROR: Final = 0.05
-"""Chance that any kind is validated although no candidate is better, at most."""
-FIND_LEVEL: Final = 0.9
-"""Two-sided level of the interval that finds: its lower bound fails once in twenty."""
-TRADES_MIN: Final = 30
-DAYS_MIN: Final = 10
-"""Fewer trades or days with trades, on either part, decide nothing."""
 _STOPS: Final = (0.5, 0.75, 1.5, 2.0)
 _TARGETS: Final = (0.5, 2 / 3, 4 / 3, 2.0)
 _HOLDS: Final = (0.25, 0.5, 2.0)
@@ -170,45 +161,22 @@ def judge(
     """
     if not differences or not len(time_ms):
         return Proposal(kind, now, now, "undecided", "nothing to compare", None, None, len(differences))
-    days = np.unique(time_ms // DAY_MS)
-    border = int(days[min(len(days) - 1, math.ceil(EARLY_FRAC * len(days)))]) * DAY_MS
-    early, late = time_ms < border - purge_ms, time_ms >= border
-    best: tuple[float, Rule, DayMean] | None = None
-    for rule, values in differences.items():
-        measured = _measure(values, early, time_ms, FIND_LEVEL, resamples, seed)
-        if measured is None or measured.low is None or not _enough(measured):
-            continue
-        if best is None or measured.low > best[0]:
-            best = measured.low, rule, measured
-    count = len(differences)
-    if best is None:
+    rules = tuple(differences)
+    found = held_out(
+        tuple(differences.values()), time_ms, purge_ms=purge_ms, claims=len(KINDS), resamples=resamples, seed=seed
+    )
+    count = len(rules)
+    if found.chosen is None or found.early is None:
         need = f"{TRADES_MIN} trades on {DAYS_MIN} days are needed on either part"
         return Proposal(kind, now, now, "undecided", f"too few trades on the early days: {need}", None, None, count)
-    bound, rule, found = best
-    if bound <= 0.0:
-        reason = f"no candidate is better on the early days: the best has {_words(found)}"
-        return Proposal(kind, now, now, "none", reason, found, None, count)
-    tested = _measure(differences[rule], late, time_ms, 1.0 - 2.0 * ERROR / len(KINDS), resamples, seed)
-    if tested is None or tested.low is None or not _enough(tested):
-        reason = f"better on the early days ({_words(found)}), too few trades on the later ones to say more"
-        return Proposal(kind, now, rule, "undecided", reason, found, tested, count)
-    status: Status = "validated" if tested.low > 0.0 else "refused"
-    reason = f"early days: {_words(found)}; later days: {_words(tested)}"
-    return Proposal(kind, now, rule, status, reason, found, tested, count)
-
-
-def _measure(
-    values: Floats, part: NDArray[np.bool_], time_ms: Ints, level: float, resamples: int, seed: int
-) -> DayMean | None:
-    kept = part & np.isfinite(values)
-    if not kept.any():
-        return None
-    blocks = DayBlocks(time_ms[kept], values[kept], resamples=resamples, level=level, seed=seed)
-    return blocks.mean(values[kept], time_ms[kept])
-
-
-def _enough(found: DayMean) -> bool:
-    return found.trades >= TRADES_MIN and found.days >= DAYS_MIN
+    early, rule = _words(found.early), rules[found.chosen]
+    if found.status == "none":
+        reason, rule = f"no candidate is better on the early days: the best has {early}", now
+    elif found.status == "undecided" or found.late is None:
+        reason = f"better on the early days ({early}), too few trades on the later ones to say more"
+    else:
+        reason = f"early days: {early}; later days: {_words(found.late)}"
+    return Proposal(kind, now, rule, found.status, reason, found.early, found.late, count)
 
 
 def _possible(rule: Rule, kernel: KernelSettings) -> bool:

@@ -28,8 +28,8 @@ class RegimeRow:
         name: in words.
         trades, wins: how many.
         net_bps: mean net result, basis points of the value bought, with its interval.
-        best_hold_bars: length of the hold whose lower bound was highest; None: not known.
-        hold_proven: whether that bound lies above zero.
+        best_hold_bars: length of the hold that was best on the early days; None: too few trades or days.
+        hold_proven: whether it pays on the later days too.
     """
 
     regime: int

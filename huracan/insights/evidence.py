@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from scipy.stats import beta, false_discovery_control, norm
 from scipy.stats import t as student_t
 
+from huracan.patterns.by_day import DAYS_MIN, day_error
 from huracan.patterns.statistics import PRIOR_TRADES
 
-__all__ = ["CLAIM_RATE", "DAYS_MIN", "Judged", "Stage", "judge", "shrunk_rate", "wilson"]
+__all__ = ["CLAIM_RATE", "Judged", "Stage", "judge", "shrunk_rate", "wilson"]
 
 CLAIM_RATE: Final = 0.1
 """Expected share of false claims among all claims; where nothing differs, the chance of any."""
-DAYS_MIN: Final = 10
-"""A group seen on fewer days is unclear, whatever its figures."""
 
 Stage = Literal["good", "bad", "unclear"]
 Floats = NDArray[np.float64]
@@ -108,7 +107,5 @@ def _p_values(values: Floats, day: Ints, mine: Bools) -> tuple[float, float]:
 
 def _score(estimate: float, influence: Floats, day: Ints) -> float:
     """Return an estimate over its standard error; 0 when it has none."""
-    numbers, place = np.unique(day, return_inverse=True)
-    daily = np.bincount(place, influence)
-    variance = float((daily**2).sum()) * len(numbers) / (len(numbers) - 1)
-    return estimate / float(np.sqrt(variance)) if variance > 0 else 0.0
+    error = day_error(influence, day)
+    return estimate / error if error > 0 else 0.0

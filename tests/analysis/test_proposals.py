@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from huracan.analysis.proposals import DAYS_MIN, ERROR, KINDS, TRADES_MIN, Proposal, Rule, candidates, judge, propose
+from huracan.analysis.held_out import DAYS_MIN, ERROR, TRADES_MIN, held_out
+from huracan.analysis.proposals import KINDS, Proposal, Rule, candidates, judge, propose
 from huracan.analysis.replay import Entries
 from huracan.market import MarketShape, martingale
 from huracan.market.bars import candles_from_prints
@@ -90,6 +91,18 @@ def test_on_nothing_none_is_validated_at_the_stated_rate() -> None:
     upper = float(beta.ppf(0.99, validated + 1, 2_000 - validated))
     print(f"seed 17: {validated} of 2,000 validated, at most {upper:.4f}; stated {ERROR / len(KINDS):.4f}")
     assert upper <= ERROR / len(KINDS)
+
+
+def test_the_three_kinds_share_the_error() -> None:
+    """A later mean of two standard errors would do for a single kind; for one of three it is refused."""
+    time_ms, rng = _times(100, 6), np.random.default_rng(3)
+    late, days = time_ms >= START + 60 * DAY_MS, rng.normal(0.0, 1.0, 100)
+    for part in (slice(60), slice(60, 100)):
+        days[part] = (days[part] - days[part].mean()) / days[part].std()
+    values = np.repeat(days, 6) + np.where(late, 1.9 / np.sqrt(40), 1.0)
+    alone = held_out([values], time_ms, purge_ms=7_200_000, claims=1, resamples=300, seed=1)
+    assert alone.status == "validated"
+    assert _judge({OTHERS[0]: values}, time_ms).status == "refused"
 
 
 def test_candidates_keep_what_the_kernel_demands() -> None:
