@@ -104,6 +104,8 @@ def bake(image: Path, extra: Path) -> None:
     library = image / "opt" / "lib"
     for path in (image / "home", tools, library, image / "opt" / "numba"):
         path.mkdir(parents=True)
+    for name in (".profile", ".bashrc"):  # as every user of Debian and Ubuntu has them
+        shutil.copy(Path("/etc/skel") / name, image / "home" / name)
     base = Path(sys.executable).resolve()
     subprocess.run([str(base), "-m", "venv", "--without-pip", "--symlinks", str(venv)], check=True)
     found = venv / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"

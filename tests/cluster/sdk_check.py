@@ -1,8 +1,11 @@
 """Judges the machines of aws.yaml and gcp.yaml by the clouds' own descriptions of their APIs; run where their SDKs are.
 
+Ray's own code for each of the three clouds is imported too, as it is when `ray up` begins.
+
 Prints one line for each fault: `python sdk_check.py FOLDER-OF-THE-FILES`.
 """
 
+import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -21,6 +24,8 @@ def aws(types: dict[str, Any]) -> Iterator[str]:
     shape, machines = service.operation_model("RunInstances").input_shape, service.shape_for("InstanceType").enum
     for name, kind in types.items():
         given = {**kind["node_config"], "MinCount": 1, "MaxCount": 1}
+        subnets = given.pop("SubnetIds")  # of Ray: it asks for one after the other
+        given["SubnetId"] = subnets[0] if isinstance(subnets, list) and subnets else subnets
         if report := botocore.validate.ParamValidator().validate(given, shape).generate_report():
             yield f"aws {name}: {report}"
         if given["InstanceType"] not in machines:
@@ -53,7 +58,18 @@ def gcp(types: dict[str, Any]) -> Iterator[str]:
         yield from judge(kind["node_config"], {"$ref": "Instance"}, f"gcp {name}")
 
 
+def imports() -> Iterator[str]:
+    """Import what Ray asks the clouds with."""
+    for name in ("aws", "gcp", "_azure"):
+        for module in ("config", "node_provider"):
+            try:
+                importlib.import_module(f"ray.autoscaler._private.{name}.{module}")
+            except ImportError as error:
+                yield f"{name}: {error}"
+
+
 if __name__ == "__main__":
+    print(*imports(), sep="\n")
     for cloud, faults in (("aws", aws), ("gcp", gcp)):
         config = yaml.safe_load((Path(sys.argv[1]) / f"{cloud}.yaml").read_text(encoding="utf-8"))
         print(*faults(config["available_node_types"]), sep="\n")

@@ -1,8 +1,10 @@
 """The files for `ray up`: valid for Ray itself, closed to the world, and the same on three clouds."""
 
+import fnmatch
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +16,7 @@ import pytest
 import ray.autoscaler
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "cluster" / "ray-up"
@@ -113,7 +116,12 @@ def test_network_and_identity_are_made_before(cloud: str) -> None:
     config = load(cloud)
     nodes = [kind["node_config"] for kind in config["available_node_types"].values()]
     if cloud == "aws":
-        assert config["provider"]["security_group"] == {"GroupName": "huracan-ray"}
+        assert not config["provider"].keys() & {"security_group", "availability_zone"}
+        for node in nodes:
+            assert node["SubnetIds"]
+            assert all(re.fullmatch(r"subnet-[0-9a-f]{17}", name) for name in node["SubnetIds"])
+            assert len(node["SecurityGroupIds"]) == 1
+            assert re.fullmatch(r"sg-[0-9a-f]{17}", node["SecurityGroupIds"][0])
         assert {node["IamInstanceProfile"]["Name"] for node in nodes} == {"huracan-ray-head", "huracan-ray-worker"}
         assert all(node["MetadataOptions"] == {"HttpTokens": "required"} for node in nodes)
         assert all(disk["Ebs"]["Encrypted"] for node in nodes for disk in node["BlockDeviceMappings"])
@@ -127,7 +135,119 @@ def test_network_and_identity_are_made_before(cloud: str) -> None:
     if cloud == "azure":
         template = Path(ray.autoscaler.__file__).parent / "_private" / "_azure" / "azure-vm-template.json"
         known = json.loads(template.read_text(encoding="utf-8"))["parameters"]
-        assert all(node["azure_arm_parameters"].keys() <= known.keys() for node in nodes)
+        assert [fault for node in nodes for fault in arm_faults(node["azure_arm_parameters"], known)] == []
+        assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", config["provider"]["subscription_id"])
+
+
+def arm_faults(given: dict[str, Any], known: dict[str, Any]) -> list[str]:
+    """Return the parameters that Ray's template for a machine on Azure does not have, or has of another type."""
+    types = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
+    faults = []
+    for name, value in given.items():
+        if name not in known:
+            faults.append(f"{name}: unknown")
+        elif type(value) is not types[known[name]["type"]]:
+            faults.append(f"{name}: {value!r} is no {known[name]['type']}")
+    return faults
+
+
+@pytest.mark.parametrize(("name", "value"), [("imageSku", 2204), ("osDiskSize", "many"), ("size", "Standard_D4s_v5")])
+def test_the_check_of_azures_machines_can_fail(name: str, value: Any) -> None:
+    """A number for a string, a word for a number, and a parameter that there is not are noticed."""
+    template = Path(ray.autoscaler.__file__).parent / "_private" / "_azure" / "azure-vm-template.json"
+    known = json.loads(template.read_text(encoding="utf-8"))["parameters"]
+    assert len(arm_faults({name: value}, known)) == 1
+
+
+IMAGES = {
+    "aws": {"canonical/ubuntu/server/24.04", "deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04"},
+    "gcp": {"ubuntu-2404-lts-amd64", "ubuntu-accelerator-2404-amd64-with-nvidia-570"},
+    "azure": {"canonical ubuntu-24_04-lts server latest", "microsoft-dsvm ubuntu-hpc 2204 latest"},
+}
+"""What bare.sh works on: a distribution that has Python 3.11 or 3.12, or can install it; with a GPU, its driver."""
+
+
+def image_of(cloud: str, node: dict[str, Any]) -> str:
+    """Return a machine's image in the cloud's own words."""
+    if cloud == "aws":
+        return str(node["ImageId"])
+    if cloud == "gcp":
+        return str(node["disks"][0]["initializeParams"]["sourceImage"])
+    return " ".join(node["azure_arm_parameters"][f"image{part}"] for part in ("Publisher", "Offer", "Sku", "Version"))
+
+
+def test_images_are_those_that_were_chosen(cloud: str) -> None:
+    """One image for machines without a GPU, another one with its driver for those with."""
+    kinds = load(cloud)["available_node_types"]
+    plain, driver = sorted(IMAGES[cloud], key=lambda name: any(word in name for word in ("nvidia", "hpc")))
+    for name, kind in kinds.items():
+        assert (driver if name == "gpu" else plain) in image_of(cloud, kind["node_config"]), name
+
+
+NEEDED = {
+    "ec2:RunInstances": "start a machine",
+    "ec2:TerminateInstances": "end one",
+    "ec2:CreateTags": "Ray's tags, at the start and later",
+    "ec2:DescribeInstances": "what runs",
+    "ssm:GetParameters": "an image by the name of a parameter",
+    "iam:PassRole": "the role of the machines that it starts",
+    "iam:CreateServiceLinkedRole": "the account's first spot machine",
+}
+"""What the head of an AWS cluster does, by Ray's node provider and by the words of aws.yaml."""
+
+
+def test_the_heads_rights_on_aws_suffice_and_are_not_all() -> None:
+    """Rights to start, tag and end machines are there; every image and the worker's role are in reach."""
+    policy = json.loads((FOLDER / "aws-head-policy.json").read_text(encoding="utf-8"))
+    assert policy["Version"] == "2012-10-17"
+    config = load("aws")
+    granted: dict[str, list[str]] = {}
+    for row in policy["Statement"]:
+        assert row["Effect"] == "Allow"
+        actions = row["Action"] if isinstance(row["Action"], list) else [row["Action"]]
+        resources = row["Resource"] if isinstance(row["Resource"], list) else [row["Resource"]]
+        assert all(re.fullmatch(r"(ec2|ssm|iam):[A-Za-z]+", action) for action in actions), "no right over everything"
+        assert "Condition" in row or row["Sid"] in ("Look", "ImagesByName")
+        for action in actions:
+            granted.setdefault(action, []).extend(resources)
+    assert granted.keys() >= NEEDED.keys()
+    region = config["provider"]["region"]
+    for kind in config["available_node_types"].values():
+        parameter = kind["node_config"]["ImageId"].removeprefix("resolve:ssm:")
+        arn = f"arn:aws:ssm:{region}::parameter{parameter}"
+        assert any(fnmatch.fnmatchcase(arn, allowed) for allowed in granted["ssm:GetParameters"]), arn
+    roles = {kind["node_config"]["IamInstanceProfile"]["Name"] for kind in workers(config).values()}
+    assert granted["iam:PassRole"] == [f"arn:aws:iam::ACCOUNT:role/{name}" for name in roles]
+    conditions = json.dumps([row.get("Condition") for row in policy["Statement"]])
+    assert f'"aws:ResourceTag/{TAG_RAY_CLUSTER_NAME}": "{config["cluster_name"]}"' in conditions
+    assert f'"aws:RequestedRegion": "{region}"' in conditions
+
+
+def test_a_driver_that_stays_has_its_machine_to_itself(cloud: str) -> None:
+    """The steady machine alone takes what asks for `steady`, and no task that asks for a CPU."""
+    kinds = workers(load(cloud))
+    assert kinds["steady"]["resources"] == {"CPU": 0, "steady": 1}
+    assert all("steady" not in kind["resources"] for name, kind in kinds.items() if name != "steady")
+
+
+def test_whoever_logs_in_has_the_token_and_the_programs(cloud: str, tmp_path: Path) -> None:
+    """A login shell, as `ray exec` starts one, has RAY_AUTH_MODE and the PATH; a second setup adds nothing."""
+    line = load(cloud)["setup_commands"][-1]
+    for name in (".profile", ".bashrc"):
+        shutil.copy(Path("/etc/skel") / name, tmp_path / name)
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    for _ in range(2):
+        subprocess.run(["bash", "-c", line], env=environment, check=True)
+        text = (tmp_path / ".bashrc").read_text()
+        assert text.count("RAY_AUTH_MODE") == 1
+    said = subprocess.run(
+        ["bash", "--login", "-c", "-i", "echo $RAY_AUTH_MODE $PATH"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert said.startswith("token /opt/huracan/venv/bin:")
 
 
 def test_no_secret_stands_in_the_file(cloud: str) -> None:
@@ -171,10 +291,8 @@ def test_ray_needs_jsonschema_for_this() -> None:
 
 @pytest.mark.slow
 def test_the_clouds_own_descriptions_take_the_machines(tmp_path: Path) -> None:
-    """Parameters and machine types by the SDKs of AWS and Google Cloud, in the versions that a head installs."""
-    lists = [word for cloud in ("aws", "gcp") for word in ("-r", str(FOLDER / f"{cloud}.txt"))]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "sdk"), *lists]
-    subprocess.run(pip, check=True)
+    """Machines by the SDKs of AWS and Google Cloud in a head's versions; Ray's own code imports for all three."""
+    check_pins(tmp_path / "sdk")
     check = [sys.executable, str(Path(__file__).with_name("sdk_check.py"))]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "sdk")}
     assert subprocess.run([*check, str(FOLDER)], env=environment, capture_output=True, check=True).stdout.split() == []
@@ -183,9 +301,23 @@ def test_the_clouds_own_descriptions_take_the_machines(tmp_path: Path) -> None:
         ("aws", "MarketType: spot", "MarkedType: spot"),
         ("gcp", "provisioningModel: SPOT", "provisioningModel: CHEAP"),
         ("gcp", "autoDelete: true", "autoDelete: please"),
+        ("aws", "SubnetIds: *subnets", "SubnetIds: 7"),
     ):
         for name in ("aws", "gcp"):
             text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
             (tmp_path / f"{name}.yaml").write_text(text.replace(old, new) if name == cloud else text)
         said = subprocess.run([*check, str(tmp_path)], env=environment, capture_output=True, check=True).stdout
         assert cloud in said.decode(), (old, new)
+
+
+def check_pins(folder: Path) -> None:
+    """Install the pins of all three clouds, and nothing that they only ask for, into a folder."""
+    lists = [word for cloud in CLOUDS for word in ("-r", str(FOLDER / f"{cloud}.txt"))]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *lists]
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [line for line in constraints if line.startswith(BROUGHT_ALONG)]
+    subprocess.run([*pip, *wanted], check=True)
+
+
+BROUGHT_ALONG = ("oauthlib==", "requests-oauthlib==")
+"""What the SDKs need that constraints.txt pins and a test environment may not hold."""
