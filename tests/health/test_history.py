@@ -105,7 +105,9 @@ def test_three_hundred_thousand_decisions_cost_no_look_more_than_its_rows(databa
     before = rows_read(database, "decisions")
     past.read(looks + 1)
     steady = rows_read(database, "decisions") - before
-    print(f"{looks} looks of at most {most} rows; {steady} a look afterwards")
+    with database.connect() as connection:
+        size = connection.execute(text("SELECT pg_total_relation_size('decisions')")).scalar_one()
+    print(f"{looks} looks of at most {most} rows; {steady} a look afterwards; {size / MANY:.0f} bytes a decision")
     assert looks == pytest.approx(MANY / ROWS_MAX, abs=2)
     assert most <= 8 * ROWS_MAX  # three questions about each row, and the way to the last of them; index and table
     assert steady <= 8 * 2 * 1_440

@@ -5,6 +5,7 @@ from sqlalchemy import Engine, text
 
 from huracan.health.detector import look_at
 from huracan.health.detectors.versions import VersionCharts
+from huracan.health.history import History
 from huracan.health.stored import Watched
 from huracan.health.trading import DAY_MS
 from tests.health.test_stored import fill
@@ -74,3 +75,20 @@ def test_inputs_and_predictions_that_drift_are_anomalies_too(database: Engine) -
     assert entries.observed == pytest.approx(0.9)
     assert entries.claimed == pytest.approx(0.5)
     assert entries.words == "v1 decides otherwise than its entries in shadow: mean confidence 0.900, was 0.500"
+
+
+def test_while_the_past_is_being_read_what_was_said_stands(database: Engine) -> None:
+    """After a restart of the monitor: a piece a look, nothing ends meanwhile, and then the same word as before."""
+    past = History(database, "main", whole=False, rows_max=1)
+    detector = VersionCharts(Watched(database, "main", 365.0, history=past), "main", 365.0)
+    known, looks = look_at([charts_of(database)], NOW_MS).anomalies, 0
+    while True:
+        looks += 1
+        found = look_at([detector], NOW_MS + looks)
+        if not found.blind:
+            break
+        assert (found.anomalies, found.names) == ((), frozenset())
+        assert found.blind[0].names == detector.names
+        assert "being read" in found.blind[0].problem
+    assert looks >= 2
+    assert {one.detector for one in found.anomalies} == {one.detector for one in known} != set()
