@@ -35,6 +35,9 @@ MONITOR = """
         assert (turn.blind, turn.deaf, turn.database) == ({{}}, {{}}, ""), turn
     monitor.close()
 """
+ACTOR = """
+    import serve.monitor
+"""
 STATUS = """
     from huracan.cli import cli
     cli(["status"], standalone_mode=False)
@@ -68,3 +71,12 @@ def test_neither_loads_what_training_and_exchanges_need(program: str, database: 
     assert not modules & set(HEAVY)
     assert "huracan.health.overview" in modules or "huracan.health.detectors.every" in modules, "it did its work"
     assert memory_mb < MEMORY_MAX_MB
+
+
+def test_the_actor_loads_ray_beside_it_and_nothing_more(tmp_path: Path) -> None:
+    """What the feed and the endpoint answer with is unpacked without what they need to do it."""
+    modules, memory_mb = loaded(ACTOR, tmp_path, "")
+    print(f"{memory_mb:.0f} MB resident, {len(modules)} modules")
+    assert modules & set(HEAVY) == {"ray"}
+    assert "huracan.signals.feed_status" in modules
+    assert not {"serve.feed", "serve.signals", "serve.execution"} & modules
