@@ -22,10 +22,12 @@ from huracan.analysis.regimes import RegimeRow, by_regime, regime_of_path
 from huracan.analysis.replay import entries_of
 from huracan.analysis.similar import similar_of
 from huracan.analysis.summary import Analysis, FeatureRow, ModelRow, QualityMedians, RuleRow
+from huracan.analysis.telling import telling
 from huracan.errors import DataError, UsageError
 from huracan.features import CATALOGUE
 from huracan.memory import StoredProposal, TradeAnalysis, TradeRows, join_trades
 from huracan.patterns.embedding import Embedding
+from huracan.shadow import DAY_MS
 from huracan.trading import KernelSettings, Limits, Tape
 
 __all__ = ["Analysed", "Group", "analyse"]
@@ -37,7 +39,6 @@ Said = Mapping[Any, Tested | None]
 RESAMPLES = 500
 LEVEL = 0.9
 _NOTHING = "[]"
-_ONE_SIDED = 1.645
 _FEATURES_SHOWN = 10
 _NOT_OURS = ("end_of_data", "kill_switch")
 
@@ -129,10 +130,14 @@ def analyse(
     placed = dict(zip(same.tolist(), range(len(same)), strict=True)) if outcome is not None else {}
     p_values = pool.p_values(entries.tape, judged.net_r)
     won = judged.net_bps > 0
-    causes = _rule_rows(CAUSES, judged.causes, ~won, judged.net_r)
-    telling = frozenset(row.name for row in causes if row.telling)
+    told = telling(
+        {rule: (_warnings(judged.causes, rule), ~won) for rule in CAUSES}
+        | {rule: (_warnings(judged.factors, rule), won) for rule in FACTORS},
+        trades.entry_time // DAY_MS,
+    )
+    warning = frozenset(str(cause) for cause in CAUSES if cause in told)
     stored = tuple(
-        judged.row(number, trades, float(p_values[number]), outcome, placed.get(number), telling)
+        judged.row(number, trades, float(p_values[number]), outcome, placed.get(number), warning)
         for number in range(len(trades))
     )
     summary = Analysis(
@@ -154,8 +159,8 @@ def analyse(
         losses_quality=judged.quality(~won),
         skill=skill,
         model=None if outcome is None else _model(outcome),
-        causes=causes,
-        factors=_rule_rows(FACTORS, judged.factors, won, judged.net_r),
+        causes=_rule_rows(CAUSES, judged.causes, ~won, judged.net_r, told),
+        factors=_rule_rows(FACTORS, judged.factors, won, judged.net_r, told),
         regimes=regimes,
         curve=curve,
         proposals=proposals,
@@ -193,9 +198,9 @@ class _Judged:
         p_value: float,
         outcome: Outcome | None,
         place: int | None,
-        telling: Collection[str],
+        warning: Collection[str],
     ) -> TradeAnalysis:
-        """Return what the database keeps of one trade; `telling`: causes whose warning separates losses from wins."""
+        """Return what the database keeps of one trade; `warning`: causes whose warning separates losses from wins."""
         case, findings = self.cases[number], self.findings(number)
         won, quality, after = bool(self.net_bps[number] > 0), case.quality, post_exit(case)
         top = () if outcome is None or place is None else outcome.top(place)
@@ -203,7 +208,7 @@ class _Judged:
             foreseen = any(finding.name in LUCK for finding in findings)
         else:
             foreseen = any(
-                finding.name in telling and _warned(self.causes[number], finding.name) for finding in findings
+                finding.name in warning and _warned(self.causes[number], finding.name) for finding in findings
             )
         return TradeAnalysis(
             policy=str(trades.policy[number]),
@@ -334,15 +339,19 @@ def _holds(
 
 
 def _rule_rows(
-    rules: Mapping[Any, object], said: Sequence[Said], chosen: NDArray[np.bool_], net_r: Floats
+    rules: Mapping[Any, object],
+    said: Sequence[Said],
+    chosen: NDArray[np.bool_],
+    net_r: Floats,
+    told: Collection[object],
 ) -> tuple[RuleRow, ...]:
     """Return one row for each rule over the chosen trades, the most found first."""
-    mine, others = np.flatnonzero(chosen).tolist(), np.flatnonzero(~chosen).tolist()
+    mine = np.flatnonzero(chosen).tolist()
     first = [findings[0].name if (findings := ranked(said[number])) else "" for number in mine]
     rows = []
     for rule in rules:
         found = [number for number in mine if (one := said[number][rule]) is not None and one.found]
-        ours, theirs = (_warnings([said[number][rule] for number in part]) for part in (mine, others))
+        warned = _warnings(said, rule)
         results = net_r[found][np.isfinite(net_r[found])]
         rows.append(
             RuleRow(
@@ -351,32 +360,24 @@ def _rule_rows(
                 found=len(found),
                 first=first.count(str(rule)),
                 mean_r=float(results.mean()) if len(results) else None,
-                warned=_share(*ours),
-                warned_others=_share(*theirs),
-                telling=_larger(ours, theirs),
+                warned=_share(warned[chosen]),
+                warned_others=_share(warned[~chosen]),
+                telling=rule in told,
                 luck=rule in LUCK,
             )
         )
     return tuple(sorted(rows, key=lambda row: -row.found))
 
 
-def _warnings(said: Sequence[Tested | None]) -> tuple[int, int]:
-    """Return (trades that a rule's known part warned of, trades it could be asked about)."""
-    known = [one.warned for one in said if one is not None and one.warned is not None]
-    return sum(known), len(known)
+def _warnings(said: Sequence[Said], rule: object) -> Floats:
+    """Return float64[N], whether a rule's part known at the entry held: 1, 0, or NaN where it was not asked."""
+    asked = (one[rule] for one in said)
+    return np.array([np.nan if one is None or one.warned is None else float(one.warned) for one in asked])
 
 
-def _share(warned: int, asked: int) -> float | None:
-    return warned / asked if asked else None
-
-
-def _larger(ours: tuple[int, int], theirs: tuple[int, int]) -> bool:
-    """Return whether the first share is larger than the second by more than chance: pooled z above 1.645."""
-    if not (ours[1] and theirs[1]):
-        return False
-    pooled = (ours[0] + theirs[0]) / (ours[1] + theirs[1])
-    error = (pooled * (1.0 - pooled) * (1.0 / ours[1] + 1.0 / theirs[1])) ** 0.5
-    return error > 0.0 and ours[0] / ours[1] - theirs[0] / theirs[1] > _ONE_SIDED * error
+def _share(warned: Floats) -> float | None:
+    known = warned[np.isfinite(warned)]
+    return float(known.mean()) if len(known) else None
 
 
 def _warned(said: Said, name: str) -> bool:

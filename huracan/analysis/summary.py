@@ -25,8 +25,8 @@ class RuleRow:
         warned: share of the tested losses (wins) whose part known at the entry held; None: only hindsight can tell.
         warned_others: the same share among the tested wins (losses): the base rate, without which the first says
             nothing.
-        telling: the first is larger than the second by more than chance (two proportions, one-sided 5 %): a warning
-            that separates losses from wins (wins from losses).
+        telling: the first is larger than the second by more than chance (`huracan.analysis.telling`: over whole
+            days, all rules together): a warning that separates losses from wins (wins from losses).
         luck: nobody could have counted on it.
     """
 
