@@ -21,7 +21,7 @@ _DEFINITIONS = "/api/_definitions.json"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One object of a file."""
+    """One object of a file, which is named from the folder on."""
 
     file: str
     content: dict[str, Any]
@@ -39,12 +39,12 @@ class Manifest:
 
 
 def manifests(folder: Path) -> list[Manifest]:
-    """Return every object of every file, in order; kustomization.yaml is no object of the cluster."""
+    """Return every object of every file below a folder, in order; a kustomization is no object of the cluster."""
     found = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted(folder.rglob("*.yaml")):
         if path.name != "kustomization.yaml":
             texts = path.read_text(encoding="utf-8")
-            found += [Manifest(path.name, content) for content in yaml.safe_load_all(texts)]
+            found += [Manifest(str(path.relative_to(folder)), content) for content in yaml.safe_load_all(texts)]
     return found
 
 

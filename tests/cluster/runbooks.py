@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import yaml
 from ray.scripts.scripts import cli as ray_cli
 
 from huracan.cli import cli
@@ -14,10 +15,10 @@ from tests.cluster.kubernetes import manifests
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "runbooks"
 _BLOCK = re.compile(r"^```(bash|sh)\n(.*?)^```", re.M | re.S)
-_KUBECTL = {"apply", "create", "get", "describe", "logs", "exec", "scale", "delete", "rollout", "port-forward"}
+_KUBECTL = {"apply", "create", "get", "describe", "logs", "exec", "scale", "delete", "rollout", "port-forward", "wait"}
 _SHELL = {
     *("cd", "rm", "sed", "cat", "export", "sleep", "until", "kill", "wait", "bash", "make", "python"),
-    *("psql", "pg_dump", "pg_restore", "createdb"),
+    *("psql", "pg_dump", "pg_restore", "createdb", "pip"),
 }
 
 
@@ -67,6 +68,10 @@ def problems(line: str) -> list[str]:
                 found += problems(rest[2])
         elif program == "kubectl":
             found += _kubectl(rest)
+        elif program == "helm":
+            found += _helm(rest)
+        elif program == "docker":
+            found += _compose(rest)
         elif program not in _SHELL:
             found.append(f"unknown program {program}")
     return found
@@ -139,16 +144,45 @@ def _kubectl(words: list[str]) -> list[str]:
     for index, word in enumerate(words):
         if word in ("-f", "-k") and not (ROOT / words[index + 1]).exists():
             found.append(f"no {words[index + 1]}")
-        if re.fullmatch(r"(deployment|statefulset|cronjob)/[\w-]+", word.removeprefix("--from=")):
+        if re.fullmatch(r"(deployment|statefulset|cronjob|job)/[\w-]+", word.removeprefix("--from=")):
             if word.removeprefix("--from=") not in names:
                 found.append(f"no object {word}")
-        elif word in ("rayservice", "raycluster") and f"{word}/{words[index + 1]}" not in names:
+        elif word in ("rayservice", "raycluster", "rayjob") and f"{word}/{words[index + 1]}" not in names:
             found.append(f"no {word} {words[index + 1]}")
         elif word in ("secret", "configmap"):
             name = words[index + 1 + (words[index + 1] == "generic")]
             if name not in flat:
                 found.append(f"no manifest uses {word} {name}")
     return found
+
+
+def _helm(words: list[str]) -> list[str]:
+    """Hold that a chart is KubeRay's, in the manifests' version, in the namespace that network.yaml lets in."""
+    if words[:2] == ["repo", "add"]:
+        return (
+            [] if words[2:] == ["kuberay", "https://ray-project.github.io/kuberay-helm/"] else [f"repository {words}"]
+        )
+    if words[:3] != ["install", "kuberay-operator", "kuberay/kuberay-operator"]:
+        return [f"unknown chart {words}"]
+    version = yaml.safe_load(Path(__file__).with_name("kuberay.yaml").read_text(encoding="utf-8"))["version"]
+    found = [] if words[words.index("--version") + 1] == version else [f"the manifests are for KubeRay {version}"]
+    namespace = words[words.index("--namespace") + 1]
+    let_in = f"kubernetes.io/metadata.name: {namespace}}}"
+    return found + ([] if let_in in _text("network.yaml") else [f"network.yaml does not let in {namespace}"])
+
+
+def _compose(words: list[str]) -> list[str]:
+    """Hold that it is about the compose file, by a command that there is, of services that there are."""
+    if words[:3] != ["compose", "--file", "cluster/compose.yaml"] or words[3] not in ("up", "exec", "down", "logs"):
+        return [f"docker {words}"]
+    services = yaml.safe_load((ROOT / "cluster" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    names = [word for word in words[4:] if not word.startswith("-")]
+    if words[3] != "exec":
+        return [f"no service {name}" for name in names if name not in services]
+    if names[0] not in services:
+        return [f"no service {names[0]}"]
+    inside = " ".join(words[words.index(names[0]) + 1 :])
+    return problems(inside) if names[1] == "huracan" else []
 
 
 def _text(file: str) -> str:

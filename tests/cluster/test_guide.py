@@ -11,7 +11,7 @@ GUIDE = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
 LINES = [line for text in re.findall(r"^```sh\n(.*?)^```", GUIDE, re.M | re.S) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if not line.startswith("docker")])
+@pytest.mark.parametrize("line", LINES)
 def test_its_commands_exist(line: str) -> None:
     """Each line's program, command, options, files and objects are there."""
     assert problems(line) == []
@@ -23,9 +23,10 @@ def test_its_files_exist() -> None:
         assert (ROOT / name).exists() or name == "cluster/secrets", name  # made by secrets.sh
     for name in re.findall(r"\]\(([\w./-]+\.md)\)", GUIDE):
         assert (ROOT / "docs" / name).exists(), name
-    listed = set(re.findall(r"^\| `([\w-]+\.yaml)` \|", GUIDE, re.M))
-    there = {path.name for path in (ROOT / "cluster" / "kuberay").glob("*.yaml")}
-    assert listed == there - {"kustomization.yaml", "namespace.yaml"}
+    listed = set(re.findall(r"^\| `([\w/-]+\.yaml)` \|", GUIDE, re.M))
+    folder = ROOT / "cluster" / "kuberay"
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*.yaml") if path.name != "kustomization.yaml"}
+    assert listed == there - {"namespace.yaml"}
 
 
 def test_what_it_says_of_versions_is_so() -> None:
@@ -39,3 +40,26 @@ def test_what_it_says_of_versions_is_so() -> None:
     assert f"Ray {ray.__version__} " in GUIDE
     assert f"Kubernetes {KUBERNETES}'s" in GUIDE
     assert f"KubeRay {fields['version']}'s" in GUIDE
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_a_laptop_gets_the_clouds_sdk(cloud: str) -> None:
+    """`ray up` runs on the operator's machine too, which needs the SDK in the head's versions."""
+    before = GUIDE[: GUIDE.index("ray up -y")]
+    assert f"{cloud}.txt" in before
+    assert "pip install -r cluster/ray-up/aws.txt" in LINES
+
+
+def test_every_training_on_machines_is_submitted_to_the_one_that_stays() -> None:
+    """The guide's line and that of the runbook for a lost head name the same machine, settings and program."""
+    runbook = (ROOT / "docs" / "runbooks" / "head-loss.md").read_text(encoding="utf-8")
+    (first,) = [line for line in LINES if "jobs.train" in line]
+    (again,) = [line for line in runbook.splitlines() if "jobs.train" in line and line.startswith("ray exec")]
+    assert "--entrypoint-resources '{\"steady\": 1}'" in first
+    assert "--entrypoint-resources '{\\\"steady\\\": 1}'" in again
+    assert "--resume" in again
+    for line in (first, again):
+        assert "configs/production.yaml" in line
+        assert "--data" not in line, "the folder of candles is a setting of all machines"
+    assert "HURACAN__DATA__FOLDER=" in GUIDE
+    assert "HURACAN__STORAGE__RUNS=" in GUIDE

@@ -100,7 +100,8 @@ def test_no_secret_is_in_what_ray_copies_and_says(machines: Cloud, head: str) ->
 
 
 def test_work_starts_a_machine_that_goes_when_idle(machines: Cloud, head: str) -> None:
-    """A job that asks for a CPU starts a spot worker that has huracan and the database's URL; it is gone soon after."""
+    """A job that asks for a CPU starts a spot worker with huracan and the database's URL, one that asks for the machine
+    that stays starts that; both are gone soon after."""
     tells = (
         "import os, socket; from huracan.config import load_settings; s = load_settings(); "
         "print(socket.gethostname(), os.environ[chr(72)+chr(79)+chr(77)+chr(69)], s.database.url.get_secret_value())"
@@ -111,6 +112,15 @@ def test_work_starts_a_machine_that_goes_when_idle(machines: Cloud, head: str) -
     ((name, row),) = workers.items()
     assert (row["tags"]["kind"], row["tags"]["ray-user-node-type"]) == ("c7i.4xlarge", "cpu")
     assert f"{name} /home/ubuntu {SECRET}" in said
+    steady = """ray exec ~/aws.yaml "ray job submit --entrypoint-resources '{\\"steady\\": 1}' -- hostname\""""
+    said = laptop(machines, f"cd {ROOT} && {steady}")
+    (found,) = [
+        name
+        for name, row in machines.machines("huracan").items()
+        if row["tags"]["kind"] == "m7i.xlarge" and row["address"] != head
+    ]
+    assert machines.machines("huracan")[found]["tags"]["ray-user-node-type"] == "steady"
+    assert f"\n{found}" in said
     assert until(lambda: len(machines.machines("huracan")) == 1, 90) < 90
 
 
