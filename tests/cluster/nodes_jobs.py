@@ -46,12 +46,13 @@ class Site:
             return str((ask_dashboard(self.cluster.dashboard, f"/api/jobs/{name}") or {}).get("status"))
 
     def wait(self, name: str, what: str, find: Callable[[], Any]) -> Any:
-        """Wait for something that a job does; one that fails meanwhile fails the test at once, with its words."""
+        """Wait for something that a job does; one that ends without it fails the test at once, with its words."""
 
         def look() -> Any:
+            ended = self.status(name) in ("SUCCEEDED", "FAILED", "STOPPED")
             found = find()
             if not found:
-                assert self.status(name) not in ("FAILED", "STOPPED"), self.logs(name)[-3_000:]
+                assert not ended, f"{what}: {name} has ended\n{self.logs(name)[-3_000:]}"
                 time.sleep(1.0)
             return found
 
