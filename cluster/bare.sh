@@ -30,11 +30,14 @@ for name in python3.11 python3.12; do
 done
 missing=()
 [ -n "$python" ] || missing+=(python3-venv ca-certificates)
-{ ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q 'libgomp\.so\.1' || missing+=(libgomp1)
+# (to its end: with -q ldconfig may die of SIGPIPE, which pipefail takes for a library that is missing)
+{ ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep 'libgomp\.so\.1' >/dev/null || missing+=(libgomp1)
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null || fail "${missing[*]} is missing, and there is no apt-get; install it, or pass PYTHON="
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  # A machine that has just booted upgrades itself: wait for its lock.
+  as_root apt-get -o DPkg::Lock::Timeout=300 update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}"
   python=${python:-python3}
 fi
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \

@@ -1,11 +1,13 @@
 """The image, the containers beside it, and their secrets: exact, small, not root, closed."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray._private.utils as ray_utils
 import yaml
 
 import huracan
@@ -20,6 +22,13 @@ SERVICE_KEYS = {
     *("user", "read_only", "cap_drop", "cap_add", "security_opt", "secrets", "env_file", "environment"),
     *("networks", "ports", "volumes", "tmpfs", "shm_size", "mem_limit", "cpus"),
 }
+
+
+_INSTRUCTIONS = {
+    *("FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "CMD", "ARG", "ADD"),
+    *("ENTRYPOINT", "HEALTHCHECK", "LABEL", "EXPOSE", "STOPSIGNAL"),
+}
+"""Those that are known; SHELL, ONBUILD and MAINTAINER have no place here."""
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -53,8 +62,10 @@ def image_faults(text: str) -> list[str]:
             faults.append(f"fetches or opens: {rest}")
         if word in ("ENV", "ARG") and re.search(r"(TOKEN|PASSWORD|SECRET|KEY|URL)\s*=", rest):
             faults.append(f"a secret in the image: {rest}")
-        if word not in ("FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "CMD", "ARG", "ADD"):
+        if word not in _INSTRUCTIONS:
             faults.append(f"unknown instruction {word}")
+        if word == "ENTRYPOINT" and not rest.startswith("["):
+            faults.append("ENTRYPOINT is no list: signals would end at a shell")
     if not any(word == "CMD" and rest.startswith("[") for word, rest in final):
         faults.append("CMD is no list: signals would end at a shell")
     return faults
@@ -76,6 +87,8 @@ def test_the_image_is_exact_small_and_not_roots() -> None:
         ("RAY_AUTH_MODE=token", "RAY_AUTH_TOKEN=abc"),
         ("--no-install-recommends", ""),
         ('CMD ["huracan", "--help"]', "CMD huracan --help"),
+        ("USER 1000:1000\n", "USER 1000:1000\nENTRYPOINT tini --\n"),
+        ("USER 1000:1000\n", "USER 1000:1000\nSHELL /bin/csh\n"),
     ],
 )
 def test_the_lint_of_the_image_can_fail(old: str, new: str) -> None:
@@ -189,6 +202,45 @@ def test_secrets_are_made_once_and_for_their_owner(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in folder.iterdir()} == made
 
 
+def test_whoever_is_given_a_secret_may_read_it(tmp_path: Path) -> None:
+    """A container's secret is the file itself, mode 600: its user owns the file, or is root that may read all."""
+    folder = tmp_path / "secrets"
+    make_secrets(folder)
+    owners = {path.stat().st_uid for path in folder.iterdir()}
+    if os.geteuid() == 0:
+        assert owners == {1000}
+    given = {name: service for name, service in SERVICES.items() if service.get("secrets")}
+    assert {"head", "worker", "schema", "database", "grafana"} == set(given)
+    for name, service in given.items():
+        user = service.get("user", "0:0").split(":")[0]
+        assert user == "1000" or (user == "0" and "DAC_READ_SEARCH" in service["cap_add"]), name
+
+
+def test_each_secret_is_read_where_it_lies() -> None:
+    """Every path below /run/secrets is that of a secret that the service is given."""
+    for name, service in SERVICES.items():
+        paths = re.findall(r"/run/secrets/(\w+)", str(service.get("environment", {})))
+        assert sorted(paths) == sorted(service.get("secrets", [])), name
+
+
+def test_a_new_password_is_told_to_the_server_before_anybody_uses_it() -> None:
+    """A new file, then the role or the admin, then the containers: a password is read at the first start alone."""
+    runbook = (ROOT / "docs" / "runbooks" / "rotate-tokens.md").read_text(encoding="utf-8")
+    part = runbook[runbook.index("## In containers") :]
+    for steps in (
+        (
+            "rm cluster/secrets/database_password",
+            "secrets.sh",
+            "ALTER ROLE huracan PASSWORD",
+            "up --detach --force-recreate",
+        ),
+        ("rm cluster/secrets/grafana_password", "secrets.sh", "reset-admin-password"),
+    ):
+        begin = part.index(steps[0])
+        places = [part.index(step, begin) for step in steps]
+        assert places == sorted(places), steps
+
+
 def test_a_new_password_makes_a_new_url(tmp_path: Path) -> None:
     """A secret whose file was removed is made anew, and the URL follows; the settings take it."""
     folder = tmp_path / "secrets"
@@ -210,3 +262,16 @@ def test_secrets_are_no_part_of_the_repository() -> None:
         ["git", "check-ignore", "cluster/secrets/ray_token"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["head", "worker"])
+def test_the_object_store_fits_into_shared_memory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store that Ray gives itself for a container's memory fits into its /dev/shm."""
+    monkeypatch.setattr(ray_utils, "get_shared_memory_bytes", lambda: 2**50)
+    service, units = SERVICES[name], {"gb": 2**30, "g": 2**30}
+
+    def size(text: str) -> int:
+        number, unit = re.fullmatch(r"(\d+)([a-z]+)", text).groups()  # type: ignore[union-attr]
+        return int(number) * units[unit]
+
+    assert ray_utils.resolve_object_store_memory(size(service["mem_limit"])) <= size(service["shm_size"])

@@ -100,8 +100,7 @@ def test_no_secret_is_in_what_ray_copies_and_says(machines: Cloud, head: str) ->
 
 
 def test_work_starts_a_machine_that_goes_when_idle(machines: Cloud, head: str) -> None:
-    """A job that asks for a CPU starts a spot worker with huracan and the database's URL, one that asks for the machine
-    that stays starts that; both are gone soon after."""
+    """A job that asks for a CPU starts a spot worker with the database's URL, a driver its own machine; both go."""
     tells = (
         "import os, socket; from huracan.config import load_settings; s = load_settings(); "
         "print(socket.gethostname(), os.environ[chr(72)+chr(79)+chr(77)+chr(69)], s.database.url.get_secret_value())"
