@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import t as student_t
 
 from huracan.analysis.held_out import DAYS_MIN, TRADES_MIN, HeldOut, held_out
 from huracan.shadow import DAY_MS
@@ -61,6 +62,25 @@ def test_the_more_claims_are_made_together_the_more_each_has_to_show() -> None:
     assert together.late is not None
     assert alone.late.mean == together.late.mean
     assert together.late.low < alone.late.low  # type: ignore[operator]
+
+
+def test_the_later_interval_is_the_wider_of_blocks_and_student() -> None:
+    """Far in the tails, which no draw reaches, Student's bound decides; where days are alike that of drawn blocks."""
+    time_ms, rng = _times(200, 1), np.random.default_rng(6)
+    above = np.where(time_ms < START + 120 * DAY_MS, 3.0, 0.5)
+
+    def low(values: np.ndarray, claims: int) -> tuple[float, float]:
+        found, late = _held_out([values], time_ms, claims).late, values[120:]
+        assert found is not None
+        assert found.low is not None
+        return found.low, late.mean() - student_t.isf(0.05 / claims, 79) * late.std(ddof=1) / np.sqrt(80)
+
+    own, bound = low(rng.standard_normal(200) + above, 10_000)
+    assert own == pytest.approx(bound)
+    alike = np.repeat(rng.standard_normal(40), 5) + above
+    (one, bound), (twelve, farther) = low(alike, 1), low(alike, 12)
+    assert one < bound
+    assert twelve < min(farther, one) - 0.05
 
 
 def test_what_nobody_knows_is_left_out() -> None:

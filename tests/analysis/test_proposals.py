@@ -76,6 +76,15 @@ def test_the_early_days_never_see_the_later_ones() -> None:
     assert after.status == "refused"
 
 
+def test_early_trades_that_reach_into_the_later_days_are_left_out() -> None:
+    """With a purge of a day the 36th of the early days finds nothing."""
+    time_ms, rng = _times(60, 6), np.random.default_rng(1)
+    values = {OTHERS[0]: rng.normal(20.0, 50.0, len(time_ms))}
+    found = judge("hold", NOW, values, time_ms, purge_ms=DAY_MS, resamples=50, seed=1)
+    assert found.early is not None
+    assert (found.early.days, found.early.trades) == (35, 35 * 6)
+
+
 def test_on_nothing_none_is_validated_at_the_stated_rate() -> None:
     """2,000 null samples with three candidates and shocks that a day's trades share.
 

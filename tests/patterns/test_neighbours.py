@@ -19,13 +19,14 @@ def search(
     exit_ms: NDArray[np.int64],
     coins: NDArray[np.int64],
     keep: int = K,
+    purge_ms: int = PURGE_MS,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Run the compiled search over trades float32[N, 32] in the order of their exits."""
     found = np.zeros((len(points), keep), np.int64)
     square, count = np.full((len(points), keep), np.inf, np.float32), np.zeros(len(points), np.int64)
     across = np.ascontiguousarray(trades.T)
     nearest(
-        points, close_ms, coin, across, exit_ms + 2 * BASE_MS, exit_ms, coins, BASE_MS, PURGE_MS, found, square, count
+        points, close_ms, coin, across, exit_ms + 2 * BASE_MS, exit_ms, coins, BASE_MS, purge_ms, found, square, count
     )
     return found, square, count
 
@@ -95,10 +96,21 @@ def test_the_same_coins_last_hold_and_day_are_left_out() -> None:
     assert asked(noon, -1) == [0, 1, 2]
     assert asked(noon, 0) == [0]  # the others ended today
     assert asked(START_MS, 0) == []  # yesterday, and within a hold
+    assert asked(START_MS + 30 * BASE_MS, 0) == []  # today, and yesterday's is still within a hold
     assert asked(START_MS + 31 * BASE_MS, 0) == [0]
     midnight = START_MS + DAY_MS
     assert asked(midnight, 0) == [0]  # the bar that closes at midnight is the day's
     assert asked(midnight + BASE_MS, 0) == [0, 1, 2]
+
+
+def test_a_hold_of_days_leaves_out_the_same_coins_last_days() -> None:
+    """With a longest hold of two days a trade counts two days after its last bar's close, not on the next day."""
+    exit_ms = np.array([START_MS])
+    trades, own = np.zeros((1, 32), np.float32), np.zeros(1, np.int64)
+    free = START_MS + BASE_MS + 2 * DAY_MS
+    close_ms = np.array([START_MS + DAY_MS + BASE_MS, free - BASE_MS, free])
+    _, _, count = search(np.zeros((3, 32), np.float32), close_ms, 0, trades, exit_ms, own, purge_ms=2 * DAY_MS)
+    assert count.tolist() == [0, 0, 1]
 
 
 def test_equally_near_trades_come_in_the_order_they_were_known() -> None:

@@ -28,6 +28,17 @@ def test_the_case_by_hand() -> None:
     assert found.loss_probability == 0.0
 
 
+def test_the_median_itself_is_not_below_the_median() -> None:
+    """Of three configurations the winner of either half ranks second in the other: omega 1/2, logit 0, PBO 0."""
+    table = np.array([[3, 3, 2, 2], [2, 2, 3, 3], [1, 1, 1, 1]]).T + np.array([[0], [0.1], [0], [0.1]])
+    found = overfit_probability(table, 2, "mean")
+    assert found.logits == pytest.approx([0.0, 0.0])
+    assert found.probability == 0.0
+    even = overfit_probability(np.array([[2, 2, 1, 1], [1, 1, 2, 2]]).T, 2, "mean")
+    assert even.logits == pytest.approx([np.log(0.5), np.log(0.5)])  # of two there is no median: omega 1/3
+    assert even.probability == 1.0
+
+
 def test_pure_noise_fills_a_band_about_a_half() -> None:
     """50 configurations of noise over 800 days, 40 markets: the mean is known to lie at 0.45, single ones anywhere."""
     seed = 11
