@@ -21,6 +21,8 @@ UNITS_NAME: Final = "units.yaml"
 """Under HURACAN_HOME: the unit costs of this machine, taken before the packaged ones."""
 _GIB: Final = 2**30
 _LAYOUTS_SHOWN: Final = 12
+_TYPE_KEYS: Final = {"aws": "InstanceType", "gcp": "machineType", "azure": "vmSize"}
+"""What a machine's type is called in the file of cluster/ray-up for that cloud."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ def _tell(terminal: Terminal, planned: Planned, prices: "Prices", costs: "UnitCo
     terminal.table("", columns, rows)
     memory = found.memory
     parts = (
-        ("head: driver and object store", memory.head),
+        ("driver and object store", memory.head),
         ("object store, a copy on each machine with workers", memory.store),
         ("a training worker", memory.worker),
         ("the task that trades all coins in one account", memory.account),
@@ -209,26 +211,43 @@ def _tell(terminal: Terminal, planned: Planned, prices: "Prices", costs: "UnitCo
     for note in work.notes:
         click.echo(f"note: {note}")
     click.echo(f"unit costs: {costs.source}, measured on {planned.units_measured}")
-    click.echo(f"prices change: these are of {prices.date} ({prices.file}: {prices.source}); yours with --prices FILE")
+    regions = dict.fromkeys(f"{one.provider} {one.region}" for one in prices.machines if one.region)
+    where = f" in {', '.join(regions)}; other regions have others" if regions else ""
+    click.echo(f"prices change: these are of {prices.date}{where}; yours with --prices FILE")
+    click.echo(f"prices: {prices.file}: {prices.source}")
 
 
 def _tell_machines(terminal: Terminal, planned: Planned) -> None:
     rows = [
         (
-            one.provider,
-            one.head if not one.nodes else f"{one.head} + {one.nodes} x {one.worker}",
+            f"{one.provider} {one.region}".strip(),
+            one.head if not one.nodes else f"{one.head} + {one.driver} + {one.nodes} x {one.worker}",
             one.workers_a_node,
             f"{one.on_demand:,.2f}",
             None if one.spot is None else f"{one.spot:,.2f}",
         )
         for one in planned.layouts[:_LAYOUTS_SHOWN]
     ]
-    columns = ("provider", "machines (head + workers)", "workers each", f"{planned.currency} on demand", "spot")
+    columns = (
+        "provider",
+        "machines (head + driver + workers)",
+        "workers each",
+        f"{planned.currency} on demand",
+        "spot",
+    )
     if rows:
         terminal.table("", columns, rows)
         more = len(planned.layouts) - len(rows)
         if more > 0:
             click.echo(f"{more} dearer layouts are in --json")
+    for provider, key in _TYPE_KEYS.items():
+        cluster = next((one for one in planned.layouts if one.provider == provider and one.nodes), None)
+        if cluster is not None:
+            click.echo(
+                f"cluster/ray-up/{provider}.yaml: {key} of head {cluster.head}, of steady {cluster.driver}, of cpu "
+                f"{cluster.worker} with CPU {cluster.workers_a_node}, max_workers of cpu {cluster.nodes}, of all "
+                f"{cluster.nodes + 2}"
+            )
     for one in planned.refused:
         click.echo(f"{one.provider}: no machine fits: {one.reason}")
 

@@ -1,7 +1,8 @@
-"""Which machines a run fits on, and what it costs there: one machine for all, or a head and equal worker machines.
+"""Which machines a run fits on, and what it costs there: one machine for all, or the cluster of cluster/ray-up.
 
-A worker machine holds a copy of the object store's content and as many workers as cores and memory allow. The head does
-no work of its own (as in cluster/ray-up) and is never a spot machine: without it the run ends.
+That has a small head with Ray's control store and no work, a machine for the driver and the object store's first copy
+(`steady`), and equal worker machines (`cpu`), each with a copy of the object store's content and as many workers as
+cores and memory allow. Head and driver are never spot machines: without them the run ends.
 """
 
 import math
@@ -19,6 +20,9 @@ USABLE_FRAC: Final = 0.85
 """Share of a machine's memory that a run may fill: the rest is the system's, Ray's and the page cache's."""
 RAY_BYTES: Final = 0.5 * GIB
 """Ray's own services on a node (docs/performance.md)."""
+HEAD_VCPUS: Final = 2
+HEAD_GIB: Final = 8
+"""What a head without work needs, as in cluster/kuberay."""
 NODES_MAX: Final = 1_000
 
 
@@ -28,7 +32,9 @@ class Layout:
 
     Attributes:
         provider: of all of them.
+        region: that the prices are of, "" where their file does not say.
         head: type of the head; where `nodes` is 0 it does the work too.
+        driver: type of the driver's machine, "" where there are no worker machines.
         worker: type of the worker machines, "" where there are none.
         nodes: number of worker machines.
         workers_a_node: on each; on the one machine where `nodes` is 0.
@@ -38,7 +44,9 @@ class Layout:
     """
 
     provider: str
+    region: str
     head: str
+    driver: str
     worker: str
     nodes: int
     workers_a_node: int
@@ -79,15 +87,19 @@ def _alone(found: Estimate, machines: Iterable[Machine]) -> Iterable[Layout]:
     for machine in machines:
         memory = found.memory.head + RAY_BYTES + _workers_bytes(found, found.workers)
         if machine.vcpus >= found.workers + 1 and memory <= _usable(machine):
-            yield _priced(found, machine, None, 0, found.workers)
+            hours = found.wall_s / 3_600
+            spot = None if machine.spot is None else hours * machine.spot
+            price = hours * machine.on_demand
+            yield Layout(machine.provider, machine.region, machine.type, "", "", 0, found.workers, hours, price, spot)
 
 
 def _clusters(found: Estimate, machines: list[Machine]) -> Iterable[Layout]:
-    """Yield the cheapest head that holds driver and store, with each type of worker machine."""
-    heads = [machine for machine in machines if found.memory.head + RAY_BYTES <= _usable(machine)]
-    if not heads:
+    """Yield the cheapest head and the cheapest machine for driver and store, with each type of worker machine."""
+    heads = [machine for machine in machines if machine.vcpus >= HEAD_VCPUS and machine.memory_gib >= HEAD_GIB]
+    drivers = [machine for machine in machines if found.memory.head + RAY_BYTES <= _usable(machine)]
+    if not heads or not drivers:
         return
-    head = min(heads, key=lambda machine: machine.on_demand)
+    head, driver = (min(fit, key=lambda machine: machine.on_demand) for fit in (heads, drivers))
     for machine in machines:
         room = _usable(machine) - RAY_BYTES - found.memory.store
         each = min(machine.vcpus, found.workers, math.floor(room / found.memory.worker) if room > 0 else 0)
@@ -95,7 +107,7 @@ def _clusters(found: Estimate, machines: list[Machine]) -> Iterable[Layout]:
             continue
         nodes = math.ceil(found.workers / each)
         if nodes <= NODES_MAX:
-            yield _priced(found, head, machine, nodes, each)
+            yield _spread(found, head, driver, machine, nodes, each)
 
 
 def _workers_bytes(found: Estimate, count: int) -> float:
@@ -104,14 +116,12 @@ def _workers_bytes(found: Estimate, count: int) -> float:
     return max(count * memory.worker, (count - 1) * min(memory.worker, memory.account) + memory.account)
 
 
-def _priced(found: Estimate, head: Machine, worker: Machine | None, nodes: int, each: int) -> Layout:
+def _spread(found: Estimate, head: Machine, driver: Machine, worker: Machine, nodes: int, each: int) -> Layout:
     hours = found.wall_s / 3_600
-    if worker is None:
-        spot = None if head.spot is None else hours * head.spot
-        return Layout(head.provider, head.type, "", 0, each, hours, hours * head.on_demand, spot)
-    spot = None if worker.spot is None else hours * (head.on_demand + nodes * worker.spot)
-    price = hours * (head.on_demand + nodes * worker.on_demand)
-    return Layout(head.provider, head.type, worker.type, nodes, each, hours, price, spot)
+    stay = head.on_demand + driver.on_demand
+    spot = None if worker.spot is None else hours * (stay + nodes * worker.spot)
+    price = hours * (stay + nodes * worker.on_demand)
+    return Layout(head.provider, head.region, head.type, driver.type, worker.type, nodes, each, hours, price, spot)
 
 
 def _usable(machine: Machine) -> float:
@@ -123,7 +133,7 @@ def _reason(found: Estimate, machines: list[Machine]) -> str:
     head = found.memory.head + RAY_BYTES
     worker = found.memory.store + RAY_BYTES + max(found.memory.worker, found.memory.account)
     return (
-        f"the head needs {head / GIB:,.0f} GiB and a machine with one worker {worker / GIB:,.0f} GiB; the largest, "
-        f"{largest.type}, leaves {_usable(largest) / GIB:,.0f} GiB of {largest.memory_gib:,.0f}: fewer coins or days, "
-        "a coarser timeframe, or give larger machines with --prices"
+        f"driver and object store need {head / GIB:,.0f} GiB and a machine with one worker {worker / GIB:,.0f} GiB; "
+        f"the largest, {largest.type}, leaves {_usable(largest) / GIB:,.0f} GiB of {largest.memory_gib:,.0f}: fewer "
+        "coins or days, a coarser timeframe, or give larger machines with --prices"
     )

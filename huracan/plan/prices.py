@@ -1,6 +1,7 @@
 """What a machine costs an hour: a file with its date and its source, huracan's or the user's own."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -29,6 +30,7 @@ class Machine:
         memory_gib: memory, GiB.
         on_demand: price an hour.
         spot: price an hour while nobody pays more; None: it is not sold so.
+        region: that the price is of; "": not said.
     """
 
     provider: str
@@ -37,6 +39,7 @@ class Machine:
     memory_gib: float
     on_demand: float
     spot: float | None
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +88,28 @@ def _parse(text: str, file: str) -> Prices:
     except yaml.YAMLError as error:
         raise ConfigError(f"{file} is no YAML ({' '.join(str(error).split())[:120]}); mend it") from None
     wanted = {"version", "currency", "date", "source", "machines"}
-    if not isinstance(document, dict) or set(document) != wanted or document["version"] != FORMAT:
-        raise ConfigError(f"{file} needs exactly {', '.join(sorted(wanted))}, version {FORMAT}")
+    if not isinstance(document, dict) or set(document) - {"regions"} != wanted or document["version"] != FORMAT:
+        raise ConfigError(
+            f"{file} needs exactly {', '.join(sorted(wanted))}, version {FORMAT} (regions may be left out)"
+        )
     rows = document["machines"]
     day, currency, source = document["date"], document["currency"], document["source"]
     said = all(isinstance(words, str) and words.strip() for words in (currency, source))
     if not isinstance(day, date) or not said or not isinstance(rows, list) or not rows:
         raise ConfigError(f"{file} needs a date, a currency, a source and at least one machine")
-    machines = tuple(_machine(file, number, row) for number, row in enumerate(rows, 1))
+    regions = document.get("regions", {})
+    if not isinstance(regions, dict) or not all(isinstance(word, str) for row in regions.items() for word in row):
+        raise ConfigError(f"{file} has regions {regions!r}; give the region of each provider, as in huracan's own file")
+    machines = tuple(_machine(file, number, row, regions) for number, row in enumerate(rows, 1))
+    if strangers := sorted(set(regions) - {machine.provider for machine in machines}):
+        raise ConfigError(f"{file} has a region of {strangers[0]}, and no machine of it; take it out")
     names = [(machine.provider, machine.type) for machine in machines]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"{file} has {' '.join(twice[0])} twice; keep one")
     return Prices(file, currency, day, " ".join(source.split()), machines)
 
 
-def _machine(file: str, number: int, row: Any) -> Machine:
+def _machine(file: str, number: int, row: Any, regions: Mapping[str, str]) -> Machine:
     if not isinstance(row, dict) or not _FIELDS - {"spot"} <= set(row) <= _FIELDS:
         raise ConfigError(f"{file}: machine {number} needs {', '.join(sorted(_FIELDS))} (spot may be left out)")
     for name, most in _MOST.items():
@@ -115,4 +125,5 @@ def _machine(file: str, number: int, row: Any) -> Machine:
     if not all(isinstance(words, str) and words.strip() for words in (provider, kind)):
         raise ConfigError(f"{file}: machine {number} needs the names of its provider and type")
     spot = None if row.get("spot") is None else float(row["spot"])
-    return Machine(provider, kind, row["vcpus"], float(row["memory_gib"]), float(row["on_demand"]), spot)
+    memory, price = float(row["memory_gib"]), float(row["on_demand"])
+    return Machine(provider, kind, row["vcpus"], memory, price, spot, regions.get(provider, ""))

@@ -40,6 +40,23 @@ def test_a_thousand_coins_are_planned_from_the_packaged_figures(capsys: pytest.C
         assert words in text
 
 
+def test_the_plan_says_what_to_write_into_the_clusters_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """For each cloud the cheapest cluster's machines by the keys of its file, and the prices' date and regions."""
+    found = shown(capsys, *ISSUE)
+    assert run(cli, ISSUE) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for cloud, key in plan._TYPE_KEYS.items():
+        one = next(row for row in found["layouts"] if row["provider"] == cloud and row["nodes"])
+        (line,) = [line for line in lines if line.startswith(f"cluster/ray-up/{cloud}.yaml: ")]
+        wanted = f"{key} of head {one['head']}, of steady {one['driver']}, of cpu {one['worker']} with CPU "
+        assert wanted + f"{one['workers_a_node']}, max_workers of cpu {one['nodes']}" in line
+        text = (plan.CHECKOUT / "cluster" / "ray-up" / f"{cloud}.yaml").read_text(encoding="utf-8")
+        assert f" {key}: " in text
+    (said,) = [line for line in lines if line.startswith("prices change")]
+    assert found["prices_date"] in said
+    assert "aws us-east-1, gcp us-central1, azure eastus" in said
+
+
 def test_the_json_holds_the_same_plan(capsys: pytest.CaptureFixture[str]) -> None:
     """The cheapest that fits stands first, and the sum of the phases is the run."""
     found = shown(capsys, *SMALL)
@@ -110,4 +127,4 @@ def test_where_nothing_fits_the_plan_says_what_is_needed(tmp_path: Path, capsys:
     """A small machine of one's own: no layout, the need in figures, exit code 0: the plan itself was made."""
     own = written(tmp_path, machines=[ROW | {"memory_gib": 2}])
     assert run(cli, [*SMALL, "--prices", str(own)]) == 0
-    assert "own: no machine fits: the head needs" in capsys.readouterr().out
+    assert "own: no machine fits: driver and object store need" in capsys.readouterr().out

@@ -22,7 +22,7 @@ def written(folder: Path, **changed: Any) -> Path:
 
 
 def test_the_packaged_prices_have_a_date_a_source_and_three_clouds() -> None:
-    """Spot is never dearer than on demand; the types of cluster/ray-up are among them."""
+    """Spot is never dearer than on demand; every price is of a region; the types of cluster/ray-up are among them."""
     found: Prices = packaged_prices()
     assert found.currency == "USD"
     assert len(found.source) > 40
@@ -30,6 +30,7 @@ def test_the_packaged_prices_have_a_date_a_source_and_three_clouds() -> None:
     for machine in found.machines:
         assert machine.spot is not None
         assert 0 < machine.spot < machine.on_demand
+        assert machine.region
     types = {machine.type for machine in found.machines}
     assert {
         "m7i.xlarge",
@@ -47,6 +48,9 @@ def test_ones_own_prices_are_read(tmp_path: Path) -> None:
     found = read_prices(written(tmp_path, machines=[ROW, bare]))
     assert (found.currency, str(found.date)) == ("EUR", "2026-01-02")
     assert [machine.spot for machine in found.machines] == [0.5, None]
+    assert [machine.region for machine in found.machines] == ["", ""]
+    placed = read_prices(written(tmp_path, regions={"own": "cellar"}))
+    assert [machine.region for machine in placed.machines] == ["cellar"]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,9 @@ def test_ones_own_prices_are_read(tmp_path: Path) -> None:
         ({"date": "soon"}, "a date"),
         ({"source": None}, "exactly"),
         ({"machines": []}, "at least one machine"),
+        ({"regions": ["cellar"]}, "region of each provider"),
+        ({"regions": {"own": 7}}, "region of each provider"),
+        ({"regions": {"other": "cellar"}}, "no machine of it"),
         ({"machines": [ROW, ROW]}, "twice"),
         ({"machines": [ROW | {"vcpus": 0}]}, "machine 1 has vcpus 0"),
         ({"machines": [ROW | {"vcpus": 2.5}]}, "whole number"),
