@@ -76,8 +76,10 @@ class _Part:
 class DecisionHistory:
     """Decisions of an account by day and hour of their closes; yesterday and today are read again at each look.
 
+    Closes come in order: one that is older than yesterday's is seen after the next restart.
+
     Args:
-        rows_max: read in one step, but at least a whole day.
+        rows_max: read in one step, but at least a whole day, and of the newest two days all.
     """
 
     def __init__(self, rows_max: int = ROWS_MAX) -> None:
@@ -108,12 +110,12 @@ class DecisionHistory:
             (number, start_ms, self._rows_max),
         )
         over = cursor.fetchone()
-        if over is not None:
-            end_ms = max(_day(int(over[0])), start_ms + DAY_MS)
+        settled_ms = max(start_ms, _day(newest_ms) - DAY_MS)
+        if over is not None and settled_ms > start_ms:
+            end_ms = min(settled_ms, max(_day(int(over[0])), start_ms + DAY_MS))
             self._closed.join(_part(cursor, number, start_ms, end_ms))
             self._from_ms, self._open = end_ms, _Part()
             return False
-        settled_ms = max(start_ms, _day(newest_ms) - DAY_MS)
         if settled_ms > start_ms:
             self._closed.join(_part(cursor, number, start_ms, settled_ms))
         self._from_ms, self._open = settled_ms, _part(cursor, number, settled_ms, newest_ms + DAY_MS)

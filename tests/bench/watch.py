@@ -24,7 +24,7 @@ from huracan.memory.heartbeats import read_heartbeats
 from tests.bench.exchange import Desk, Floor, open_floor
 from tests.bench.harness import Measurement, repeat
 
-BLOCKS, ROUNDS = 3, 40
+BLOCKS, ROUNDS = 4, 50
 _QUIET_S: Final = 12.0
 """Some turns of the monitor: what it does at its start is not what it does all day."""
 _START_S: Final = 240.0

@@ -164,9 +164,12 @@ def test_a_day_of_more_rows_than_a_look_is_read_at_once(database: Engine, accoun
     decide(database, account, 0, 9_000, every_s=20)
     past = History(database, "main", whole=False, rows_max=1_000)
     assert read(past) >= 2
-    whole = History(database, "main")
-    whole.read()
-    same(past, whole)
+    for more in range(3):
+        whole = History(database, "main")
+        whole.read()
+        same(past, whole)
+        decide(database, account, 9_000 + 2_000 * more, 2_000, every_s=20)
+        read(past, 1_000 * (1 + more))
 
 
 def test_decisions_are_counted_by_day_and_version(database: Engine, account: int) -> None:
