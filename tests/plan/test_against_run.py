@@ -19,7 +19,7 @@ from jobs.shadow import shadow
 from jobs.train import folds_of, train
 from tests.plan.watching import Watch
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(1_200)]
 
 FACTOR = 2.0
 """Processor time and memory: planned and measured lie within this factor of each other."""
