@@ -63,3 +63,32 @@ def test_every_training_on_machines_is_submitted_to_the_one_that_stays() -> None
         assert "--data" not in line, "the folder of candles is a setting of all machines"
     assert "HURACAN__DATA__FOLDER=" in GUIDE
     assert "HURACAN__STORAGE__RUNS=" in GUIDE
+
+
+@pytest.mark.parametrize(
+    ("cloud", "words"),
+    [
+        (
+            "AWS",
+            ("private subnets", "MapPublicIpOnLaunch", "`huracan-ray`", "aws-head-policy.json", "`huracan-ray-worker`"),
+        ),
+        (
+            "Google Cloud",
+            ("`huracan-ray`", "`roles/compute.admin`", "`roles/iam.serviceAccountUser` on `huracan-ray-worker`"),
+        ),
+        ("Azure", ("`az login`",)),
+    ],
+)
+def test_it_says_what_a_cloud_must_have_before(cloud: str, words: tuple[str, ...]) -> None:
+    """Network and identities that the cloud's file names, with every right that starting machines takes."""
+    (row,) = re.findall(rf"^\| {cloud} \| .*$", GUIDE, re.M)
+    assert all(word in row for word in words)
+
+
+def test_a_lost_head_and_an_upgrade_ask_as_the_guide_does() -> None:
+    """No line needs an environment that a login on the head does not have: they are `ray exec` alone."""
+    folder = ROOT / "docs" / "runbooks"
+    lines = [line for path in folder.glob("*.md") for line in path.read_text(encoding="utf-8").splitlines()]
+    asked = [line for line in (*lines, *LINES) if line.startswith("ray exec")]
+    assert len(asked) >= 6
+    assert all("node.sh" not in line and "RAY_AUTH" not in line for line in asked)

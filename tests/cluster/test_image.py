@@ -241,6 +241,14 @@ def test_a_new_password_is_told_to_the_server_before_anybody_uses_it() -> None:
         assert places == sorted(places), steps
 
 
+def test_every_secret_can_be_changed(tmp_path: Path) -> None:
+    """The runbook has the steps for each file that the script makes."""
+    make_secrets(tmp_path / "secrets")
+    runbook = (ROOT / "docs" / "runbooks" / "rotate-tokens.md").read_text(encoding="utf-8")
+    for path in (tmp_path / "secrets").iterdir():
+        assert path.name == "huracan.env" or f"rm cluster/secrets/{path.name}\n" in runbook, path.name
+
+
 def test_a_new_password_makes_a_new_url(tmp_path: Path) -> None:
     """A secret whose file was removed is made anew, and the URL follows; the settings take it."""
     folder = tmp_path / "secrets"
