@@ -1,7 +1,7 @@
 """Where things are kept: a folder of this machine or a prefix of an S3 bucket, under one contract.
 
 A place is a `pathlib.Path` or an `ObjectPath`, which answers to the same verbs. Both promise: a reader sees the old
-content or the new, never a part (`write_bytes`: rename here, one put or one completed upload there); what is not there
+content or the new, never a part (`write_bytes`: a rename here, one put or one copy there); what is not there
 is a `FileNotFoundError`. Where several files belong together, the one that names the others is written last.
 
 Credentials come from the environment or AWS's own chain (profile, role of the machine), never from a setting: a URL
@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -36,6 +36,8 @@ SILENCE_MAX_S: Final = 10.0
 """An answer that stands still for so long is asked for again."""
 READS_MAX: Final = 3
 THREADS_MAX: Final = 8
+ONE_REQUEST_BYTES: Final = 8 * 2**20
+"""Less than a part of an upload, which is 10 MiB."""
 PARTIAL: Final = ".partial"
 
 _SCHEME: Final = "s3"
@@ -195,11 +197,33 @@ class ObjectPath:
             raise
 
     def write_bytes(self, data: bytes) -> None:
-        """Replace the object's content; readers see the old one until all of it has arrived."""
+        """Replace the object's content; readers see the old one until all of it has arrived.
+
+        What fits into one request goes by one. More goes to a hidden object first, which takes the name when it is
+        whole: pyarrow completes an upload whose writing failed when it lets go of the stream, without the missing part.
+        """
         with _translated(self):
-            stream = self.filesystem.open_output_stream(self.place)
+            if len(data) <= ONE_REQUEST_BYTES:
+                self._put(self.place, data)
+                return
+            partial = self.parent / f".{self.name}.{os.getpid()}{PARTIAL}"
+            try:
+                self._put(partial.place, data)
+                if partial._info().size != len(data):
+                    raise StorageError(f"{self}: not all of it has arrived; what was there stands, run again")
+                self.filesystem.copy_file(partial.place, self.place)
+            finally:
+                with suppress(OSError):
+                    self.filesystem.delete_file(partial.place)
+
+    def _put(self, place: str, data: bytes) -> None:
+        stream = self.filesystem.open_output_stream(place)
+        try:
             stream.write(data)
-            stream.close()  # not in a `finally`: closing completes an upload, also one whose write was cut short
+            stream.close()
+        except BaseException:
+            del stream  # now, so that what it completes can be deleted
+            raise
 
     @property
     def filesystem(self) -> "pyarrow.fs.S3FileSystem":
@@ -311,8 +335,8 @@ def atomic_file(place: Location) -> Iterator[BinaryIO]:
     """Yield a file that becomes `place` when the block ends well, and vanishes when it does not.
 
     Here the bytes are on the disk before the name changes (fsync, rename, fsync of the folder); a process killed in
-    between leaves a hidden `.partial` file, which no reader looks at. In an object store they go at the end, at once;
-    parts of a large upload that was cut off are kept by the store, unseen, until a rule of the bucket removes them.
+    between leaves a hidden `.partial` file, which no reader looks at. In an object store they go at the end, at once
+    (`ObjectPath.write_bytes`); a process killed in between may leave such a file there, or parts that nobody sees.
 
     Raises:
         OSError: this machine's disk refuses.

@@ -13,7 +13,7 @@ from typing import Any
 from huracan import storage
 from huracan.storage import ObjectPath, locate
 
-__all__ = ["ACCESS_KEY", "SECRET", "ObjectServer", "credentials", "forget_connections", "object_server"]
+__all__ = ["ACCESS_KEY", "SECRET", "ObjectServer", "credentials", "forget_connections", "object_server", "refusing"]
 
 ACCESS_KEY, SECRET = "AKIAHURACANTEST", "only-this-test-knows-it"
 
@@ -85,6 +85,49 @@ def object_server() -> Iterator[ObjectServer]:
             yield ObjectServer(process, found.group(1))
         finally:
             process.kill()
+
+
+@contextmanager
+def refusing(server: ObjectServer, word: str) -> Iterator[ObjectServer]:
+    """Stand before a server, in a process of its own, and answer every request with `word` in its URL by an error."""
+    words = [sys.executable, "-c", _REFUSING, server.endpoint, word]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield ObjectServer(process, f"127.0.0.1:{int(process.stdout.readline())}")
+        finally:
+            process.kill()
+
+
+_REFUSING = """
+import asyncio, sys
+import aiohttp
+from aiohttp import web
+
+async def main(endpoint, word):
+    async def forward(request):
+        body = await request.read()
+        if word in request.path_qs:
+            return web.Response(status=500, body=b"<Error><Code>InternalError</Code><Message>no</Message></Error>")
+        dropped = ("transfer-encoding", "content-length", "expect", "connection")
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in dropped}
+        url = f"http://{endpoint}{request.path_qs}"
+        async with session.request(request.method, url, data=body, headers=headers) as said:
+            kept = {k: v for k, v in said.headers.items() if request.method == "HEAD" or k.lower() not in dropped}
+            return web.Response(status=said.status, body=await said.read(), headers=kept)
+
+    session = aiohttp.ClientSession(auto_decompress=False)
+    app = web.Application(client_max_size=2**30)
+    app.router.add_route("*", "/{any:.*}", forward)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One contract for places on disk and in an object store, kept by both; and how an object store that fails says so."""
 
+import gc
 import os
 import pickle
 import socket
@@ -14,7 +15,7 @@ import pytest
 from huracan.config import load_settings
 from huracan.errors import ConfigError, StorageError
 from huracan.storage import ATTEMPTS_MAX, Location, ObjectPath, atomic_file, below, for_each, locate, write_bytes
-from tests.objects import ACCESS_KEY, SECRET, ObjectServer, credentials, object_server
+from tests.objects import ACCESS_KEY, SECRET, ObjectServer, credentials, object_server, refusing
 
 LARGE = 12_000_000
 """More than a part of an upload holds."""
@@ -161,6 +162,19 @@ def test_a_writer_killed_half_way_leaves_the_old(place: Location) -> None:
 
 
 # ---- what only an object store can do wrong
+
+
+def test_an_upload_whose_part_is_refused_leaves_the_old(object_store: ObjectServer) -> None:
+    """Pyarrow completes such an upload with the parts that have arrived; no reader ever sees that."""
+    place = object_store.bucket("refusing") / "x"
+    write_bytes(place, b"old")
+    with refusing(object_store, "partNumber=2") as server:
+        path = locate(server.url("refusing/x"))
+        with pytest.raises(StorageError, match="INTERNAL_FAILURE"):
+            write_bytes(path, bytes(3 * LARGE))
+    gc.collect()
+    assert place.read_bytes() == b"old"
+    assert [one.name for one in place.parent.iterdir()] == ["x"]
 
 
 def _ways(path: ObjectPath) -> dict[str, Callable[[], object]]:
