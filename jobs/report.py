@@ -173,13 +173,16 @@ def opponent_notes(shadow: ShadowReport) -> tuple[str, ...]:
 
 
 def _ablation_note(found: AblationSummary) -> str:
-    """Return in words what a block of the state is worth to the policy that was trained with it."""
+    """Return in words how much a policy relies on a block of the state that it was trained with."""
     gain = found.day_difference
-    verdict = "the policy gains by it" if found.earns else "it harms" if found.harms else "not shown to earn its place"
+    verdict = (
+        "the policy relies on it" if found.relies else "it misleads the policy" if found.misled else "no reliance shown"
+    )
     return (
         f"{found.block} of the state, present against zero on {found.days} days: trades {found.trades_without:,} -> "
         f"{found.trades_with:,}, net {found.net_without:+,.2f} -> {found.net_with:+,.2f}, a day {gain.estimate:+,.2f} "
-        f"[{gain.low:+,.2f}, {gain.high:+,.2f}]: {verdict}"
+        f"[{gain.low:+,.2f}, {gain.high:+,.2f}]: {verdict}; "
+        "what the block is worth shows only beside a policy that was trained without it"
     )
 
 

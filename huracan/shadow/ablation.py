@@ -1,7 +1,7 @@
-"""What blocks of the state are worth to a policy that was trained with them: it trades once more with them at zero.
+"""How much a policy relies on blocks of the state that it was trained with: it trades once more with them at zero.
 
-This says what the policy, as it is, gains by what the block tells it. What another one would have made of a training
-without the block is not asked here; that takes a second training.
+That is reliance, not worth: who learnt with a block and loses it may do worse than who never had it. What a block is
+worth shows only beside a second policy that was trained without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,8 +68,8 @@ def summarise_ablations(
                 net_with=float(sum(with_.daily.sum() for with_, _ in pairs)),
                 net_without=float(sum(less.daily.sum() for _, less in pairs)),
                 day_difference=interval,
-                earns=interval.low > 0.0,
-                harms=interval.high < 0.0,
+                relies=interval.low > 0.0,
+                misled=interval.high < 0.0,
             )
         )
     return tuple(found)

@@ -298,8 +298,10 @@ class AblationSummary:
         days: UTC days of these folds.
         trades_with, trades_without: closed trades, `end_of_data` left out.
         net_with, net_without: of all closed trades and open positions.
-        day_difference: interval of what the block adds to the mean day.
-        earns: whether the whole interval lies above zero; `harms`: below.
+        day_difference: interval of the mean day with the block less that without it.
+        relies: the whole interval lies above zero: this policy does worse without what it learnt with. That is no proof
+            of the block's worth, which only a policy trained without it can show.
+        misled: the whole interval lies below zero: it does better when it is not told.
     """
 
     block: str
@@ -309,8 +311,8 @@ class AblationSummary:
     net_with: float
     net_without: float
     day_difference: Interval
-    earns: bool
-    harms: bool
+    relies: bool
+    misled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +339,7 @@ class ShadowReport:
         trees: how the supervised opponent was trained, by fold.
         tree_paths: its CPCV paths through the last fold's training window; None when that is too small.
         meta: what meta-labelling would change; None when it was not run.
-        ablations: what each block of the state that it was trained with is worth to it.
+        ablations: how much it relies on each block of the state that it was trained with.
     """
 
     run_id: int | None

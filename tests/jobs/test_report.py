@@ -76,21 +76,22 @@ def test_the_report_says_what_meta_labelling_would_change() -> None:
     assert "never had enough to learn from (too few)" in short
 
 
-def test_the_report_says_what_the_memory_is_worth() -> None:
-    """Beside itself with the memory at zero: it earns, it harms, or nothing is shown."""
+def test_the_report_says_how_much_the_policy_relies_on_its_memory_and_not_that_it_is_worth_it() -> None:
+    """Beside itself with the memory at zero: it relies on it, is misled by it, or nothing is shown."""
     report = assess([outcome(Momentum(), 0)], KERNEL, SETTINGS)
     found = AblationSummary(
-        "memory", 30, 500, 480, -100.0, -220.0, Interval(4.0, 1.0, 7.0, 0.95), earns=True, harms=False
+        "memory", 30, 500, 480, -100.0, -220.0, Interval(4.0, 1.0, 7.0, 0.95), relies=True, misled=False
     )
-    (earning,) = opponent_notes(replace(report, ablations=(found,)))
-    assert earning == (
+    behind = "; what the block is worth shows only beside a policy that was trained without it"
+    (relying,) = opponent_notes(replace(report, ablations=(found,)))
+    assert relying == (
         "memory of the state, present against zero on 30 days: trades 480 -> 500, net -220.00 -> -100.00, a day +4.00 "
-        "[+1.00, +7.00]: the policy gains by it"
+        "[+1.00, +7.00]: the policy relies on it" + behind
     )
-    (unknown,) = opponent_notes(replace(report, ablations=(replace(found, earns=False),)))
-    assert unknown.endswith("not shown to earn its place")
-    (harming,) = opponent_notes(replace(report, ablations=(replace(found, earns=False, harms=True),)))
-    assert harming.endswith("it harms")
+    (unknown,) = opponent_notes(replace(report, ablations=(replace(found, relies=False),)))
+    assert unknown.endswith("no reliance shown" + behind)
+    (misled,) = opponent_notes(replace(report, ablations=(replace(found, relies=False, misled=True),)))
+    assert misled.endswith("it misleads the policy" + behind)
 
 
 @pytest.mark.postgres

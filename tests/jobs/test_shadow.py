@@ -170,9 +170,9 @@ def test_shadow_asks_the_memory_that_came_with_the_version(dataset: Dataset, tmp
     version = untrained(fold, recipe, tmp_path / "ensemble")
     url = SecretStr(database.url.render_as_string(hide_password=False))
     report = shadow(dataset, [fold], [version], url=url, run_id=run_id)
-    (worth,) = report.ablations
-    assert (worth.block, worth.net_with) == ("memory", pytest.approx(report.policy.metrics.pnl_total))
-    assert worth.net_without != worth.net_with
+    (reliance,) = report.ablations
+    assert (reliance.block, reliance.net_with) == ("memory", pytest.approx(report.policy.metrics.pnl_total))
+    assert reliance.net_without != reliance.net_with
     trades = read_trades(database, run_id, policy="ensemble", account="coin")
     assert len(trades) > 10
     assert set(trades.layout) == {dataset.layout}

@@ -60,7 +60,7 @@ def test_a_block_at_zero_leaves_the_rest_of_the_state_alone() -> None:
     assert (without(TAPES, "tree")[0].features[:, S_LGBM_EDGE] == 0).all()
 
 
-def test_a_memory_that_foretells_earns_and_one_that_nobody_heeds_does_not() -> None:
+def test_a_memory_that_foretells_is_relied_on_and_one_that_nobody_heeds_is_not() -> None:
     """The difference of the two runs day by day, with its interval; a fold without the block is left out."""
     whole = [_traded(TAPES), _traded(TAPES, 1)]
     deaf = [{"memory": _traded(without(TAPES, "memory"), fold)} for fold in (0, 1)]
@@ -70,13 +70,13 @@ def test_a_memory_that_foretells_earns_and_one_that_nobody_heeds_does_not() -> N
     assert (memory.block, memory.days, memory.trades_without, memory.net_without) == ("memory", 6, 0, 0.0)
     assert memory.net_with == pytest.approx(sum(result.daily.sum() for result in whole))
     assert memory.day_difference.estimate == pytest.approx(memory.net_with / 6)
-    assert memory.earns
-    assert not memory.harms
+    assert memory.relies
+    assert not memory.misled
     assert memory.trades_with > 0
     assert (tree.block, tree.days, tree.net_with) == ("tree", 3, tree.net_without)
     assert (tree.day_difference.low, tree.day_difference.high) == (0.0, 0.0)
-    assert not tree.earns
-    assert not tree.harms
+    assert not tree.relies
+    assert not tree.misled
 
 
 def test_a_policy_trained_with_neither_has_nothing_to_say() -> None:
