@@ -34,6 +34,7 @@ from huracan.memory import (
     claim_run,
     finish_run,
     list_runs,
+    note_candles,
     open_database,
     open_run,
     phase,
@@ -181,6 +182,7 @@ def train(
     settings = dataset.settings
     folder = run_folder(settings, run_id)
     folder.mkdir(parents=True, exist_ok=True)  # a disk that refuses says so before Ray starts
+    note_candles(engine, dataset.summary.fingerprint, dataset.summary.marks)
     if settings.features.memory:
         dataset = dataset.remembering(past_of_run(dataset, engine, run_id, folder))
     search_window, windows = windows_of(folds, settings.search.validation_frac, dataset.kernel.base_ms)

@@ -211,9 +211,18 @@ class GateSettings(Section):
         0.2, description="A larger PBO passes if the chosen one lost in at most this share of the splits."
     )
     spa_level: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.035, description="Largest SPA p-value against each baseline; on days with heavy tails it errs in 4 to 5 %."
+        0.028, description="Largest SPA p-value against each baseline; on days with heavy tails it errs in at most 5 %."
     )
     chance_level: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.05, description="Largest share of random policies of equal trade rate that do as well."
     )
     resamples: Annotated[int, Field(ge=100)] = Field(2_000, description="Resamples of whole days.")
+
+    def loosened(self) -> tuple[str, ...]:
+        """Return each threshold that asks for less than the shipped one does, with both values."""
+        shipped = GateSettings()
+        least = ("days_min", "trades_min", "seeds_min", "folds_min", "confidence")
+        most = ("overfit_max_frac", "loss_max_frac", "spa_level", "chance_level")
+        looser = [name for name in least if getattr(self, name) < getattr(shipped, name)]
+        looser += [name for name in most if getattr(self, name) > getattr(shipped, name)]
+        return tuple(f"gate.{name} is {getattr(self, name):g}, shipped {getattr(shipped, name):g}" for name in looser)

@@ -13,7 +13,7 @@ from huracan.config import FeatureSettings, Settings, TradingSettings
 from huracan.errors import DataError, InvariantError
 from huracan.features import HEAD_SIZE, MARKET_SIZE, FeatureFit, RawFeatures, apply_fit, compute_raw, windows_for
 from huracan.features.layout import MEMORY_SLICE, S_LGBM_EDGE
-from huracan.market import Candles, CandleSet, Verdict, load_candles, open_folder
+from huracan.market import Candles, CandleSet, Verdict, day_marks, load_candles, open_folder
 from huracan.patterns import Outcomes, PatternMemory, WindowRows, state_layout
 from huracan.storage import Location
 from huracan.trading import (
@@ -67,6 +67,7 @@ class DatasetSummary:
         refused: symbols left out, sorted.
         verdicts: the quality gate's word on every symbol looked at.
         fingerprint: SHA-256 over candles, recorded books, instruments and cost tables.
+        marks: of the traded coins' days (`day_marks`), by which overlapping histories are known as one.
     """
 
     source: str
@@ -79,6 +80,7 @@ class DatasetSummary:
     refused: tuple[Refusal, ...]
     verdicts: tuple[Verdict, ...]
     fingerprint: str
+    marks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -326,4 +328,5 @@ def _summary(found: CandleSet, tapes: list[Tape], refused: tuple[Refusal, ...], 
         refused=refused,
         verdicts=found.verdicts,
         fingerprint=digest.hexdigest(),
+        marks=tuple(mark for tape in tapes for mark in day_marks(found.candles[tape.symbol]).tolist()),
     )

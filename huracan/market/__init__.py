@@ -4,6 +4,7 @@ from huracan.market.bars import SYNTHETIC_START_MS, MarketShape, candles_from_pr
 from huracan.market.books import BOOK_INPUTS, RECORDED, books_folder, day_file, read_books, read_day, write_day
 from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
 from huracan.market.load import LEADERS, CandleSet, folder_quality, load_candles
+from huracan.market.marks import day_marks
 from huracan.market.planted import (
     LONG_FLAT,
     LONG_SHORT,
@@ -86,6 +87,7 @@ __all__ = [
     "candles_from_rows",
     "continuous_optimum",
     "day_file",
+    "day_marks",
     "find_faults",
     "folder_quality",
     "format_ms",

@@ -74,7 +74,7 @@ from huracan.memory.trades import (
     select_trades,
     write_trades,
 )
-from huracan.memory.trials import Trial, count_trials, read_trials, record_trial, trials_on
+from huracan.memory.trials import Trial, count_trials, note_candles, read_trials, record_trial, trials_on
 
 __all__ = [
     "HORIZONS",
@@ -116,6 +116,7 @@ __all__ = [
     "kindred_candles",
     "lazy_engine",
     "list_runs",
+    "note_candles",
     "open_cycle",
     "open_database",
     "open_run",

@@ -258,10 +258,10 @@ def fail_step(engine: Engine, cycle_id: int, step: str, wall_s: float, error: st
 
 
 def kindred_candles(engine: Engine, data_fingerprint: str) -> tuple[str, ...]:
-    """Return the fingerprints of the same history on other days, itself included, sorted.
+    """Return the fingerprints of the same history, itself included, sorted.
 
-    Cycles of one scope train on candles that grow by a day each, and a run may go on from another's search. What was
-    tried on any of them was tried on all.
+    Cycles of one scope train on candles that grow by a day each, a run may go on from another's search, and other runs
+    have some of the same days of a coin. What was tried on any of them was tried on all.
 
     Raises:
         DatabaseError: the server fails.

@@ -56,7 +56,7 @@ TRADE_TABLES = (
     "request_keys",
     "beside_accounts",
 )
-PROOF_TABLES = ("daily_results", "gate_reports")
+PROOF_TABLES = ("daily_results", "gate_reports", "candle_marks")
 RETRAIN_TABLES = ("retrain_cycles", "retrain_steps")
 HEALTH_TABLES = (
     "health_signals",

@@ -1,7 +1,7 @@
 """Trials: every candidate of a search is kept, because how many were tried decides what the best is worth."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from huracan.memory.database import translated
 
-__all__ = ["KINDRED", "ON_CANDLES", "Trial", "count_trials", "read_trials", "record_trial", "trials_on"]
+__all__ = ["KINDRED", "ON_CANDLES", "Trial", "count_trials", "note_candles", "read_trials", "record_trial", "trials_on"]
 
 KINDRED = (
     "WITH RECURSIVE same (candles) AS (SELECT CAST(:fingerprint AS text) "
@@ -17,7 +17,7 @@ KINDRED = (
 )
 """A history's fingerprints, itself included: what is kin to its kin is the same history too."""
 ON_CANDLES = f"data_fingerprint IN ({KINDRED})"
-"""Runs on a history, whatever day it reached: retraining a day later is trying once more on the same candles."""
+"""Runs on a history, whatever days, coins or fees they had of it: each is trying once more on the same candles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,28 @@ class Trial:
     objective: float | None
     env_steps: int
     wall_s: float
+
+
+def note_candles(engine: Engine, data_fingerprint: str, marks: Sequence[int]) -> None:
+    """Note which candles a fingerprint stands for, so that whatever else is tried on any of them counts with it.
+
+    Args:
+        engine: of the database.
+        data_fingerprint: of candles, instruments and cost tables.
+        marks: of its coins' days (`huracan.market.day_marks`).
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    with translated(engine), engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO candle_marks (data_fingerprint, marks) VALUES (:fingerprint, CAST(:marks AS bigint[])) "
+                "ON CONFLICT (data_fingerprint) DO UPDATE SET marks = excluded.marks "
+                "WHERE candle_marks.marks <> excluded.marks"
+            ),
+            {"fingerprint": data_fingerprint, "marks": list(marks)},
+        )
 
 
 def record_trial(engine: Engine, run_id: int, trial: Trial) -> None:

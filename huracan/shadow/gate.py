@@ -20,6 +20,7 @@ from huracan.shadow.sharpe import (
     Moments,
     deflated_sharpe_ratio,
     hurdle,
+    minimum_backtest_length,
     minimum_track_record,
     moments_of,
     probabilistic_sharpe_ratio,
@@ -27,12 +28,13 @@ from huracan.shadow.sharpe import (
 )
 from huracan.shadow.sharpe_inference import probability_above
 from huracan.shadow.spa import DayDraws, draw_days, spa_test
+from huracan.shadow.trial_count import independent_trials
 
 __all__ = ["CRITERIA", "GATE_SEED", "Criterion", "GateReport", "judge_gate"]
 
 Floats = npt.NDArray[np.float64]
 GATE_SEED = 20_250_612
-CRITERIA = ("days", "trades", "walk_forward", "dsr", "pbo", "spa", "baselines", "chance")
+CRITERIA = ("days", "trades", "walk_forward", "dsr", "pbo", "spa", "baselines", "chance", "settings")
 """Every row of a report, in order."""
 
 
@@ -67,8 +69,12 @@ class GateReport:
         criteria: in the order of `CRITERIA`.
         days, folds, trades, seeds: the evidence's extent.
         tried: configurations ever tried on these candles, this one among them.
+        tried_independent: how many independent ones those are worth whose days are known; None where no two are. What
+            is judged uses the plain count, which asks for more.
         sharpe_day: of the ensemble, not annualised; None when it has none.
         hurdle_day: SR0, the daily ratio that the best of all tried reaches without skill.
+        backtest_days: MinBTL at the observed ratio, days up to which the best of all tried shows it without skill; None
+            when the ratio is not positive, or nothing else was tried.
         track_record_days: MinTRL against 0 at the confidence; None: no length is enough.
         track_record_hurdle_days: MinTRL against the hurdle.
         probability_2025: the deflated ratio in the form of 2025, autocorrelation and the law of the maximum included.
@@ -86,8 +92,10 @@ class GateReport:
     trades: int
     seeds: int
     tried: int
+    tried_independent: float | None
     sharpe_day: float | None
     hurdle_day: float | None
+    backtest_days: int | None
     track_record_days: int | None
     track_record_hurdle_days: int | None
     probability_2025: float | None
@@ -122,6 +130,7 @@ def judge_gate(evidence: Evidence, settings: GateSettings) -> GateReport:
         _tried_row("spa", _SPA, settings.spa_level, lambda: _spa(evidence, settings, draws)),
         _tried_row("baselines", _BETTER, 0.0, lambda: _baselines(evidence)),
         _tried_row("chance", _CHANCE, settings.chance_level, lambda: _chance(evidence, settings)),
+        _settings(settings),
     )
     return GateReport(
         version=evidence.version,
@@ -135,8 +144,10 @@ def judge_gate(evidence: Evidence, settings: GateSettings) -> GateReport:
         trades=evidence.trades,
         seeds=len(evidence.seeds),
         tried=evidence.tried_count,
+        tried_independent=_independent(evidence),
         sharpe_day=None if ratio.moments is None else ratio.moments.sharpe,
         hurdle_day=ratio.hurdle,
+        backtest_days=ratio.backtest_days(evidence.tried_count),
         track_record_days=ratio.needed(0.0),
         track_record_hurdle_days=None if ratio.hurdle is None else ratio.needed(ratio.hurdle),
         probability_2025=(
@@ -180,10 +191,16 @@ class _Ratio:
             moments = moments_of(evidence.policy, "the daily results of the policy")
             ratios = [moments.sharpe, *(one.sharpe for one in evidence.tried)]
             days = [moments.periods, *(one.days for one in evidence.tried)]
-            deviation = trials_deviation(ratios, days, moments)
+            deviation = trials_deviation(ratios, days, moments, evidence.tried_count)
         except EvidenceError as error:
             return cls(None, None, 0.0, confidence, str(error))
         return cls(moments, hurdle(evidence.tried_count, deviation), deviation, confidence, "")
+
+    def backtest_days(self, tried: int) -> int | None:
+        """Return MinBTL in whole days, None where no luck is needed for the ratio."""
+        if self.moments is None or self.moments.sharpe <= 0.0 or tried == 1:
+            return None
+        return math.ceil(minimum_backtest_length(tried, self.moments.sharpe))
 
     def needed(self, benchmark: float) -> int | None:
         """Return MinTRL in whole days, None when no length is enough."""
@@ -233,12 +250,12 @@ def _walk_forward(evidence: Evidence, settings: GateSettings, draws: DayDraws) -
     seeds, folds = len(evidence.seeds), np.unique(evidence.folds)
     if seeds < settings.seeds_min:
         raise EvidenceError(
-            f"{seeds} seeds, at least {settings.seeds_min} are needed: one lucky seed proves nothing; train with more "
+            f"seeds: {seeds}, at least {settings.seeds_min} are needed: one lucky seed proves nothing; train with more "
             "in shadow.seeds"
         )
     if folds.size < settings.folds_min:
         raise EvidenceError(
-            f"{folds.size} folds, at least {settings.folds_min} are needed; train with more in walk_forward.folds"
+            f"folds: {folds.size}, at least {settings.folds_min} are needed; train with more in walk_forward.folds"
         )
     net = np.stack([seed.net for seed in evidence.seeds], axis=1)
     generator = np.random.default_rng(GATE_SEED)
@@ -259,15 +276,26 @@ def _dsr(evidence: Evidence, settings: GateSettings, ratio: _Ratio) -> Criterion
     if ratio.moments is None or ratio.hurdle is None:
         return _row("dsr", asks, None, settings.confidence, False, ratio.problem)
     figure = deflated_sharpe_ratio(ratio.moments, evidence.tried_count, ratio.deviation)
+    independent, luck = _independent(evidence), ratio.backtest_days(evidence.tried_count)
+    worth = "" if independent is None else f" (worth {independent:.1f} independent ones)"
     note = (
-        f"daily ratio {ratio.moments.sharpe:.3f} against {ratio.hurdle:.3f}, the best of {evidence.tried_count} tried "
-        f"without skill; PSR against 0 is {probabilistic_sharpe_ratio(ratio.moments):.3f}"
+        f"daily ratio {ratio.moments.sharpe:.3f} against {ratio.hurdle:.3f}, the best of {evidence.tried_count} tried"
+        f"{worth} without skill; PSR against 0 is {probabilistic_sharpe_ratio(ratio.moments):.3f}"
     )
+    if luck is not None:
+        note += f"; MinBTL is {luck} days, as long as the best of so many shows this ratio by luck"
     passed = figure >= settings.confidence
     if not passed:
         needed = ratio.needed(ratio.hurdle)
         note += f"; {needed} days would show it" if needed is not None else "; no number of days would show it"
     return _row("dsr", asks, figure, settings.confidence, passed, note)
+
+
+def _independent(evidence: Evidence) -> float | None:
+    """Return what the trials of the largest choice that is kept are worth, brought to all that were tried."""
+    largest = max(evidence.selections, key=lambda one: len(one.names), default=None)
+    worth = None if largest is None else independent_trials(largest.net)
+    return None if worth is None or largest is None else worth * evidence.tried_count / len(largest.names)
 
 
 def _pbo(evidence: Evidence, settings: GateSettings) -> Criterion:
@@ -347,6 +375,13 @@ def _chance(evidence: Evidence, settings: GateSettings) -> Criterion:
     p_value = permutation_p_value(float(evidence.policy.sum()), evidence.chance.sum(axis=1))
     note = f"{copies} random policies of equal trade rate, p = {p_value:.3f}"
     return _row("chance", _CHANCE, p_value, settings.chance_level, p_value <= settings.chance_level + 1e-12, note)
+
+
+def _settings(settings: GateSettings) -> Criterion:
+    """Proven means the same everywhere: a gate that asks for less proves nothing."""
+    looser = settings.loosened()
+    note = "as shipped, or stricter" if not looser else f"{'; '.join(looser)}: leave them, or promote with --force"
+    return _row("settings", "thresholds looser than shipped at most", len(looser), 0, not looser, note)
 
 
 def _unit(net: Floats) -> Floats:

@@ -20,7 +20,7 @@ __all__ = [
     "deflated_sharpe_ratio",
     "expected_maximum",
     "hurdle",
-    "minimum_backtest_years",
+    "minimum_backtest_length",
     "minimum_track_record",
     "moments_of",
     "probabilistic_sharpe_ratio",
@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+KNOWN_MIN = 10
+"""Known ratios from which on their own spread says what the trials differ by."""
 DAYS_MIN = 4
 """Fewer have no kurtosis worth the name."""
 
@@ -122,30 +124,34 @@ def minimum_track_record(moments: Moments, benchmark: float = 0.0, confidence: f
     return 1.0 + _spread(moments) * (float(norm.ppf(confidence)) / excess) ** 2
 
 
-def minimum_backtest_years(trials: float, sharpe_annual: float) -> float:
-    """Return MinBTL: years below which the best of N trials without skill shows `sharpe_annual`: (E[max] / SR)^2.
+def minimum_backtest_length(trials: float, sharpe: float) -> float:
+    """Return MinBTL, the length below which the best of N trials without skill shows `sharpe`: (E[max] / SR)^2.
+
+    An annual ratio gives years (Bailey, Borwein, Lopez de Prado & Zhu 2014), a daily one days.
 
     Raises:
         EvidenceError: the ratio is not positive.
     """
-    if not sharpe_annual > 0.0:
-        raise EvidenceError(f"no length of a backtest explains an annual ratio of {sharpe_annual:g}; give one above 0")
-    return (expected_maximum(trials) / sharpe_annual) ** 2
+    if not sharpe > 0.0:
+        raise EvidenceError(f"no length of a backtest explains a ratio of {sharpe:g}; give one above 0")
+    return (expected_maximum(trials) / sharpe) ** 2
 
 
-def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged: Moments) -> float:
+def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged: Moments, tried: int) -> float:
     """Return the standard deviation of the trials' Sharpe ratios, brought to the length of the judged record.
 
     The ratio of T periods without skill varies as 1 / T, and trials are measured over windows of other lengths than the
     test: each ratio is taken in its own standard errors, sqrt(T_n) SR_n, and their deviation over sqrt(T). It counts up
     to what independent trials without skill differ by, sqrt((1 + r) / (1 - r)) with the judged record's autocorrelation
     r, at least 1. Beyond that it is not luck that tells them apart: a trial that burnt its money, or the very edge that
-    is judged, would else raise the hurdle beyond reach. Where no other ratio is known, luck is what it is.
+    is judged, would else raise the hurdle beyond reach. Trials whose ratio is not known count with luck, and fewer than
+    `KNOWN_MIN` that are known tell nothing of the others: two that happen to be alike would take the hurdle away.
 
     Args:
         ratios: per period, those that are known, the judged one among them.
         periods: of each.
         judged: the judged record.
+        tried: all that were ever tried, known or not, the judged one among them.
 
     Raises:
         EvidenceError: a ratio is not finite.
@@ -154,9 +160,10 @@ def trials_deviation(ratios: Sequence[float], periods: Sequence[int], judged: Mo
     if not np.isfinite(scores).all():
         raise EvidenceError("a trial's Sharpe ratio is not finite; remove the damaged trial, or repeat its run")
     rho = min(max(judged.autocorrelation, 0.0), 0.9)
-    luck = math.sqrt((1.0 + rho) / (1.0 - rho))
-    seen = float(np.std(scores, ddof=1)) if scores.size > 1 else luck
-    return min(seen, luck) / math.sqrt(judged.periods)
+    luck = (1.0 + rho) / (1.0 - rho)
+    seen = min(float(np.var(scores, ddof=1)), luck) if scores.size >= KNOWN_MIN else luck
+    known = min(scores.size / tried, 1.0)
+    return math.sqrt((known * seen + (1.0 - known) * luck) / judged.periods)
 
 
 def _spread(moments: Moments) -> float:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from huracan.errors import EvidenceError
 
-__all__ = ["effective_rank", "mean_correlation_count"]
+__all__ = ["effective_rank", "independent_trials"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,10 +29,9 @@ def effective_rank(correlation: Floats) -> float:
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
-def mean_correlation_count(correlation: Floats) -> float:
-    """Return rho + (1 - rho) N with the mean pairwise correlation rho, clipped to [0, 1], of float64[N, N]."""
-    count = correlation.shape[0]
-    if count == 1:
-        return 1.0
-    rho = float(np.clip((correlation.sum() - np.trace(correlation)) / (count * (count - 1)), 0.0, 1.0))
-    return rho + (1.0 - rho) * count
+def independent_trials(net: Floats) -> float | None:
+    """Return the effective rank of the correlations of daily results float64[T, N]; None where no two of them vary."""
+    moving = net[:, np.ptp(net, axis=0) > 0.0]
+    if moving.shape[1] < 2:
+        return None
+    return effective_rank(np.asarray(np.corrcoef(moving, rowvar=False)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from huracan.baselines import LIGHTGBM
 from huracan.shadow.evidence import Evidence, NamedDays, Selection, Tried
 from huracan.shadow.sharpe import moments_of
 
@@ -41,6 +42,7 @@ class World:
         exposure: correlation of a candidate's days with the market.
         hold_size: stakes that buy and hold has in the market.
         rule_cost: daily Sharpe ratio that the rules lose.
+        tree_edge: daily Sharpe ratio of the LightGBM opponent, net of costs; None: it loses what the rules lose.
     """
 
     days: int
@@ -52,6 +54,7 @@ class World:
     exposure: float = 0.5
     hold_size: float = 2.0
     rule_cost: float = 0.02
+    tree_edge: float | None = None
 
 
 def unkind(rng: Rng, days: int, count: int) -> Floats:
@@ -83,12 +86,14 @@ def evidence_of(world: World, rng: Rng) -> Evidence:
     policy = STAKE * net[:, best]
     noise = unkind(rng, days, SEEDS)
     seeds = tuple(NamedDays(f"seed-{at}", policy + 0.5 * STAKE * noise[:, at]) for at in range(SEEDS))
-    rules = unkind(rng, days, 2)
+    rules = unkind(rng, days, 3)
+    tree = -world.rule_cost if world.tree_edge is None else world.tree_edge
     baselines = (
         NamedDays("flat", np.zeros(days)),
         NamedDays("buy_and_hold", world.hold_size * STAKE * (market + bull)),
         NamedDays("momentum", STAKE * (beta * (market + bull) + rest * rules[:, 0] - world.rule_cost)),
         NamedDays("mean_reversion", STAKE * (beta * (market + bull) + rest * rules[:, 1] - world.rule_cost)),
+        NamedDays(LIGHTGBM, STAKE * (beta * (market + bull) + rest * rules[:, 2] + tree)),
     )
     copies = rng.standard_normal((COPIES, days)) * rest + beta * (market + bull) - world.rule_cost
     names = tuple(f"candidate-{at}" for at in range(count))

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from huracan.config import Settings
 from huracan.errors import DatabaseError
-from huracan.memory import Trial, count_trials, open_run, read_trials, record_trial, trials_on
+from huracan.memory import Trial, count_trials, note_candles, open_run, read_trials, record_trial, trials_on
 
 pytestmark = pytest.mark.postgres
 TRIAL = Trial("a1", "running", {"ppo.lr": 1e-4}, {"sharpe": 0.1}, None, 1_000, 0.5)
@@ -31,6 +31,17 @@ def test_trials_are_counted_over_all_runs_on_the_same_candles(database: Engine) 
         for name in names:
             record_trial(database, run_id, replace(TRIAL, name=name))
     assert (count_trials(database, "candles-2"), count_trials(database, "candles-9")) == (3, 0)
+
+
+def test_runs_on_any_of_the_same_candles_are_on_one_history(database: Engine) -> None:
+    """Other fees, one coin fewer, a day more: one mark in common is enough, also by way of a third."""
+    marks = {"cheap": (1, 2, 3), "dear": (1, 2, 3), "later": (3, 4), "latest": (4, 5), "elsewhere": (6, 7)}
+    for fingerprint, found in marks.items():
+        for _ in range(2):
+            note_candles(database, fingerprint, found)
+        record_trial(database, open_run(database, "search", Settings(), fingerprint, "0.1.0"), TRIAL)
+    counts = {fingerprint: count_trials(database, fingerprint) for fingerprint in marks}
+    assert counts == {"cheap": 4, "dear": 4, "later": 4, "latest": 4, "elsewhere": 1}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])

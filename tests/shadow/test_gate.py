@@ -1,6 +1,7 @@
 """The promotion gate: each criterion alone can refuse and says what is missing; all together promote skill."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from huracan.config import GateSettings
 from huracan.errors import EvidenceError
 from huracan.shadow.evidence import Evidence, NamedDays, Selection, Tried
 from huracan.shadow.gate import CRITERIA, GateReport, judge_gate
+from huracan.shadow.sharpe import minimum_backtest_length
 from huracan.shadow.summary import to_json
 from tests.gate.worlds import World, evidence_of
 
@@ -55,6 +57,24 @@ def test_skill_is_promoted_with_every_figure_beside_its_threshold(report: GateRe
     assert report.hurdle_day is not None
     assert 0 < report.hurdle_day < (report.sharpe_day or 0)
     assert "MinTRL is" in report.criteria[0].note
+
+
+def test_what_was_tried_is_weighed_and_shown(report: GateReport) -> None:
+    """MinBTL is the length at which luck alone reaches the ratio; alike trials are worth fewer, and both are said."""
+    assert report.tried_independent is not None
+    assert report.backtest_days is not None
+    assert 1.0 < report.tried_independent < report.tried
+    assert report.backtest_days == math.ceil(minimum_backtest_length(report.tried, report.sharpe_day or 0))
+    said = next(row.note for row in report.criteria if row.name == "dsr")
+    assert f"worth {report.tried_independent:.1f} independent ones" in said
+    assert f"MinBTL is {report.backtest_days} days" in said
+
+
+def test_a_ratio_that_is_not_positive_needs_no_luck() -> None:
+    """Then there is no MinBTL to state."""
+    report = judge_gate(scaled(GOOD, -1.0), SETTINGS)
+    assert report.backtest_days is None
+    assert "MinBTL" not in report.refusal
 
 
 def test_the_report_is_json_and_the_same_evidence_gives_the_same(report: GateReport) -> None:
@@ -104,7 +124,7 @@ def test_one_seed_or_one_fold_is_no_walk_forward() -> None:
     """The row has no figure and says what to train."""
     lonely = replace(GOOD, seeds=GOOD.seeds[:1])
     assert failed(lonely) == ["walk_forward"]
-    assert "1 seeds, at least 3 are needed" in note(lonely, "walk_forward")
+    assert "seeds: 1, at least 3 are needed" in note(lonely, "walk_forward")
     single = replace(GOOD, folds=np.zeros_like(GOOD.folds))
     assert failed(single) == ["walk_forward"]
     assert "walk_forward.folds" in note(single, "walk_forward")
@@ -203,6 +223,21 @@ def test_constant_results_are_refused_row_by_row(level: float) -> None:
     assert rows["dsr"].figure is None
     assert f"constant at {level:g} over 365 days" in rows["dsr"].note
     json.dumps(to_json(found), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "looser"),
+    [
+        ("days_min", 59), ("trades_min", 99), ("seeds_min", 2), ("confidence", 0.94), ("overfit_max_frac", 0.3),
+        ("loss_max_frac", 0.3), ("spa_level", 0.05), ("chance_level", 0.1),
+    ],
+)  # fmt: skip
+def test_a_looser_gate_proves_nothing(name: str, looser: float) -> None:
+    """Whatever the evidence: the threshold, its value and the shipped one are named."""
+    report = judge_gate(GOOD, GateSettings(resamples=300, **{name: looser}))
+    assert [row.name for row in report.failed] == ["settings"]
+    assert f"gate.{name} is {looser:g}, shipped " in report.refusal
+    assert not report.passed
 
 
 def test_damaged_evidence_is_no_report() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from huracan.baselines import LIGHTGBM
 from huracan.config import GateSettings
 from huracan.errors import EvidenceError
 from huracan.memory import DailyResult, record_search, record_shadow_days
@@ -40,7 +41,7 @@ def test_days_come_back_as_they_were_traded(database: Engine, candles: str, tmp_
     assert found.folds.tolist() == GOOD.folds.tolist()
     assert [seed.name for seed in found.seeds] == ["seed-0", "seed-1", "seed-2"]
     assert found.seeds[2].net == pytest.approx(GOOD.seeds[2].net)
-    assert {row.name for row in found.baselines} == {"flat", "buy_and_hold", "momentum", "mean_reversion"}
+    assert {row.name for row in found.baselines} == {"flat", "buy_and_hold", "momentum", "mean_reversion", LIGHTGBM}
     assert found.chance == pytest.approx(GOOD.chance)
     assert (found.trades, found.tried_count, found.rivals, found.selections, found.tried) == (closed, 1, (), (), ())
     assert (found.version, found.scope, found.sha256) == (model.version, "*", model.sha256)

@@ -13,7 +13,7 @@ from huracan.shadow.sharpe import (
     deflated_sharpe_ratio,
     expected_maximum,
     hurdle,
-    minimum_backtest_years,
+    minimum_backtest_length,
     minimum_track_record,
     moments_of,
     probabilistic_sharpe_ratio,
@@ -101,11 +101,11 @@ def test_the_minimum_track_record_is_the_published_one(
 
 def test_the_minimum_backtest_length_is_the_published_one() -> None:
     """45 trials of annual ratio 1: 5 years, below its bound of 2 ln N; a ratio of 0 has none."""
-    assert minimum_backtest_years(45, 1.0) == pytest.approx(4.9980870044034438, abs=1e-9)
+    assert minimum_backtest_length(45, 1.0) == pytest.approx(4.9980870044034438, abs=1e-9)
     assert 2 * math.log(45) == pytest.approx(7.613, abs=5e-4)
-    assert minimum_backtest_years(45, 1.0) < 2 * math.log(45)
+    assert minimum_backtest_length(45, 1.0) < 2 * math.log(45)
     with pytest.raises(EvidenceError, match="above 0"):
-        minimum_backtest_years(45, 0.0)
+        minimum_backtest_length(45, 0.0)
 
 
 def test_sharpe_sortino_and_omega_are_the_published_ones() -> None:
@@ -163,20 +163,30 @@ def test_the_deviation_of_trials_is_brought_to_the_judged_length() -> None:
     """Trials without skill over 25 days say what luck is worth over 400: a quarter of their deviation."""
     rng = np.random.default_rng(2)
     ratios = [0.9 * moments_of(rng.standard_normal(25)).sharpe for _ in range(4_000)]
-    assert trials_deviation(ratios, [25] * 4_000, Moments(0.0, 400)) == pytest.approx(0.9 / 20, rel=0.1)
-    assert trials_deviation(ratios, [25] * 4_000, Moments(0.0, 25)) == pytest.approx(np.std(ratios), rel=0.01)
+    assert trials_deviation(ratios, [25] * 4_000, Moments(0.0, 400), 4_000) == pytest.approx(0.9 / 20, rel=0.1)
+    assert trials_deviation(ratios, [25] * 4_000, Moments(0.0, 25), 4_000) == pytest.approx(np.std(ratios), rel=0.01)
 
 
 def test_neither_skill_nor_ruin_raises_the_hurdle_beyond_luck() -> None:
     """Whatever the trials earned or lost, they differ by luck by one standard error at most, by more if it persists."""
     ratios, days = list(norm.ppf((np.arange(99) + 0.5) / 99) / 20), [100] * 99
-    assert trials_deviation(ratios, days, Moments(0.0, 100)) == pytest.approx(0.05, rel=0.05)
+    assert trials_deviation(ratios, days, Moments(0.0, 100), 99) == pytest.approx(0.05, rel=0.05)
     for odd in (-2.0, 2.0):
-        found = trials_deviation([*ratios, *[odd] * 20], [*days, *[100] * 20], Moments(0.0, 100))
+        found = trials_deviation([*ratios, *[odd] * 20], [*days, *[100] * 20], Moments(0.0, 100), 119)
         assert found == pytest.approx(0.1)
     alike = Moments(0.0, 100, autocorrelation=0.6)
-    assert trials_deviation([-2.0, 2.0], [100, 100], alike) == pytest.approx(0.2)
-    assert trials_deviation([0.3], [100], alike) == pytest.approx(0.2)  # nothing is known of the others: luck
-    assert trials_deviation([0.1, 0.12], [100, 100], alike) == pytest.approx(np.std([0.1, 0.12], ddof=1))
+    assert trials_deviation([-2.0, 2.0] * 5, [100] * 10, alike, 10) == pytest.approx(0.2)
     with pytest.raises(EvidenceError, match="not finite"):
-        trials_deviation([0.1, float("nan")], [10, 10], alike)
+        trials_deviation([0.1, float("nan")], [10, 10], alike, 2)
+
+
+def test_what_is_not_known_of_the_trials_counts_as_luck() -> None:
+    """Few known ratios say nothing, however alike they are; many say as much as their share of all that were tried."""
+    alike = Moments(0.0, 100)
+    for known in (1, 2, 9):
+        ratios = [0.12 + 0.001 * at for at in range(known)]
+        assert trials_deviation(ratios, [100] * known, alike, 60) == pytest.approx(0.1)
+    ratios = [0.12, 0.13] * 10
+    seen = float(np.std(ratios, ddof=1))
+    assert trials_deviation(ratios, [100] * 20, alike, 20) == pytest.approx(seen)
+    assert trials_deviation(ratios, [100] * 20, alike, 80) == pytest.approx(np.sqrt(0.25 * seen**2 + 0.75 * 0.01))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from huracan.errors import EvidenceError
-from huracan.shadow.trial_count import effective_rank, mean_correlation_count
+from huracan.shadow.trial_count import effective_rank, independent_trials
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,18 @@ def test_effective_ranks_are_the_published_ones(matrix: np.ndarray, expected: fl
 
 
 def test_equal_trials_are_one_and_independent_ones_are_all() -> None:
-    """Both counts, at correlations 1 and 0, and in between."""
-    for count in (effective_rank, mean_correlation_count):
-        assert count(np.ones((6, 6))) == pytest.approx(1.0)
-        assert count(np.eye(6)) == pytest.approx(6.0)
-        assert 1.0 < count(0.5 * np.eye(6) + 0.5) < 6.0
-    assert mean_correlation_count(np.ones((1, 1))) == 1.0
+    """At correlations 1 and 0, and in between."""
+    assert effective_rank(np.ones((6, 6))) == pytest.approx(1.0)
+    assert effective_rank(np.eye(6)) == pytest.approx(6.0)
+    assert 1.0 < effective_rank(0.5 * np.eye(6) + 0.5) < 6.0
+
+
+def test_trials_are_counted_by_their_daily_results() -> None:
+    """Three strategies in four sizes each are worth three; one that never traded counts for nothing."""
+    net = np.random.default_rng(3).standard_normal((5_000, 3))
+    copies = np.concatenate([size * net for size in (1.0, 2.0, 5.0, 0.1)] + [np.zeros((5_000, 1))], axis=1)
+    assert independent_trials(copies) == pytest.approx(3.0, abs=0.01)
+    assert independent_trials(copies[:, -2:]) is None
 
 
 def test_damaged_correlations_are_refused() -> None:
