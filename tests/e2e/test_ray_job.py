@@ -9,12 +9,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from huracan.learn.campaign import read_campaign
-from huracan.memory import connect, list_runs
+from huracan.learn.cycle import STEPS
+from huracan.memory import connect, find_cycle, list_runs
 from tests.jobs.shell import CHECKOUT, run_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(900)]
@@ -26,6 +28,9 @@ SHORT = (
 )
 """Appended to the page's training commands: long enough to be stopped on a busy machine, short enough for a test."""
 STOP_AFTER_S = 180.0
+SCOPE, DAY = "REV1/USDT", date(2025, 1, 28)
+CYCLE = f"--scope {SCOPE} --day {DAY} --set retrain.download=false --set retrain.stale_max_days=100000"
+"""Appended to the page's cycle: one coin of the made-up candles, the day on which they end."""
 
 
 def free_port() -> int:
@@ -134,3 +139,37 @@ def test_a_job_is_submitted_stopped_and_resumed(page: Page) -> None:
     assert steps, resumed
     assert min(steps) > 4_096, "the second job began anew"
     assert f"run-{done.run_id}-all" in page.run(lines[stop + 2])
+
+
+def test_the_daily_cycle_is_a_job_too(page: Page) -> None:
+    """Stopped in its training and submitted again, the day ends with the report; a third time it is done already."""
+    lines = page.lines(1)
+    for line in lines[: next(i for i, line in enumerate(lines) if line.startswith("ray job submit"))]:
+        page.run(line)
+    (submit,) = (line for block in range(2, len(BLOCKS)) for line in page.lines(block) if "jobs.retrain" in line)
+    submit = submit.replace("/data/candles", str(page.home.parent / "candles")) + f" {CYCLE} {SHORT}"
+    page.run(submit.replace("ray job submit", "ray job submit --submission-id morning --no-wait"))
+    deadline = time.monotonic() + STOP_AFTER_S
+    while not list(page.home.glob("**/seed-1/checkpoint.safetensors")):
+        assert time.monotonic() < deadline, page.run("ray job logs morning", check=False)
+        assert "failed" not in page.run("ray job status morning"), page.run("ray job logs morning", check=False)
+        time.sleep(0.3)
+    page.run("ray job stop morning")
+    engine = connect(page.environment["HURACAN__DATABASE__URL"])
+    stopped = find_cycle(engine, SCOPE, DAY)
+    assert stopped is not None
+    assert [step.step for step in stopped.steps][-1] == "train"
+    out = page.run(submit)
+    assert "Traceback" not in out
+    done = find_cycle(engine, SCOPE, DAY)
+    assert done is not None
+    assert (done.cycle_id, done.run_id) == (stopped.cycle_id, stopped.run_id)
+    assert tuple(step.step for step in done.steps) == STEPS
+    assert all(step.outcome is not None for step in done.steps)
+    assert {step.step: step.starts for step in done.steps}["train"] == 2
+    (version,) = done.outcome("train")["versions"]
+    assert version in page.run("huracan models ls")
+    assert list(page.home.glob(f"cycles/{done.cycle_id}/report.html"))
+    page.run(submit)
+    assert find_cycle(engine, SCOPE, DAY) == done
+    engine.dispose()
