@@ -95,6 +95,8 @@ def _tables(terminal: Terminal, found: "Insights", page: Path | None) -> None:
         terminal.table("what wins came from", columns, words.finding_rows(found, won=True))
     if found.after_exits:
         terminal.table("what was left after exits", words.AFTER_COLUMNS, words.after_rows(found))
+    if found.proposals:
+        terminal.table(words.proposal_line(found), words.PROPOSAL_COLUMNS, words.proposal_rows(found))
     for gap in found.gaps:
         click.echo(f"not known: {gap}")
     if page is not None:

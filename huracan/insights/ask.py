@@ -11,7 +11,7 @@ from huracan.insights.evidence import CLAIM_RATE
 from huracan.insights.library import NO_OUTCOME, find_patterns
 from huracan.insights.model import Insights
 from huracan.insights.tables import LEVEL, Cutter
-from huracan.memory import Mode, read_trades
+from huracan.memory import Mode, StoredProposal, read_trades, usable_proposals
 from huracan.memory.patterns import PatternSet, read_patterns, write_patterns
 from huracan.memory.remembered import Asked, Remembered, newest_shadow, read_remembered, trades_by_mode
 from huracan.shadow import COIN_ACCOUNT, DAY_MS, ENSEMBLE
@@ -75,6 +75,7 @@ def ask(engine: Engine, asked: Asked) -> Insights:
         factors=cutter.findings(won=True),
         after_exits=cutter.after_exits(),
         libraries=libraries,
+        proposals=_proposals(engine, meant, trades),
         gaps=_gaps(trades, libraries),
     )
 
@@ -142,6 +143,17 @@ def _libraries(engine: Engine, meant: Asked, trades: Remembered) -> tuple[Patter
     for run_id in np.unique(trades.run_id).tolist():
         found += read_patterns(engine, run_id, mode=meant.mode, policy=meant.policy, account=meant.account)
     return tuple(found)
+
+
+def _proposals(engine: Engine, meant: Asked, trades: Remembered) -> tuple[StoredProposal, ...]:
+    """Return the validated proposals of whose trades these are; they are of all coins and days of their owner."""
+    owners = set(zip(trades.policy.tolist(), trades.account.tolist(), strict=True))
+    return tuple(
+        proposal
+        for run_id in np.unique(trades.run_id).tolist()
+        for proposal in usable_proposals(engine, run_id)
+        if proposal.mode == meant.mode and (proposal.policy, proposal.account) in owners
+    )
 
 
 def _gaps(trades: Remembered, libraries: tuple[PatternSet, ...]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from huracan.analysis.days import DayMean
 from huracan.insights.evidence import Stage
+from huracan.memory import StoredProposal
 from huracan.memory.patterns import PatternSet
 
 __all__ = ["AfterExit", "FindingRow", "Insights", "Section", "Setup", "Slice"]
@@ -123,6 +124,7 @@ class Insights:
         causes, factors: of losses and wins.
         after_exits: by reason.
         libraries: pattern libraries of these trades.
+        proposals: other stops, targets and holds that held on days they were not found on; nothing applies them.
         gaps: what is not known, and what to do about it.
     """
 
@@ -143,6 +145,7 @@ class Insights:
     factors: Sequence[FindingRow]
     after_exits: Sequence[AfterExit]
     libraries: Sequence[PatternSet]
+    proposals: Sequence[StoredProposal]
     gaps: Sequence[str]
 
     @property

@@ -11,6 +11,7 @@ __all__ = [
     "AFTER_COLUMNS",
     "FINDING_COLUMNS",
     "LIBRARY_COLUMNS",
+    "PROPOSAL_COLUMNS",
     "SETUP_COLUMNS",
     "SIMILAR_COLUMNS",
     "SLICE_COLUMNS",
@@ -19,6 +20,8 @@ __all__ = [
     "headline",
     "library_line",
     "library_rows",
+    "proposal_line",
+    "proposal_rows",
     "setup_line",
     "setup_rows",
     "similar_rows",
@@ -36,6 +39,7 @@ LIBRARY_COLUMNS = (
     "pattern", "stage", "trades", "days", "coins", "win rate, shrunk", "mean, R", "others, R", "q", "MFE / MAE, R",
     "held", "net", "ends most by", "most in", "what its entries have",
 )  # fmt: skip
+PROPOSAL_COLUMNS = ("rule", "version", "account", "stop, sigmas", "target, sigmas", "hold, bars", "why")
 SIMILAR_COLUMNS = ("trade", "coin", "entry", "pattern", "distance", "result, R", "net", "ended by")
 
 
@@ -97,6 +101,31 @@ def setup_rows(found: Insights, most: int | None = None) -> list[Row]:
             _chance(setup.q_value),
         )
         for setup in found.setups[:most]
+    ]
+
+
+def proposal_line(found: Insights) -> str:
+    """Return what the proposals are, and that nobody acts on them by himself."""
+    count = len(found.proposals)
+    return (
+        f"{count} other {'rule' if count == 1 else 'rules'} found on early days and validated on later ones; not "
+        "applied automatically: set the rule in `trading`, train and judge anew"
+    )
+
+
+def proposal_rows(found: Insights) -> list[Row]:
+    """Return the validated proposals under `PROPOSAL_COLUMNS`."""
+    return [
+        (
+            one.kind,
+            one.policy,
+            one.account,
+            f"{one.rule['stop_sigmas']:.3g}",
+            f"{one.rule['target_sigmas']:.3g}",
+            f"{one.rule['hold_bars']:g}",
+            one.reason,
+        )
+        for one in found.proposals
     ]
 
 

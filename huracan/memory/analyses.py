@@ -16,7 +16,6 @@ __all__ = [
     "HORIZONS",
     "StoredProposal",
     "TradeAnalysis",
-    "count_analyses",
     "read_proposals",
     "usable_proposals",
     "write_analyses",
@@ -179,16 +178,6 @@ def write_analyses(
             cursor.execute(_PROPOSE, _proposal_values(run_id, proposal))
             changed += cursor.rowcount
     return changed
-
-
-def count_analyses(engine: Engine, run_id: int) -> Mapping[str, int]:
-    """Return how many rows each table of analyses holds for a run's trades."""
-    counts = {}
-    with translated(engine), engine.connect() as connection:
-        for table in ("win_analysis", "loss_analysis", "post_exit_tracking"):
-            statement = f"SELECT count(*) FROM {table} JOIN trade_memory USING (trade_id) WHERE run_id = :run_id"  # noqa: S608
-            counts[table] = int(connection.execute(text(statement), {"run_id": run_id}).scalar_one())
-    return counts
 
 
 def read_proposals(engine: Engine, run_id: int) -> tuple[StoredProposal, ...]:

@@ -59,6 +59,9 @@ def render_insights(found: Insights) -> str:
         factor_columns=(*words.FINDING_COLUMNS[:-1], "luck"),
         causes=words.finding_rows(found, won=False),
         factors=words.finding_rows(found, won=True),
+        proposal_line=words.proposal_line(found),
+        proposal_columns=words.PROPOSAL_COLUMNS,
+        proposals=words.proposal_rows(found),
         after_columns=words.AFTER_COLUMNS,
         after=words.after_rows(found),
     )

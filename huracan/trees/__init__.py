@@ -16,7 +16,7 @@ from huracan.trees.forest import Forest
 from huracan.trees.labels import Labels, label_entries, uniqueness
 from huracan.trees.model import TreeFacts, TreeModel
 from huracan.trees.paths import PathReport, cpcv_paths
-from huracan.trees.splits import Spans, Split, check_split, combinatorial_splits, path_count, paths_of, purged_folds
+from huracan.trees.splits import Spans, Split, check_split, combinatorial_splits, paths_of, purged_folds
 
 __all__ = [
     "LABELS_MAX",
@@ -48,7 +48,6 @@ __all__ = [
     "fit_tree",
     "held_out",
     "label_entries",
-    "path_count",
     "paths_of",
     "purged_folds",
     "reliability",

@@ -6,7 +6,6 @@ into N groups and tests every k of them: C(N, k) splits, whose predictions make 
 Groups are cut at moments, the same for all coins.
 """
 
-import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from huracan.errors import DataError
 
-__all__ = ["Spans", "Split", "check_split", "combinatorial_splits", "path_count", "paths_of", "purged_folds"]
+__all__ = ["Spans", "Split", "check_split", "combinatorial_splits", "paths_of", "purged_folds"]
 
 Ints = NDArray[np.int64]
 
@@ -96,13 +95,8 @@ def combinatorial_splits(spans: Spans, groups: int, tested: int, embargo_ms: int
     return tuple(_split(spans, group, chosen, embargo_ms) for chosen in combinations(range(groups), tested))
 
 
-def path_count(groups: int, tested: int) -> int:
-    """Return the number of paths: tested * C(groups, tested) / groups."""
-    return tested * math.comb(groups, tested) // groups
-
-
 def paths_of(splits: tuple[Split, ...], groups: int) -> tuple[tuple[int, ...], ...]:
-    """Return, per path, which split predicts each group; every (split, group tested) is used exactly once."""
+    """Return, per path, which split predicts each group: k C(N, k) / N paths use every (split, group tested) once."""
     users: list[list[int]] = [[] for _ in range(groups)]
     for index, split in enumerate(splits):
         for group in split.groups:

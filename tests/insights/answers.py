@@ -6,8 +6,14 @@ import numpy as np
 
 from huracan.insights import Insights, find_patterns
 from huracan.insights.tables import LEVEL, Cutter
+from huracan.memory import StoredProposal
 from huracan.memory.remembered import Remembered
 from tests.insights.worlds import planted_trades
+
+LONGER_HOLD = StoredProposal(
+    "ensemble", "coin", "shadow", "hold", "validated",
+    {"stop_sigmas": 0.7071, "target_sigmas": 1.06, "hold_bars": 120}, "{}", "early days: +9 bp; later days: +8 bp",
+)  # fmt: skip
 
 
 def sample_answer(means: tuple[float, ...] = (0.6, -0.6), count: int = 500, seed: int = 3) -> Insights:
@@ -33,5 +39,6 @@ def sample_answer(means: tuple[float, ...] = (0.6, -0.6), count: int = 500, seed
         first_ms=int(known.entry_ms.min()), last_ms=int(known.entry_ms.max()), days=60, level=LEVEL, claim_rate=0.1,
         by_mode=(("shadow", count),), total=cutter.total(), sections=cutter.sections(), setups=cutter.setups(),
         analysed=count, causes=cutter.findings(won=False), factors=cutter.findings(won=True),
-        after_exits=cutter.after_exits(), libraries=(replace(library.found, set_id=1),), gaps=("nothing <else>",),
+        after_exits=cutter.after_exits(), libraries=(replace(library.found, set_id=1),), proposals=(LONGER_HOLD,),
+        gaps=("nothing <else>",),
     )  # fmt: skip

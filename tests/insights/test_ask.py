@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from huracan.config import Settings
 from huracan.errors import DataError, UsageError
 from huracan.insights import ask, learn_patterns
-from huracan.memory import open_run, read_trades, write_trades
+from huracan.memory import StoredProposal, open_run, read_trades, write_analyses, write_trades
 from huracan.memory.remembered import Asked
 from tests.insights.stored import analysed, losses, store
 from tests.insights.worlds import START_MS, planted_trades
@@ -98,6 +98,19 @@ def test_causes_and_what_came_after_are_told_when_they_are_known(database: Engin
         assert row.move_bps is not None
         assert (row.missed_bps.mean, row.move_bps.mean) == (pytest.approx(40.0), pytest.approx(-12.0))
     assert not any("not analysed" in gap for gap in found.gaps)
+
+
+def test_only_rules_that_later_days_confirmed_are_told_and_only_of_the_trades_meant(database: Engine) -> None:
+    """Of a refused hold, a validated stop and another version's validated target the answer has the stop."""
+    run_id, _ = store(database, (0.0,), 120, 31)
+    rule = {"stop_sigmas": 0.5, "target_sigmas": 1.5, "hold_bars": 60}
+    stop = StoredProposal("ensemble", "coin", "shadow", "stop", "validated", rule, '{"tried": 4}', "early and late")
+    refused = replace(stop, kind="hold", status="refused")
+    other = replace(stop, policy="seed-1", kind="target")
+    write_analyses(database, run_id, (), [stop, refused, other])
+    assert ask(database, Asked(run_id=run_id)).proposals == (stop,)
+    write_analyses(database, run_id, (), [replace(stop, status="undecided")])
+    assert ask(database, Asked(run_id=run_id)).proposals == ()
 
 
 def test_trades_that_were_cut_off_are_counted_apart(database: Engine) -> None:

@@ -34,10 +34,21 @@ def test_every_row_fits_its_columns() -> None:
         (words.FINDING_COLUMNS, words.finding_rows(found, won=False)),
         (words.AFTER_COLUMNS, words.after_rows(found)),
         (words.LIBRARY_COLUMNS, words.library_rows(library)),
+        (words.PROPOSAL_COLUMNS, words.proposal_rows(found)),
     ):
         assert rows
         assert all(len(row) == len(columns) for row in rows)
     assert len(words.setup_rows(found, 3)) == 3
+
+
+def test_a_validated_rule_is_said_to_be_nobodys_but_the_readers() -> None:
+    """Which rule, whose, why; and that nothing applies it."""
+    found = sample_answer()
+    assert words.proposal_line(found).startswith(
+        "1 other rule found on early days and validated on later ones; not applied"
+    )
+    (row,) = words.proposal_rows(found)
+    assert row[:6] == ("hold", "ensemble", "coin", "0.707", "1.06", "120")
 
 
 def test_a_library_says_how_many_groups_and_why() -> None:

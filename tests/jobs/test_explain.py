@@ -15,7 +15,7 @@ from huracan.learn.cluster import ray_session
 from huracan.learn.recipe import MarketStore
 from huracan.market import CandleSet, wild_bars
 from huracan.memory import Registry, open_run, read_trades, write_trades
-from huracan.memory.analyses import count_analyses, read_proposals
+from huracan.memory.analyses import read_proposals
 from huracan.memory.patterns import read_patterns
 from huracan.patterns.embedding import ROWS_MIN
 from huracan.policy import load_artefact
@@ -25,6 +25,7 @@ from jobs.explain import ANALYSIS_NAME, analyse_shadow, analyse_traded, save_ana
 from jobs.train import folds_of
 from tests.analysis.sample import sample_analysis
 from tests.jobs.test_shadow import SETTINGS, SYMBOLS, untrained
+from tests.memory.samples import count_analyses
 
 pytestmark = [pytest.mark.postgres, pytest.mark.ray]
 

@@ -3,9 +3,11 @@
 from dataclasses import fields
 
 import numpy as np
+from sqlalchemy import Engine, text
 
 from huracan.memory import TradeRows
 
+ANALYSED = ("win_analysis", "loss_analysis", "post_exit_tracking")
 REASONS = ("take_profit", "stop_loss", "time_limit", "policy_exit", "risk_exit", "kill_switch", "end_of_data")
 
 
@@ -77,3 +79,12 @@ def same(left: TradeRows, right: TradeRows) -> bool:
 
 def _bits(values: np.ndarray) -> object:
     return values.tolist() if values.dtype.kind == "U" else (values.dtype.str, values.shape, values.tobytes())
+
+
+def count_analyses(engine: Engine, run_id: int) -> dict[str, int]:
+    """Return how many rows each table of analyses holds for a run's trades."""
+    counts = "SELECT count(*) FROM {} JOIN trade_memory USING (trade_id) WHERE run_id = :run_id"
+    with engine.connect() as connection:
+        return {
+            table: connection.execute(text(counts.format(table)), {"run_id": run_id}).scalar_one() for table in ANALYSED
+        }

@@ -12,12 +12,11 @@ from huracan.memory import TradeRows, open_run, write_trades
 from huracan.memory.analyses import (
     StoredProposal,
     TradeAnalysis,
-    count_analyses,
     read_proposals,
     usable_proposals,
     write_analyses,
 )
-from tests.memory.samples import joined, sample_trades
+from tests.memory.samples import count_analyses, joined, sample_trades
 
 pytestmark = pytest.mark.postgres
 

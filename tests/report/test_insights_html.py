@@ -27,6 +27,8 @@ def test_page_says_what_stands_out_before_its_tables() -> None:
     assert words.setup_line(found) in text
     rows = [words.slice_row(one) for section in found.sections for one in section.slices]
     rows += [*words.library_rows(found.libraries[0]), *words.finding_rows(found, won=False), *words.after_rows(found)]
+    rows += words.proposal_rows(found)
+    assert words.proposal_line(found) in text
     for row in rows:
         for cell in row:
             assert cell is None or cell in text
@@ -34,9 +36,9 @@ def test_page_says_what_stands_out_before_its_tables() -> None:
 
 def test_page_without_libraries_and_analyses_leaves_their_parts_out() -> None:
     """No empty tables."""
-    bare = replace(sample_answer(), libraries=(), causes=(), factors=(), after_exits=(), gaps=())
+    bare = replace(sample_answer(), libraries=(), causes=(), factors=(), after_exits=(), proposals=(), gaps=())
     text = Tags(render_insights(bare)).text
-    for words_ in ("Patterns", "Why trades lost and won", "What was left after exits", "Not known"):
+    for words_ in ("Patterns", "Why trades lost and won", "What was left after exits", "Other stops", "Not known"):
         assert words_ not in text
 
 
