@@ -28,9 +28,9 @@ class Site:
     candles: Path
     url: str
 
-    def submit(self, name: str, *words: str) -> None:
+    def submit(self, name: str, *words: str, **environment_of: str) -> None:
         """Submit a job, without waiting for it; huracan is installed on every node, as in an image."""
-        places = {"HURACAN_HOME": str(self.home), "HURACAN__DATABASE__URL": self.url}
+        places = {"HURACAN_HOME": str(self.home), "HURACAN__DATABASE__URL": self.url, **environment_of}
         environment = json.dumps({"env_vars": places})
         given = ["--submission-id", name, "--no-wait", "--runtime-env-json", environment]
         self.cluster.run(RAY, "job", "submit", *given, "--", "python", "-m", *words)

@@ -17,8 +17,11 @@ from huracan.learn.campaign import read_campaign
 from huracan.learn.train import CHECKPOINT_EVERY
 from huracan.memory import EmbeddedServer, Run, list_runs, read_trades, read_trials
 from huracan.memory.trades import encode_trades
+from huracan.policy import load_artefact
+from huracan.storage import write_bytes
 from tests.cluster.nodes import RAY, nodes
 from tests.cluster.nodes_jobs import LONG_S, Site, make_site
+from tests.objects import ACCESS_KEY, SECRET, ObjectServer
 from tests.trader.processes import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.postgres, pytest.mark.timeout(1_800)]
@@ -212,6 +215,34 @@ def _kept(checkpoint: Path) -> int:
     """Return the steps that a checkpoint holds."""
     with safetensors.safe_open(checkpoint, "numpy") as file:
         return int(json.loads(file.metadata()["huracan"])["extra"]["curve"][-1]["env_steps"])
+
+
+def test_with_a_bucket_no_machine_needs_the_disk_of_another(
+    site: Site, database: Engine, object_store: ObjectServer
+) -> None:
+    """Candles are read in the bucket by the workers that compute features; the run ends there, its home stays empty."""
+    bucket = object_store.bucket("nodes")
+    for file in site.candles.iterdir():
+        write_bytes(bucket / "candles" / file.name, file.read_bytes())
+    rights = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_EC2_METADATA_DISABLED": "true"}
+    runs = ("--set", f"storage.runs={bucket / 'runs'}", "--set", "shadow.coins_per_block=1")
+    words = ("jobs.train", "--data", str(bucket / "candles"), *SHORT, *runs, "--set", f"ppo.env_steps={2 * BATCH}")
+    site.submit("bucket", *words, **rights)
+    site.done("bucket")
+    run_id = newest(database).run_id
+    (version,) = read_campaign(bucket / "runs" / str(run_id)).versions
+    assert load_artefact(version.artefact).sha256 == version.sha256
+    assert not list(site.home.glob(f"runs/{run_id}/fold-*"))
+    workers = {
+        one for one, address in site.cluster.alive().items() if address in {w.address for w in site.cluster.workers}
+    }
+    rows = [row for row in site.cluster.rows("tasks") if row["name"] in ("_run_machines", "_rank")]
+    print(f"features: {len(rows)} tasks on {len({row['node_id'] for row in rows})} of {len(workers)} workers")
+    assert len(rows) >= 6
+    assert {row["node_id"] for row in rows} <= workers
+    site.submit("bucket-shadow", "jobs.shadow", "--run-id", str(run_id), **rights)
+    site.done("bucket-shadow")
+    assert (bucket / "runs" / str(run_id) / "shadow.json").is_file()
 
 
 def _learnt(events: Path) -> list[int]:
