@@ -23,9 +23,9 @@ from huracan.baselines import (
     Schooling,
     school,
 )
-from huracan.config import Settings, home_folder, run_folder
+from huracan.config import Settings, home_folder, load_settings, run_folder
 from huracan.env.dataset import Dataset
-from huracan.errors import DataError, HuracanError, TrainingError, UsageError
+from huracan.errors import ConfigError, DataError, HuracanError, TrainingError, UsageError
 from huracan.features import FeatureFit
 from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import Version, read_campaign
@@ -300,7 +300,7 @@ def _start(
             for block in unit.blocks:
                 ablated.setdefault(block, []).append(trade_without.remote(block, judged[ENSEMBLE], tapes, rules))
             copies = settings.shadow.random_policies
-            chance.append(trade_randomly.remote(blocks[ENSEMBLE][-1], tapes, rules, copies))
+            chance.append(trade_randomly.remote(blocks[ENSEMBLE][-1], tapes, rules, copies, len(chance)))
     everything = ray.put(tuple(tape for unit in units for tape in unit.tapes))
     policies = [unit.policy for unit in units]
     portfolio = trade_portfolio.remote(policies, everything, rules, settings)
@@ -337,6 +337,7 @@ def program(terminal: Terminal, run_id: int | None, data: Location | None) -> No
     found = trained_run(engine, run_id)
     settings = terminal.settings_of(found.config_json, data__folder=None if data is None else str(data))
     check_job(settings)
+    check_folds(settings, found)
     folder = run_folder(settings, found.run_id)
     campaign = read_campaign(folder)
     dataset = load_dataset(settings)
@@ -354,6 +355,26 @@ def program(terminal: Terminal, run_id: int | None, data: Location | None) -> No
         done = analyse_shadow(judged, campaign.versions, engine, found.run_id)
     save_analysis(folder, None if done is None else done.analysis)
     terminal.show(report, lambda: _table(terminal, report))
+
+
+def check_folds(settings: Settings, trained: Run) -> None:
+    """Refuse to judge a run on other test days than it was trained for: who saw a result could choose them by it.
+
+    Raises:
+        ConfigError: a setting of `walk_forward` is not the run's.
+    """
+    own = load_settings(None, environ={}, base=json.loads(trained.config_json)).walk_forward
+    asked = settings.walk_forward
+    other = [
+        f"walk_forward.{name} is {getattr(asked, name)}, the run's {getattr(own, name)}"
+        for name in type(own).model_fields
+        if getattr(asked, name) != getattr(own, name)
+    ]
+    if other:
+        raise ConfigError(
+            f"run {trained.run_id} cannot be judged on other days than it was trained for: {'; '.join(other)}; leave "
+            "them as they are, or train anew"
+        )
 
 
 def open_runs(settings: Settings) -> Engine:

@@ -6,6 +6,7 @@ Tasks write their own trades; writing again changes nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import ray
 from pydantic import SecretStr
 
@@ -113,9 +114,18 @@ def trade_block(name: str, policy: Policy, tapes: Sequence[Tape], rules: Rules) 
 
 
 @ray.remote(num_cpus=1, max_retries=MAX_RETRIES)
-def trade_randomly(judged: ShadowResult, tapes: Sequence[Tape], rules: Rules, copies: int) -> RandomResult:
-    """Trade random policies at the pace of what was judged on the same block."""
-    seed = RANDOM_SEED + 1_000_000 * rules.fold.index
+def trade_randomly(judged: ShadowResult, tapes: Sequence[Tape], rules: Rules, copies: int, block: int) -> RandomResult:
+    """Trade random policies at the pace of what was judged on the same block of coins.
+
+    Args:
+        judged: whose pace they keep, on exactly these tapes.
+        tapes: coins of the block.
+        rules: of the fold.
+        copies: how many random policies.
+        block: number of the block within the fold: each has its own draws, or all blocks' luck would be one and the
+            days of chance would spread too far.
+    """
+    seed = int(np.random.SeedSequence((RANDOM_SEED, rules.fold.index, block)).generate_state(1, np.uint64)[0])
     return random_block(judged.pace, tapes, rules.fold.test, rules.kernel, rules.limits, copies=copies, seed=seed)
 
 

@@ -16,7 +16,7 @@ from huracan.learn.cluster import ray_session
 from huracan.policy import Ensemble, NetworkSpec, PolicyNet
 from huracan.policy.network import Normaliser
 from huracan.shadow import Fold, cut_tape, entries_of, shadow_block
-from jobs.shadow_tasks import Place, Rules, learn_meta, trade_block, trade_filtered
+from jobs.shadow_tasks import Place, Rules, learn_meta, trade_block, trade_filtered, trade_randomly
 from tests.shadow.worlds import LIMITS, rules, wild_world, window_of
 
 pytestmark = pytest.mark.ray
@@ -70,6 +70,22 @@ def test_a_killed_worker_costs_its_own_task_only(tmp_path: Path) -> None:
         alone = shadow_block(Momentum(), block, window, kernel, LIMITS, name="m", fold=0)
         assert np.array_equal(result.pnl, alone.pnl)
         assert np.array_equal(result.trades.net, alone.trades.net)
+
+
+def test_the_random_policies_of_two_blocks_are_not_the_same_gamblers() -> None:
+    """On the very same coins another block's copies act otherwise, and the same block's again as before."""
+    import ray  # not before jobs has prepared its environment
+
+    kernel = rules()
+    tapes = wild_world(kernel)
+    window = window_of(tapes, 1, 2)
+    shared = Rules(Fold(0, window, window, 0, 0, SYMBOLS, ()), kernel, LIMITS, Place(None, None))
+    block = [cut_tape(tapes[0], window, kernel.base_ms)]
+    judged = ray.put(shadow_block(Momentum(), block, window, kernel, LIMITS, name="m", fold=0))
+    first, again, second = ray.get([trade_randomly.remote(judged, block, shared, 4, number) for number in (0, 0, 1)])
+    assert np.array_equal(first.pnl, again.pnl)
+    assert first.pnl.any()
+    assert not np.isclose(first.pnl, second.pnl).all(axis=1).any()
 
 
 def test_the_meta_model_learns_from_trades_closed_before_its_fold_and_is_asked_then() -> None:
