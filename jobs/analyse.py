@@ -25,6 +25,11 @@ from jobs.shadow import open_runs, trained_run
 
 __all__ = ["main", "program"]
 
+NEWEST_RUN = (
+    "SELECT max(run_id) FROM trade_memory WHERE mode = CAST(:mode AS trade_mode) "
+    "AND (CAST(:account AS text) IS NULL OR account = :account)"
+)
+
 
 @standalone("analyse")
 @click.option("--run-id", type=int, help="Run whose trades are analysed; default: the newest with such trades.")
@@ -62,12 +67,8 @@ def program(
 
 def _newest(engine: Engine, mode: Mode, account: str | None) -> int:
     """Return the newest run with closed trades of a mode."""
-    statement = (
-        "SELECT max(run_id) FROM trade_memory WHERE mode = CAST(:mode AS trade_mode) "
-        "AND (CAST(:account AS text) IS NULL OR account = :account)"
-    )
     with translated(engine), engine.connect() as connection:
-        found = connection.execute(text(statement), {"mode": mode, "account": account}).scalar()
+        found = connection.execute(text(NEWEST_RUN), {"mode": mode, "account": account}).scalar()
     if found is None:
         raise UsageError(f"there is no closed {mode} trade to analyse; trade first")
     return int(found)

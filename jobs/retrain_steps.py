@@ -66,6 +66,11 @@ DISK_MIN_MB = 500
 HEALTH = ("python", "dependencies", "configuration", "home", "database", "policy", "ray")
 """Checks of `huracan verify` that a cycle makes; compiled code is left out: what is missing is compiled then."""
 
+TRADED_RUNS = (
+    "SELECT DISTINCT run_id, CAST(mode AS text) FROM trade_memory WHERE mode <> 'shadow' "
+    "AND exit_time <= to_timestamp(:end_s) ORDER BY 1, 2"
+)
+
 
 def cycle_folder(cycle_id: int) -> Path:
     """Return where a cycle's report stands."""
@@ -378,12 +383,8 @@ class CycleSteps:
 
     def _traded(self) -> list[tuple[int, Any]]:
         """Return (run, mode) of everything that closed a trade on paper or live by the day's first moment."""
-        statement = (
-            "SELECT DISTINCT run_id, CAST(mode AS text) FROM trade_memory WHERE mode <> 'shadow' "
-            "AND exit_time <= to_timestamp(:end_s) ORDER BY 1, 2"
-        )
         with translated(self.engine), self.engine.connect() as connection:
-            return [(row[0], row[1]) for row in connection.execute(text(statement), {"end_s": self.end_ms // 1_000})]
+            return [(row[0], row[1]) for row in connection.execute(text(TRADED_RUNS), {"end_s": self.end_ms // 1_000})]
 
     def _settings_of(self, run_id: int) -> Settings:
         """Return a trading run's own settings on this cycle's candles."""

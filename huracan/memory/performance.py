@@ -32,6 +32,7 @@ _EXIT_DAY = (
     "CAST((CASE WHEN t.exit_reason = 'end_of_data' THEN t.exit_time - interval '1 microsecond' ELSE t.exit_time END) "
     "AT TIME ZONE 'UTC' AS date)"
 )
+_MEASURED = ("trades", "wins", "net", "fees", "mean_net_bps")
 _DAY_INSERT = (
     "INSERT INTO model_performance (run_id, policy, account, mode, day, days, trades, wins, net, fees, mean_net_bps)"
 )
@@ -193,26 +194,34 @@ def record_shadow_days_of_versions(engine: Engine, run_id: int, policy: str, acc
 def record_traded_days_of_versions(engine: Engine) -> int:
     """Bring the rows by day of all registered versions that trade on paper or live up to date.
 
+    A day of which every trade is gone (another took its place, on another day) loses its row.
+
     Returns:
-        Rows that are new or changed.
+        Rows that are new, changed or gone.
 
     Raises:
         DatabaseError: the server fails.
     """
+    stored, new = (", ".join(f"{table}.{name}" for name in _MEASURED) for table in ("model_performance", "excluded"))
     with translated(engine), engine.begin() as connection:
-        return int(
-            connection.execute(
-                text(
-                    f"{_DAY_INSERT} SELECT t.run_id, t.policy, t.account, t.mode, {_EXIT_DAY}, 1, {_RESULT} "  # noqa: S608
-                    "FROM trade_memory t JOIN models m ON m.version = t.policy WHERE t.mode <> 'shadow' "
-                    f"GROUP BY t.run_id, t.policy, t.account, t.mode, {_EXIT_DAY} "
-                    "ON CONFLICT ON CONSTRAINT model_performance_key DO UPDATE SET trades = excluded.trades, "
-                    "wins = excluded.wins, net = excluded.net, fees = excluded.fees, "
-                    "mean_net_bps = excluded.mean_net_bps, updated_at = now() "
-                    "WHERE model_performance.trades <> excluded.trades OR model_performance.net <> excluded.net"
-                )
-            ).rowcount
-        )
+        gone = connection.execute(
+            text(
+                "DELETE FROM model_performance p WHERE p.day IS NOT NULL AND p.mode <> 'shadow' AND NOT EXISTS ("  # noqa: S608
+                "SELECT FROM trade_memory t WHERE t.mode <> 'shadow' AND t.run_id = p.run_id AND t.policy = p.policy "
+                f"AND t.account = p.account AND t.mode = p.mode AND {_EXIT_DAY} = p.day)"
+            )
+        ).rowcount
+        written = connection.execute(
+            text(
+                f"{_DAY_INSERT} SELECT t.run_id, t.policy, t.account, t.mode, {_EXIT_DAY}, 1, {_RESULT} "  # noqa: S608
+                "FROM trade_memory t JOIN models m ON m.version = t.policy WHERE t.mode <> 'shadow' "
+                f"GROUP BY t.run_id, t.policy, t.account, t.mode, {_EXIT_DAY} "
+                "ON CONFLICT ON CONSTRAINT model_performance_key DO UPDATE SET "
+                f"{', '.join(f'{name} = excluded.{name}' for name in _MEASURED)}, updated_at = now() "
+                f"WHERE ROW ({stored}) IS DISTINCT FROM ROW ({new})"
+            )
+        ).rowcount
+    return int(gone) + int(written)
 
 
 def read_version_days(engine: Engine, version: str | None = None) -> tuple[VersionDay, ...]:

@@ -12,6 +12,10 @@ __all__ = ["Recalled", "outcomes_of_rows", "recall"]
 
 _ELIGIBLE = """run_id <> %(run_id)s AND exit_reason NOT IN ('end_of_data', 'kill_switch')
     AND (mode <> 'shadow' OR (policy = %(policy)s AND account = %(account)s))"""
+_USABLE = "layout = %(layout)s AND risk_frac > 0"
+_SPLIT = f"""SELECT coalesce(array_agg(trade_id) FILTER (WHERE {_USABLE}), '{{}}'),
+    count(*) FILTER (WHERE NOT ({_USABLE})) FROM trade_memory WHERE {_ELIGIBLE}"""  # noqa: S608 - constant text
+"""Both parts of the eligible trades in one pass over the memory."""
 _ORDER = 'ORDER BY mode <> %(shadow)s, run_id, fold, symbol COLLATE "C", seq'
 
 
@@ -49,11 +53,10 @@ def recall(engine: Engine, run_id: int, layout: int, base_ms: int, *, policy: st
     values = {"run_id": run_id, "policy": policy, "account": account, "shadow": "shadow", "layout": layout}
     with translated(engine), engine.connect() as connection:
         cursor = connection.connection.cursor()
-        usable = f"{_ELIGIBLE} AND layout = %(layout)s AND risk_frac > 0"
-        rows = select_trades(cursor, f"WHERE {usable} {_ORDER}", values)
-        cursor.execute(f"SELECT count(*) FROM trade_memory WHERE {_ELIGIBLE}", values)  # noqa: S608 - constant text
-        ((eligible,),) = cursor.fetchall()
-    return Recalled(outcomes_of_rows(rows, layout, base_ms), eligible - len(rows))
+        cursor.execute(_SPLIT, values)
+        ((usable, left_out),) = cursor.fetchall()
+        rows = select_trades(cursor, f"WHERE trade_id = ANY(%(usable)s) {_ORDER}", values | {"usable": usable})
+    return Recalled(outcomes_of_rows(rows, layout, base_ms), left_out)
 
 
 def outcomes_of_rows(rows: TradeRows, layout: int, base_ms: int) -> Outcomes:

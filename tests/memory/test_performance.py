@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, text
 
 from huracan.config import Settings
 from huracan.errors import DatabaseError, InvariantError
@@ -21,6 +22,8 @@ from huracan.memory import (
     record_traded_days_of_versions,
     write_trades,
 )
+from jobs.analyse import NEWEST_RUN
+from jobs.retrain_steps import TRADED_RUNS
 from tests.memory.samples import sample_trades
 
 pytestmark = pytest.mark.postgres
@@ -131,3 +134,64 @@ def test_traded_versions_have_their_days_by_account(database: Engine) -> None:
     write_trades(database, run_id, two)
     assert record_traded_days_of_versions(database) == 1
     assert read_version_days(database, "served")[0].trades == 2
+
+
+def test_whatever_changed_of_a_day_is_brought_up_to_date_and_a_day_without_trades_goes(database: Engine) -> None:
+    """The same count and money with other wins, fees or sizes; and a trade whose place another day's took."""
+    run_id = open_run(database, "trade", Settings(), "f", "0.1.0")
+    Registry(database).register(run_id, "mended", "*", "x", "c" * 64, {}, "me")
+    day = ["2025-01-01T10:00:00", "2025-01-01T11:00:00"]
+    rows = closed("mended", "paper", "desk", day, [4.0, -2.0])
+    write_trades(database, run_id, rows)
+    assert record_traded_days_of_versions(database) == 1
+    before = read_version_days(database, "mended")[0]
+    assert (before.wins, before.net) == (1, 2.0)
+    changes = (
+        {"net": np.array([1.0, 1.0]), "price_part": rows.price_part + np.array([-3.0, 3.0])},
+        {"fee": rows.fee - 1.0, "price_part": rows.price_part + 1.0},
+        {"quantity": rows.quantity * 2.0},
+    )
+    for change in changes:
+        write_trades(database, run_id, replace(rows, **change))
+        assert record_traded_days_of_versions(database) == 1
+        assert record_traded_days_of_versions(database) == 0
+        (after,) = read_version_days(database, "mended")
+        assert after != before
+        before = after
+    write_trades(database, run_id, closed("mended", "paper", "desk", ["2025-01-05T10:00:00"], [3.0]))
+    assert record_traded_days_of_versions(database) == 2
+    assert [(row.day.day, row.net) for row in read_version_days(database, "mended")] == [(5, 3.0)]
+    assert record_traded_days_of_versions(database) == 0
+
+
+def test_paper_and_live_trades_are_found_by_their_index(database: Engine) -> None:
+    """Among thousands of shadow trades: days by version, a cycle's runs, the newest run; no plan reads them all."""
+    run_id = open_run(database, "trade", Settings(), "f", "0.1.0")
+    for seed in range(8):
+        write_trades(database, run_id, sample_trades(1_000, seed, f"S{seed}/USDT"))
+    write_trades(database, run_id, closed("a script", "paper", "desk", ["2025-01-02T10:00:00"], [1.0]))
+    asked: list[tuple[str, Any]] = []
+
+    def keep(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    with database.begin() as connection:
+        connection.execute(text("ANALYZE trade_memory"))
+    event.listen(database, "before_cursor_execute", keep)
+    try:
+        record_traded_days_of_versions(database)
+        with database.connect() as connection:
+            connection.execute(text(TRADED_RUNS), {"end_s": 2_000_000_000})
+            connection.execute(text(NEWEST_RUN), {"mode": "paper", "account": None})
+            connection.execute(text(NEWEST_RUN), {"mode": "live", "account": "desk"})
+    finally:
+        event.remove(database, "before_cursor_execute", keep)
+    asked = [(statement, parameters) for statement, parameters in asked if "trade_memory" in statement]
+    assert len(asked) == 5
+    with database.connect() as connection:
+        cursor = connection.connection.cursor()
+        for statement, parameters in asked:
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "trade_memory_traded" in plan, plan
+            assert "Seq Scan on trade_memory" not in plan, plan
