@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -213,10 +213,20 @@ async def _measure(feed: PlainFeed) -> None:
 
 
 class FeedSource:
-    """`CloseSource` over the actor: goes on from its own position when the actor was killed and came back."""
+    """`CloseSource` over the actor: goes on from its own position when the actor was killed and came back.
 
-    def __init__(self, name: str = FEED, namespace: str = NAMESPACE) -> None:
-        self._name, self._namespace = name, namespace
+    It is looked up again only after it has failed: names are the head's to know, and closes must come without a head.
+
+    Args:
+        name: of the actor.
+        namespace: of that name.
+        find: finds an actor by name and namespace; blocks.
+    """
+
+    def __init__(
+        self, name: str = FEED, namespace: str = NAMESPACE, find: Callable[[str, str], Any] = ray.get_actor
+    ) -> None:
+        self._name, self._namespace, self._find = name, namespace, find
 
     async def follow(self, after_ms: int) -> AsyncIterator[MarketClose]:
         """See `huracan.signals.model.CloseSource`.
@@ -224,11 +234,14 @@ class FeedSource:
         Raises:
             DataError: closes after the position are kept no more: restart from history.
         """
+        handle = None
         while True:
             try:
-                handle = await asyncio.to_thread(ray.get_actor, self._name, self._namespace)
+                if handle is None:
+                    handle = await asyncio.to_thread(self._find, self._name, self._namespace)
                 found = await handle.closes.remote(after_ms)
             except (ConnectionError, RayActorError, ValueError) as error:
+                handle = None
                 get_logger().warning("feed.away", name=self._name, reason=own_words(error))
                 await asyncio.sleep(_AGAIN_S / 4)
                 continue
