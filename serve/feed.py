@@ -234,7 +234,7 @@ class FeedSource:
         Raises:
             DataError: closes after the position are kept no more: restart from history.
         """
-        handle = None
+        handle: Any = None
         while True:
             try:
                 if handle is None:
