@@ -30,6 +30,7 @@ from huracan.storage import Location, locate
 from huracan.terminal import PLACE, Terminal, run, standalone
 from jobs.explain import ANALYSIS_NAME
 from jobs.shadow import REPORT_NAME, open_runs, trained_run
+from jobs.train import recollection_of
 from jobs.usage import PeakMemory
 
 __all__ = [
@@ -96,6 +97,7 @@ def make_report(settings: Settings, dataset: Dataset, engine: Engine, run_id: in
         notes=(
             *(f"{refusal.symbol} was left out: {refusal.reason}" for refusal in dataset.summary.refused),
             tried(engine, run_id, found.data_fingerprint),
+            *((str(recalled).capitalize(),) if (recalled := recollection_of(folder)) is not None else ()),
             *opponent_notes(shadow),
             *refusals,
         ),

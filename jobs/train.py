@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import click
+from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
 import huracan
@@ -48,13 +49,43 @@ from huracan.shadow import COIN_ACCOUNT, DAY_MS, ENSEMBLE, Fold, usable_history,
 from huracan.storage import Location
 from huracan.terminal import PLACE, Terminal, run, standalone
 
-__all__ = ["RunObserver", "folds_of", "main", "past_of_run", "program", "train", "windows_of"]
+__all__ = [
+    "Recollection",
+    "RunObserver",
+    "folds_of",
+    "main",
+    "past_of_run",
+    "program",
+    "recollection_of",
+    "train",
+    "windows_of",
+]
 
 KIND = "train"
 PAST_NAME = "past.safetensors"
 """Closed trades that a run remembers; kept, so that a resumed run remembers the same."""
+RECOLLECTION_NAME = "recollection.json"
+"""How many trades that were, and how many were left out."""
 _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for the process of a submitted job, whose working directory is a temporary copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """How much of the memory a run could use.
+
+    Attributes:
+        trades: closed trades of earlier runs that it remembers.
+        left_out: others, on states of another feature layout or without a known risk.
+    """
+
+    trades: int
+    left_out: int
+
+    def __str__(self) -> str:
+        """Return both in words."""
+        others = f"; {self.left_out:,} on states of another feature layout, or without a risk, are left out"
+        return f"memory: {self.trades:,} closed trades of earlier runs" + (others if self.left_out else "")
 
 
 @dataclass(slots=True)
@@ -213,15 +244,33 @@ def train(
 
 
 def past_of_run(dataset: Dataset, engine: Engine, run_id: int, folder: Location) -> Outcomes:
-    """Return the closed trades of earlier runs, as they were when this run first asked."""
+    """Return the closed trades of earlier runs, as they were when this run first asked.
+
+    Raises:
+        DataError: there are trades, and none of them can be compared with this run's states.
+    """
     path = folder / PAST_NAME
     if path.exists():
         return Outcomes.from_bytes(path.read_bytes())
     base_ms = dataset.kernel.base_ms
     found = recall(engine, run_id, dataset.layout, base_ms, policy=ENSEMBLE, account=COIN_ACCOUNT)
+    if found.left_out and not len(found.outcomes):
+        raise DataError(
+            f"features.memory: none of {found.left_out:,} closed trades of earlier runs can be remembered: their "
+            f"states are of another feature layout than this run's ({dataset.layout}), or they kept no risk; trade a "
+            "run of this timeframe and these features first, or set features.memory to false"
+        )
+    recalled = Recollection(len(found.outcomes), found.left_out)
+    write_atomically(folder / RECOLLECTION_NAME, TypeAdapter(Recollection).dump_json(recalled))
     write_atomically(path, found.outcomes.to_bytes())
-    get_logger().info("memory.recalled", trades=len(found.outcomes), left_out=found.left_out)
+    get_logger().info("memory.recalled", trades=recalled.trades, left_out=recalled.left_out)
     return found.outcomes
+
+
+def recollection_of(folder: Location) -> Recollection | None:
+    """Return how much a run remembers, None when it was trained without a memory."""
+    path = folder / RECOLLECTION_NAME
+    return TypeAdapter(Recollection).validate_json(path.read_bytes()) if path.exists() else None
 
 
 @standalone("train")
@@ -238,7 +287,8 @@ def program(terminal: Terminal, data: Location | None, run_id: int | None, resum
     folds = folds_of(dataset)
     with _run(engine, dataset, run_id, resume) as opened:
         campaign = train(dataset, folds, engine, opened, TerminalProgress())
-    terminal.show(campaign, lambda: _table(terminal, opened, campaign))
+    recalled = recollection_of(run_folder(settings, opened)) if settings.features.memory else None
+    terminal.show(campaign, lambda: _table(terminal, opened, campaign, recalled))
 
 
 def main() -> None:
@@ -295,7 +345,7 @@ def _newest_unfinished(engine: Engine, settings: Settings) -> int:
     raise UsageError("no unfinished training run has this configuration; start a new one without --resume")
 
 
-def _table(terminal: Terminal, run_id: int, campaign: Campaign) -> None:
+def _table(terminal: Terminal, run_id: int, campaign: Campaign, recalled: Recollection | None) -> None:
     columns = ("fold", "scope", "coins", "seeds", "env steps", "seconds", "artefact")
     rows = [
         (
@@ -315,6 +365,8 @@ def _table(terminal: Terminal, run_id: int, campaign: Campaign) -> None:
         f"{trading.stop_sigmas:.3g}, target {trading.target_sigmas:.3g} sigmas"
     )
     terminal.table(title, columns, rows)
+    if recalled is not None:
+        click.echo(str(recalled))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,20 @@ from sqlalchemy import Engine
 from huracan.config import load_settings
 from huracan.errors import ConfigError, DataError
 from huracan.learn.campaign import read_campaign
-from huracan.memory import Registry, list_runs, open_run, read_daily, read_run, read_trials, write_trades
+from huracan.memory import (
+    EmbeddedServer,
+    Registry,
+    connect,
+    list_runs,
+    open_run,
+    read_daily,
+    read_run,
+    read_trials,
+    schema,
+    write_trades,
+)
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, Window
-from jobs.train import check_job, folds_of, past_of_run, windows_of
+from jobs.train import Recollection, check_job, folds_of, past_of_run, recollection_of, windows_of
 from tests.learn.worlds import SMALL, small_dataset
 from tests.memory.samples import sample_trades
 
@@ -133,6 +144,38 @@ def test_a_resumed_run_remembers_what_it_remembered_first(candles: Path, tmp_pat
     assert past_of_run(dataset, database, now, tmp_path / str(now)).to_bytes() == first.to_bytes()
     (tmp_path / str(later)).mkdir()
     assert set(past_of_run(dataset, database, later, tmp_path / str(later)).symbol) == {"A/USDT", "B/USDT"}
+    assert recollection_of(tmp_path / str(later)) == Recollection(trades=60, left_out=0)
+    assert recollection_of(tmp_path / str(earlier)) is None
+
+
+@pytest.mark.postgres
+def test_a_memory_of_another_layout_is_refused_and_a_part_of_it_is_told(
+    candles: Path, tmp_path: Path, database_server: EmbeddedServer
+) -> None:
+    """Nothing to remember is an empty memory; strange states only are refused; of both kinds it counts each."""
+    database_server.create_database("train_layouts")
+    engine = connect(database_server.url("train_layouts"))
+    schema.upgrade(engine)
+    dataset = small_dataset(candles)
+    runs = [open_run(engine, "shadow", dataset.settings, "0" * 64, "test") for _ in range(4)]
+    assert len(past_of_run(dataset, engine, runs[0], tmp_path / "none")) == 0
+    assert str(recollection_of(tmp_path / "none")) == "memory: 0 closed trades of earlier runs"
+    for run_id, layout, count in ((runs[1], dataset.layout + 1, 30), (runs[2], dataset.layout, 20)):
+        rows = sample_trades(count, run_id, symbol=f"L{run_id}/USDT", policy=ENSEMBLE, account=COIN_ACCOUNT)
+        left = np.full(count, "policy_exit")
+        write_trades(engine, run_id, replace(rows, exit_reason=left, layout=np.full(count, layout)))
+        if run_id == runs[1]:
+            with pytest.raises(
+                DataError, match=r"none of 30 closed trades .* another feature layout .*features\.memory"
+            ):
+                past_of_run(dataset, engine, runs[3], tmp_path / "strange")
+            assert not (tmp_path / "strange").exists()
+    assert len(past_of_run(dataset, engine, runs[3], tmp_path / "mixed")) == 20
+    assert str(recollection_of(tmp_path / "mixed")) == (
+        "memory: 20 closed trades of earlier runs; 30 on states of another feature layout, or without a risk, are left "
+        "out"
+    )
+    engine.dispose()
 
 
 def job(candles: Path, home: Path, url: str, *arguments: str) -> subprocess.Popen[str]:
