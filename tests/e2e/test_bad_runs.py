@@ -141,6 +141,15 @@ def test_other_candles_are_refused(command: str, program: Program, run_id: int) 
     assert f"run {run_id}" in line
 
 
+def test_a_run_is_judged_on_the_days_it_was_trained_for(program: Program, run_id: int) -> None:
+    """Fewer, later or other test days would be chosen after the result: both values are named."""
+    written(folder_of(program, run_id))
+    others = ["--data", str(program.candles), *QUICK, "--set", "walk_forward.test_days=3"]
+    line = program.complaint(2, "shadow", "--run-id", str(run_id), *others)
+    assert f"run {run_id} cannot be judged on other days" in line
+    assert "walk_forward.test_days is 3.0, the run's None" in line
+
+
 # -- disk --------------------------------------------------------------------------------------------------------------
 
 

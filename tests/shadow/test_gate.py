@@ -10,8 +10,8 @@ import pytest
 from huracan.config import GateSettings
 from huracan.errors import EvidenceError
 from huracan.shadow.evidence import Evidence, NamedDays, Selection, Tried
-from huracan.shadow.gate import CRITERIA, GateReport, judge_gate
-from huracan.shadow.sharpe import minimum_backtest_length
+from huracan.shadow.gate import CRITERIA, GateReport, _unit, judge_gate
+from huracan.shadow.sharpe import minimum_backtest_length, moments_of
 from huracan.shadow.summary import to_json
 from tests.gate.worlds import World, evidence_of
 
@@ -134,6 +134,24 @@ def test_seeds_that_disagree_are_held_against_it() -> None:
     """The ensemble earns, one of three seeds loses twice that: another training might not have earned."""
     seeds = (*GOOD.seeds[:2], NamedDays("seed-2", -2.0 * GOOD.policy))
     assert failed(replace(GOOD, seeds=seeds)) == ["walk_forward"]
+
+
+def test_seeds_that_spread_are_held_against_it_though_their_mean_is_the_same() -> None:
+    """On the same days three seeds earn three, one and minus one times as much: which was trained is luck too."""
+    spread = tuple(NamedDays(f"seed-{at}", times * GOOD.policy) for at, times in enumerate((3.0, 1.0, -1.0)))
+    alike = tuple(NamedDays(f"seed-{at}", GOOD.policy) for at in range(3))
+    assert failed(replace(GOOD, seeds=alike)) == []
+    assert failed(replace(GOOD, seeds=spread)) == ["walk_forward"]
+
+
+def test_at_equal_risk_a_series_varies_as_its_ratio_is_uncertain() -> None:
+    """1 - g3 SR + (g4 - 1) / 4 SR^2 (Mertens): heavy tails make a high ratio less certain than its days alone say."""
+    days = np.random.default_rng(13).standard_t(6, 200_000) + 1.2
+    found, unit = moments_of(days), _unit(days)
+    error = 1.0 - found.skewness * found.sharpe + (found.kurtosis - 1.0) / 4.0 * found.sharpe**2
+    assert error > 1.5
+    assert float(unit.mean()) == pytest.approx(found.sharpe, rel=1e-3)
+    assert float(unit.var()) == pytest.approx(error, rel=1e-3)
 
 
 def test_many_trials_deflate_the_ratio() -> None:
