@@ -14,12 +14,16 @@ SCRIPT = ROOT / "cluster" / "bare.sh"
 SOURCES = ("pyproject.toml", "constraints.txt", "README.md", "huracan", "jobs", "serve", "cluster/bare.sh")
 
 
+def told() -> dict[str, str]:
+    """Return an environment that holds nothing of this one but the way to programs and packages."""
+    return {name: value for name, value in os.environ.items() if name in ("PATH", "HOME") or name.startswith("PIP_")}
+
+
 def run(script: Path, prefix: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the script with an environment that holds nothing of this one but the way to programs and packages."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME") or name.startswith("PIP_")}
+    """Run the script."""
     return subprocess.run(
         ["nice", "-n", "10", "bash", str(script), *words],
-        env={**kept, "HURACAN_PREFIX": str(prefix), **environment},
+        env={**told(), "HURACAN_PREFIX": str(prefix), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -51,42 +55,6 @@ def test_it_takes_no_other_word(tmp_path: Path) -> None:
     assert run(SCRIPT, tmp_path / "there", "package").returncode == 2
 
 
-def tools(folder: Path, **programs: str) -> str:
-    """Write programs, and return a PATH on which they come first."""
-    folder.mkdir()
-    for name, text in programs.items():
-        path = folder / name.replace("_", "-")
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-    return f"{folder}:{os.environ['PATH']}"
-
-
-LIBRARIES = "echo libgomp.so.1; i=0; while [ $i -lt 20000 ]; do echo a line that nobody reads; i=$((i+1)); done"
-
-
-def test_a_library_that_is_there_is_found(tmp_path: Path) -> None:
-    """Even where it is the first of many: nothing is installed, and the first step is over."""
-    apt = f"echo $* >> {tmp_path}/apt; exit 9"
-    path = tools(tmp_path / "bin", ldconfig=LIBRARIES, apt_get=apt, sudo='shift; exec "$@"')
-    fake = tmp_path / "python"
-    fake.write_text("#!/bin/sh\ncase $1 in --version) echo Python 3.9.1;; *) exit 1;; esac\n")
-    fake.chmod(0o755)
-    done = run(SCRIPT, tmp_path / "there", PYTHON=str(fake), PATH=path)
-    assert "Python 3.9.1" in done.stderr
-    assert not (tmp_path / "apt").exists()
-
-
-def test_a_machine_that_upgrades_itself_is_waited_for(tmp_path: Path) -> None:
-    """Both calls of apt-get wait for the lock of another one."""
-    apt = f'echo "$*" >> {tmp_path}/apt; case "$*" in *install*) exit 9;; esac'
-    path = tools(tmp_path / "bin", ldconfig="echo nothing", apt_get=apt, sudo='shift; exec "$@"')
-    done = run(SCRIPT, tmp_path / "there", PYTHON="/usr/bin/true", PATH=path)
-    assert done.returncode == 9
-    update, install = (tmp_path / "apt").read_text().splitlines()
-    assert update == "-o DPkg::Lock::Timeout=300 update -qq"
-    assert install == "-o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends libgomp1"
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_from_nothing_to_a_program_that_works(tmp_path: Path) -> None:
@@ -104,7 +72,9 @@ def test_from_nothing_to_a_program_that_works(tmp_path: Path) -> None:
     assert made.stdout == f"huracan, version {huracan.__version__}\n"
 
     python = prefix / "venv" / "bin" / "python"
-    shown = subprocess.run([python, "-m", "pip", "freeze", "--all"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [python, "-m", "pip", "freeze", "--all"], env=told(), capture_output=True, text=True, check=True
+    )
     installed = {line.split("==")[0].lower().replace("_", "-"): line for line in shown.stdout.splitlines()}
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     for pin in (line for line in pins if "==" in line):
@@ -117,6 +87,7 @@ def test_from_nothing_to_a_program_that_works(tmp_path: Path) -> None:
     where = subprocess.run(
         [python, "-c", "import huracan, jobs, serve; print(huracan.__file__)"],
         cwd=tmp_path,
+        env=told(),
         capture_output=True,
         text=True,
         check=True,
