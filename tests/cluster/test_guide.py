@@ -92,3 +92,21 @@ def test_a_lost_head_and_an_upgrade_ask_as_the_guide_does() -> None:
     asked = [line for line in (*lines, *LINES) if line.startswith("ray exec")]
     assert len(asked) >= 6
     assert all("node.sh" not in line and "RAY_AUTH" not in line for line in asked)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "helm install kuberay-operator kuberay/kuberay-operator --version 1.6.0 --namespace kuberay-system",
+        "helm install kuberay-operator kuberay/kuberay-operator --version 1.7.0 --namespace default",
+        "helm repo add kuberay https://127.0.0.1/",
+        "kubectl create -k cluster/kuberay/training",
+        "kubectl wait --for=condition=complete job/huracan-nothing --namespace huracan",
+        "docker compose --file cluster/compose.yaml exec nobody ls",
+        "docker compose --file cluster/compose.yaml exec head huracan serve upwards",
+        "docker compose up --detach",
+    ],
+)
+def test_the_check_of_commands_can_fail(line: str) -> None:
+    """A version that the manifests are not for, a namespace that is kept out, and what there is not."""
+    assert problems(line)
