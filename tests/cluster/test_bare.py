@@ -55,6 +55,42 @@ def test_it_takes_no_other_word(tmp_path: Path) -> None:
     assert run(SCRIPT, tmp_path / "there", "package").returncode == 2
 
 
+def tools(folder: Path, **programs: str) -> str:
+    """Write programs, and return a PATH on which they come first."""
+    folder.mkdir()
+    for name, text in programs.items():
+        path = folder / name.replace("_", "-")
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+LIBRARIES = "echo libgomp.so.1; i=0; while [ $i -lt 20000 ]; do echo a line that nobody reads; i=$((i+1)); done"
+
+
+def test_a_library_that_is_there_is_found(tmp_path: Path) -> None:
+    """Even where it is the first of many: nothing is installed, and the first step is over."""
+    apt = f"echo $* >> {tmp_path}/apt; exit 9"
+    path = tools(tmp_path / "bin", ldconfig=LIBRARIES, apt_get=apt, sudo='shift; exec "$@"')
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\ncase $1 in --version) echo Python 3.9.1;; *) exit 1;; esac\n")
+    fake.chmod(0o755)
+    done = run(SCRIPT, tmp_path / "there", PYTHON=str(fake), PATH=path)
+    assert "Python 3.9.1" in done.stderr
+    assert not (tmp_path / "apt").exists()
+
+
+def test_a_machine_that_upgrades_itself_is_waited_for(tmp_path: Path) -> None:
+    """Both calls of apt-get wait for the lock of another one."""
+    apt = f'echo "$*" >> {tmp_path}/apt; case "$*" in *install*) exit 9;; esac'
+    path = tools(tmp_path / "bin", ldconfig="echo nothing", apt_get=apt, sudo='shift; exec "$@"')
+    done = run(SCRIPT, tmp_path / "there", PYTHON="/usr/bin/true", PATH=path)
+    assert done.returncode == 9
+    update, install = (tmp_path / "apt").read_text().splitlines()
+    assert update == "-o DPkg::Lock::Timeout=300 update -qq"
+    assert install == "-o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends libgomp1"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_from_nothing_to_a_program_that_works(tmp_path: Path) -> None:
