@@ -232,7 +232,7 @@ def test_a_machine_that_sleeps_and_wakes_after_its_lease_sends_nothing(site: Sit
 
 
 def test_the_head_dies_and_comes_back_and_feed_and_trader_never_notice(site: Site) -> None:
-    """With its state in Redis a new head finds the actors where they were: the same processes, no close missed."""
+    """With its state in Redis a new head finds the actors where they were: the same processes, the lease never away."""
     site.ready()
     before = {part: set(site.pids(part)) for part in ("ray::Feed", "ray::Execution")}
     posted = len(site.world.posts(ACCOUNT))
