@@ -26,7 +26,14 @@ from huracan.shadow.sharpe import (
     probabilistic_sharpe_ratio,
     trials_deviation,
 )
-from huracan.shadow.sharpe_inference import probability_above
+from huracan.shadow.sharpe_inference import (
+    critical_ratio,
+    discovery_rate_observed,
+    discovery_rate_planned,
+    power,
+    probability_above,
+    record_needed,
+)
 from huracan.shadow.spa import DayDraws, draw_days, spa_test
 from huracan.shadow.trial_count import independent_trials
 
@@ -60,6 +67,27 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
+class Inference:
+    """What the inference of 2025 says of the ratio and its hurdle; beside the criteria, none of which uses it.
+
+    Attributes:
+        probability: that the true ratio exceeds the hurdle, autocorrelation and the law of the maximum included.
+        critical_day: daily ratio from which on a record of this length exceeds the hurdle at the confidence.
+        record_days: days that the observed ratio needs to exceed the hurdle; None: no number is enough.
+        power: probability that another record of this length exceeds it, if the observed ratio is the true one.
+        false_planned: share of such findings that are false, if one of all tried has skill; of one alone, if half have.
+        false_observed: probability that this very one is, likewise.
+    """
+
+    probability: float
+    critical_day: float
+    record_days: int | None
+    power: float
+    false_planned: float
+    false_observed: float
+
+
+@dataclass(frozen=True, slots=True)
 class GateReport:
     """What the gate found; stored in full with the version.
 
@@ -77,7 +105,7 @@ class GateReport:
             when the ratio is not positive, or nothing else was tried.
         track_record_days: MinTRL against 0 at the confidence; None: no length is enough.
         track_record_hurdle_days: MinTRL against the hurdle.
-        probability_2025: the deflated ratio in the form of 2025, autocorrelation and the law of the maximum included.
+        inference: the newer one on the ratio; None when it has none.
         net_day: mean net result per day, quote currency.
     """
 
@@ -98,7 +126,7 @@ class GateReport:
     backtest_days: int | None
     track_record_days: int | None
     track_record_hurdle_days: int | None
-    probability_2025: float | None
+    inference: Inference | None
     net_day: float
 
     @property
@@ -150,11 +178,7 @@ def judge_gate(evidence: Evidence, settings: GateSettings) -> GateReport:
         backtest_days=ratio.backtest_days(evidence.tried_count),
         track_record_days=ratio.needed(0.0),
         track_record_hurdle_days=None if ratio.hurdle is None else ratio.needed(ratio.hurdle),
-        probability_2025=(
-            None
-            if ratio.moments is None or ratio.hurdle is None
-            else probability_above(ratio.moments, ratio.hurdle, evidence.tried_count)
-        ),
+        inference=_inference(ratio, evidence.tried_count),
         net_day=float(evidence.policy.mean()),
     )
 
@@ -289,6 +313,22 @@ def _dsr(evidence: Evidence, settings: GateSettings, ratio: _Ratio) -> Criterion
         needed = ratio.needed(ratio.hurdle)
         note += f"; {needed} days would show it" if needed is not None else "; no number of days would show it"
     return _row("dsr", asks, figure, settings.confidence, passed, note)
+
+
+def _inference(ratio: _Ratio, tried: int) -> Inference | None:
+    if ratio.moments is None or ratio.hurdle is None:
+        return None
+    moments, bar, level = ratio.moments, ratio.hurdle, 1.0 - ratio.confidence
+    found = power(moments, moments.sharpe, bar, level)
+    needed = record_needed(moments, bar, ratio.confidence)
+    return Inference(
+        probability=probability_above(moments, bar, tried),
+        critical_day=critical_ratio(moments, bar, level),
+        record_days=math.ceil(needed) if needed < 1e9 else None,
+        power=found,
+        false_planned=discovery_rate_planned(0.5 if tried == 1 else 1.0 / tried, level, found),
+        false_observed=discovery_rate_observed(moments, moments.sharpe, 0.5 if tried == 1 else 1.0 / tried, bar),
+    )
 
 
 def _independent(evidence: Evidence) -> float | None:

@@ -1,4 +1,4 @@
-"""The newer inference on Sharpe ratios: variance at the hypothesis, autocorrelation, the best of many trials.
+"""The newer inference on Sharpe ratios: variance at the hypothesis, autocorrelation, power and false discoveries.
 
 López de Prado, Lipton & Zoonekynd, "Sharpe Ratio Inference" (2025, SSRN 5520741): the variance is evaluated at the
 ratio that is tested, over T, for an AR(1), and for the best of K trials times the variance of the largest of K normals.
@@ -15,9 +15,14 @@ from huracan.errors import EvidenceError
 from huracan.shadow.sharpe import Moments
 
 __all__ = [
+    "critical_ratio",
+    "discovery_rate_observed",
+    "discovery_rate_planned",
     "error_at",
     "maximum_variance",
+    "power",
     "probability_above",
+    "record_needed",
 ]
 
 
@@ -42,6 +47,38 @@ def error_at(ratio: float, moments: Moments, trials: int = 1) -> float:
 def probability_above(moments: Moments, benchmark: float = 0.0, trials: int = 1) -> float:
     """Return the probability that the true ratio exceeds `benchmark`, its variance taken there."""
     return float(norm.cdf((moments.sharpe - benchmark) / error_at(benchmark, moments, trials)))
+
+
+def record_needed(moments: Moments, benchmark: float = 0.0, confidence: float = 0.95) -> float:
+    """Return the periods needed to show that the true ratio exceeds `benchmark`; infinite when it does not."""
+    excess = moments.sharpe - benchmark
+    if excess <= 0.0:
+        return math.inf
+    one = error_at(benchmark, moments) * math.sqrt(moments.periods)
+    return (one * float(norm.ppf(confidence)) / excess) ** 2
+
+
+def critical_ratio(moments: Moments, benchmark: float = 0.0, level: float = 0.05) -> float:
+    """Return the estimate above which `benchmark` is rejected at `level`."""
+    return benchmark + float(norm.ppf(1.0 - level)) * error_at(benchmark, moments)
+
+
+def power(moments: Moments, alternative: float, benchmark: float = 0.0, level: float = 0.05) -> float:
+    """Return the probability of rejecting `benchmark` when the true ratio is `alternative`."""
+    beyond = (critical_ratio(moments, benchmark, level) - alternative) / error_at(alternative, moments)
+    return float(norm.sf(beyond))
+
+
+def discovery_rate_planned(prior: float, level: float, found: float) -> float:
+    """Return pFDR: the share of rejections that are false; `prior` of the strategies have skill, power is `found`."""
+    return 1.0 / (1.0 + found * prior / (level * (1.0 - prior)))
+
+
+def discovery_rate_observed(moments: Moments, alternative: float, prior: float, benchmark: float = 0.0) -> float:
+    """Return oFDR: the probability that the observed ratio is no discovery, with `prior` of skill."""
+    without = 1.0 - probability_above(moments, benchmark)
+    skilled = 1.0 - probability_above(moments, alternative)
+    return without * (1.0 - prior) / (without * (1.0 - prior) + skilled * prior)
 
 
 @lru_cache(maxsize=256)

@@ -22,6 +22,7 @@ from huracan.report.model import (
     TrialRow,
 )
 from huracan.shadow import Criterion, GateReport
+from huracan.shadow.gate import Inference
 from tests.analysis.sample import sample_analysis
 
 DAY = 86_400_000
@@ -36,7 +37,25 @@ def sample_gate() -> GateReport:
         Criterion("trades", "closed trades at least", 400.0, 100.0, True, "400 closed trades"),
     )
     return GateReport(
-        "run-1-all", "*", 1, "a" * 64, False, rows, 6, 2, 400, 3, 17, -0.25, 0.125, None, None, 0.01, -2.08
+        version="run-1-all",
+        scope="*",
+        run_id=1,
+        sha256="a" * 64,
+        passed=False,
+        criteria=rows,
+        days=6,
+        folds=2,
+        trades=400,
+        seeds=3,
+        tried=17,
+        tried_independent=5.5,
+        sharpe_day=-0.25,
+        hurdle_day=0.125,
+        backtest_days=None,
+        track_record_days=None,
+        track_record_hurdle_days=None,
+        inference=Inference(0.01, 0.75, None, 0.02, 0.98, 0.97),
+        net_day=-2.08,
     )
 
 

@@ -12,6 +12,7 @@ from huracan.errors import EvidenceError
 from huracan.shadow.evidence import Evidence, NamedDays, Selection, Tried
 from huracan.shadow.gate import CRITERIA, GateReport, _unit, judge_gate
 from huracan.shadow.sharpe import minimum_backtest_length, moments_of
+from huracan.shadow.sharpe_inference import probability_above
 from huracan.shadow.summary import to_json
 from tests.gate.worlds import World, evidence_of
 
@@ -68,6 +69,28 @@ def test_what_was_tried_is_weighed_and_shown(report: GateReport) -> None:
     said = next(row.note for row in report.criteria if row.name == "dsr")
     assert f"worth {report.tried_independent:.1f} independent ones" in said
     assert f"MinBTL is {report.backtest_days} days" in said
+
+
+def test_the_newer_inference_stands_beside_the_criteria(report: GateReport) -> None:
+    """Its hurdle is the criterion's; the version is far above what it needs, and another record would show it again."""
+    found, ratio, bar = report.inference, report.sharpe_day or 0.0, report.hurdle_day or 0.0
+    assert found is not None
+    moments = moments_of(GOOD.policy)
+    assert found.probability == pytest.approx(probability_above(moments, bar, report.tried))
+    assert bar < found.critical_day < ratio
+    assert found.record_days is not None
+    assert found.record_days < report.days
+    assert found.power > 0.95
+    assert (
+        found.false_observed
+        < 0.01
+        < found.false_planned
+        == pytest.approx(0.05 * 0.9 / (0.05 * 0.9 + found.power * 0.1))
+    )
+    loser = judge_gate(scaled(GOOD, -1.0), SETTINGS).inference
+    assert loser is not None
+    assert loser.record_days is None
+    assert loser.false_observed > 0.9
 
 
 def test_a_ratio_that_is_not_positive_needs_no_luck() -> None:
