@@ -25,12 +25,12 @@ from huracan.baselines import (
 )
 from huracan.config import Settings, home_folder, load_settings, run_folder
 from huracan.env.dataset import Dataset
-from huracan.errors import ConfigError, DataError, HuracanError, TrainingError, UsageError
+from huracan.errors import ConfigError, DataError, UsageError
 from huracan.features import FeatureFit
 from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import Version, read_campaign
 from huracan.learn.checkpoint import write_atomically
-from huracan.learn.cluster import ray_session
+from huracan.learn.cluster import own_faults, ray_session
 from huracan.learn.recipe import trading_rules
 from huracan.logs import bind_run
 from huracan.memory import (
@@ -315,16 +315,8 @@ def _await(refs: Sequence[ray.ObjectRef], progress: Progress) -> None:
     progress(0, len(refs))
     while waiting:
         done, waiting = ray.wait(waiting, num_returns=1)
-        try:
+        with own_faults("shadow trading cannot go on", "run it again, written trades are kept"):
             ray.get(done)
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, HuracanError):
-                raise error.cause from None
-            raise
-        except ray.exceptions.RayError as error:
-            raise TrainingError(
-                f"shadow trading cannot go on: {' '.join(str(error).split())}; run it again, written trades are kept"
-            ) from None
         progress(len(refs) - len(waiting), len(refs))
 
 

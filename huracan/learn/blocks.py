@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from huracan.clock import Clock, MarketClock, WallClock
 from huracan.config import FeatureSettings, Settings
 from huracan.env import Dataset
-from huracan.errors import HuracanError, TrainingError
 from huracan.features import FeatureContext, RawFeatures
 from huracan.features.batch import context_for
 from huracan.features.blocks import blocks_of, decision_closes, first_pass, second_pass
-from huracan.learn.cluster import ray_session
+from huracan.learn.cluster import own_faults, ray_session
 from huracan.market import Candles, CandleSet
 from huracan.market.load import CandleSource
 from huracan.storage import ObjectPath
@@ -87,18 +86,10 @@ def compute_in_blocks(
     done = [_rank.remote(raw, reached, *returns) for raw, _ in first]
     del first, returns  # each block's memory is given back as soon as it is taken
     found_raw: dict[str, RawFeatures] = {}
-    try:
+    with own_faults("the features cannot be computed", "look at memory, then run again"):
         while done:
             found_raw |= {raw.symbol: _own(raw) for raw in ray.get(done.pop(0))}
-        return found_raw
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, HuracanError):
-            raise error.cause from None
-        raise
-    except ray.exceptions.RayError as error:
-        raise TrainingError(
-            f"the features cannot be computed: {' '.join(str(error).split())[:300]}; look at memory, then run again"
-        ) from None
+    return found_raw
 
 
 def _handed_over(found: CandleSet, symbol: str) -> Any:

@@ -14,10 +14,10 @@ import ray
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
 from huracan.config import RaySettings
-from huracan.errors import ConfigError, TrainingError
+from huracan.errors import ConfigError, HuracanError, TrainingError
 from huracan.ray_env import write_ray_token
 
-__all__ = ["ray_session"]
+__all__ = ["own_faults", "ray_session"]
 
 CONNECT_TIMEOUT_S: Final = 5.0
 _WORKER_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
@@ -85,6 +85,28 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
         ray.shutdown()
         if ours:
             signal.signal(signal.SIGTERM, on_sigterm)
+
+
+@contextmanager
+def own_faults(what: str, advice: str) -> Iterator[None]:
+    """Raise what a task raised as itself, not as Ray's wrapping of it, for the block.
+
+    Args:
+        what: what cannot go on when workers keep dying.
+        advice: what to do then.
+
+    Raises:
+        HuracanError: a task's own.
+        TrainingError: Ray gave the tasks up.
+    """
+    try:
+        yield
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, HuracanError):
+            raise error.cause from None
+        raise
+    except ray.exceptions.RayError as error:
+        raise TrainingError(f"{what}: {' '.join(str(error).split())[:300]}; {advice}") from None
 
 
 def _worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
