@@ -420,7 +420,7 @@ def _chance(evidence: Evidence, settings: GateSettings) -> Criterion:
 def _settings(settings: GateSettings) -> Criterion:
     """Proven means the same everywhere: a gate that asks for less proves nothing."""
     looser = settings.loosened()
-    note = "as shipped, or stricter" if not looser else f"{'; '.join(looser)}: leave them, or promote with --force"
+    note = "as shipped, or stricter" if not looser else f"{'; '.join(looser)}: take the shipped ones, or promote with --force"
     return _row("settings", "thresholds looser than shipped at most", len(looser), 0, not looser, note)
 
 
