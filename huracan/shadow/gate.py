@@ -420,7 +420,8 @@ def _chance(evidence: Evidence, settings: GateSettings) -> Criterion:
 def _settings(settings: GateSettings) -> Criterion:
     """Proven means the same everywhere: a gate that asks for less proves nothing."""
     looser = settings.loosened()
-    note = "as shipped, or stricter" if not looser else f"{'; '.join(looser)}: take the shipped ones, or promote with --force"
+    advice = "take the shipped ones, or promote with --force"
+    note = f"{'; '.join(looser)}: {advice}" if looser else "as shipped, or stricter"
     return _row("settings", "thresholds looser than shipped at most", len(looser), 0, not looser, note)
 
 
