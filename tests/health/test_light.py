@@ -15,8 +15,9 @@ from tests.health.traded import TABLES, write_account
 pytestmark = pytest.mark.postgres
 
 HEAVY = ("arch", "ccxt", "lightgbm", "pandas", "ray", "scipy.stats", "statsmodels", "torch")
-MEMORY_MAX_MB = 320
-"""Resident after some turns; before the heavy libraries were left out it was 620."""
+MODULES_MAX = 2_000
+"""A heavy library that is not named above is hundreds of modules; memory itself is measured by `make bench`, room `watch`:
+what a machine counts as resident of the same process differs by half from one kernel to another."""
 
 MONITOR = """
     from pathlib import Path
@@ -70,7 +71,7 @@ def test_neither_loads_what_training_and_exchanges_need(program: str, database: 
     print(f"{memory_mb:.0f} MB resident, {len(modules)} modules")
     assert not modules & set(HEAVY)
     assert "huracan.health.overview" in modules or "huracan.health.detectors.every" in modules, "it did its work"
-    assert memory_mb < MEMORY_MAX_MB
+    assert len(modules) < MODULES_MAX
 
 
 def test_the_actor_loads_ray_beside_it_and_nothing_more(tmp_path: Path) -> None:
