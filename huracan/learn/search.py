@@ -46,6 +46,8 @@ OBJECTIVE: Final = "objective"
 TIME: Final = "env_steps"
 FAILURES_MAX: Final = 3
 """Of one trial; a machine that was taken away counts."""
+_CLEANUP_S: Final = 60
+"""A trial that is stopped early gives back its environments before its process takes the next one; Tune allows 2 s."""
 _NAME: Final = "search"
 _TRIALS_NAME: Final = "trials"
 SEARCHED_RANGES: Final[Mapping[str, tuple[float, float]]] = {
@@ -238,6 +240,7 @@ def run_trial(config: dict[str, Any], plan: SearchPlan, keeper: Any) -> None:
         keeper: handle on the `Keeper`; a trial whose machine dies goes on from its last report, one that fails by
             itself begins anew.
     """
+    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(_CLEANUP_S)  # read by Tune in this process, at its next trial
     trial = tune.get_context().get_trial_id()
     try:
         _train_and_report(config, plan, keeper, trial)
@@ -315,7 +318,7 @@ def _tuner(trainable: Any, plan: SearchPlan, path: Location) -> tune.Tuner:
                 grace_period=min(settings.grace_env_steps, settings.env_steps),
                 reduction_factor=settings.reduction_factor,
             ),
-            reuse_actors=False,
+            reuse_actors=True,  # else every trial waits for a process of its own and its imports
         ),
         run_config=tune.RunConfig(
             name=path.name,

@@ -152,14 +152,15 @@ def _search(work: Workload, units: UnitCosts, workers: int) -> Phase:
     judged += coins * work.validation_bars * units["open_bar"]
 
     def trial(steps: float, reports: float) -> float:
-        return units["worker_start"] + work.seeds_per_trial * (opened + steps * _step_s(work, units) + reports * judged)
+        return work.seeds_per_trial * (opened + steps * _step_s(work, units) + reports * judged)
 
     ratio = work.trial_steps_max / work.trial_steps if work.trials else 1.0
-    longest = trial(work.trial_steps_max, work.reports * ratio)
-    mean = trial(work.trial_steps, work.reports)
+    longest = units["worker_start"] + trial(work.trial_steps_max, work.reports * ratio)
     cores = 1 + work.runners * work.seeds_per_trial
     at_once = max(1, min(work.trials_at_once, workers // cores))
-    return _phase("search", 0.0, work.trials * mean, work.trials, longest, at_once, workers, units["efficiency_tune"])
+    starts = min(at_once, work.trials) * units["worker_start"]  # a process takes one trial after the other
+    total = starts + work.trials * trial(work.trial_steps, work.reports)
+    return _phase("search", 0.0, total, work.trials, longest, at_once, workers, units["efficiency_tune"])
 
 
 def _training(work: Workload, units: UnitCosts, workers: int) -> Phase:

@@ -1,7 +1,8 @@
 """What a second worker is worth: shadow tasks and Tune trials with one worker and with two, in one Ray session.
 
 Efficiency is T1 / (2 T2): the same tasks one at a time, then two at a time, in alternating order, one thread each. The
-workers of shadow are up before the clock starts; a trial has the steps of a real one, for Tune starts its process.
+workers of shadow are up before the clock starts; a search has the trials and steps of a real one, for it starts its
+processes, one a trial at a time, and at its end one of them has nothing left to do.
 The driver, Ray's services and whatever else the machine does share the cores with the second worker: on a busy machine
 the wall clock says little, so that the time of the work alone stands beside it: of a shadow task the processor's, of a
 trial the seconds of its updates. What two workers take more of it than one is lost in the work itself (memory, caches),
@@ -43,7 +44,7 @@ from tests.bench.harness import Measurement
 from tests.bench.markets import LEADER, bench_market, martingales
 
 TASKS, COINS, BARS, INTERVAL = 40, 10, 40_000, 15
-TRIALS, TRIAL_STEPS = 4, 311_296
+TRIALS, TRIAL_STEPS = 12, 311_296
 ORDERS = ((1, 2), (2, 1), (1, 2), (2, 1), (1, 2))
 DAY_MS = 86_400_000
 

@@ -13,6 +13,7 @@ import yaml
 from ray.autoscaler._private.util import fillout_defaults
 
 from tests.cluster.cloud import ROOT, Cloud, Done, cloud, why_not
+from tests.cluster.fake_cloud import ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 FOLDER = ROOT / "cluster" / "ray-up"
@@ -121,6 +122,16 @@ def test_work_starts_a_machine_that_goes_when_idle(machines: Cloud, head: str) -
     assert machines.machines("huracan")[found]["tags"]["ray-user-node-type"] == "steady"
     assert f"\n{found}" in said
     assert until(lambda: len(machines.machines("huracan")) == 1, 90) < 90
+
+
+def test_a_head_whose_machine_is_lost_is_made_anew(machines: Cloud, head: str) -> None:
+    """The runbook's `ray up` makes another machine the head, which works."""
+    (lost,) = machines.machines("huracan")
+    ask(machines.folder, verb="terminate", name=lost)
+    laptop(machines, f"cd {ROOT} && ray up -y ~/aws.yaml")
+    (name,) = machines.machines("huracan")
+    assert name != lost
+    assert "Idle:\n 1 head" in at_head(machines, "ray status")
 
 
 def test_down_leaves_nothing(machines: Cloud, head: str) -> None:

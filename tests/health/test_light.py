@@ -16,8 +16,8 @@ pytestmark = pytest.mark.postgres
 
 HEAVY = ("arch", "ccxt", "lightgbm", "pandas", "ray", "scipy.stats", "statsmodels", "torch")
 MODULES_MAX = 2_000
-"""A heavy library that is not named above is hundreds of modules; memory itself is measured by `make bench`, room `watch`:
-what a machine counts as resident of the same process differs by half from one kernel to another."""
+"""A heavy library that is not named above is hundreds of modules. Memory itself is measured by `make bench`, room
+`watch`: what counts as resident of the same process differs by half from one machine to another."""
 
 MONITOR = """
     from pathlib import Path

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import signal
 import threading
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from huracan.config import PpoSettings, SearchSettings, TradingSettings
 from huracan.errors import TrainingError
 from huracan.learn.search import SEARCHED, Candidate, SearchPlan, Trial, search, search_space
+from huracan.learn.train import Trainer
+from huracan.policy import Ensemble
 from huracan.trading import rule_space
 from tests.learn.toy import ToyArena, toy_spec
 
@@ -73,6 +76,31 @@ def test_a_search_is_interrupted_and_resumed_to_its_end(tmp_path: Path) -> None:
     repeated = Notes()
     assert search(plan(), tmp_path, repeated).best == result.best
     assert not [trial for trial in repeated.trials if trial.status == "running" and trial.score is not None]
+
+
+def alone(asked: SearchPlan, trial: Trial) -> float:
+    """Return the objective of a trial's candidate when this process trains it as far, and nothing else."""
+    candidate = asked.given.with_params(trial.params)
+    objectives = []
+    for seed in range(asked.seed, asked.seed + asked.settings.seeds_per_trial):
+        with Trainer(asked.arena.spec(candidate, seed, asked.settings.env_steps)) as trainer:
+            while trainer.env_steps < trial.env_steps:
+                trainer.step()
+            objectives.append(asked.arena.validation(candidate).score(Ensemble([trainer.net()])).objective)
+    return sum(objectives) / len(objectives)
+
+
+def test_a_process_trains_one_trial_after_the_other_and_none_leaves_a_trace_in_the_next(tmp_path: Path) -> None:
+    """Stopped early or not: the numbers of each are, bit for bit, those of its candidate trained by itself."""
+    asked = plan(num_samples=4, max_concurrent_trials=1)
+    result = search(asked, tmp_path, Notes())
+    reports = [json.loads(line) for path in tmp_path.rglob("result.json") for line in path.read_text().splitlines()]
+    assert {report["trial_id"] for report in reports} == {trial.name for trial in result.trials}
+    assert len({report["pid"] for report in reports}) == 1
+    assert {trial.stopped_early for trial in result.trials} == {False, True}
+    assert [trial.score.objective for trial in result.trials if trial.score is not None] == [
+        alone(asked, trial) for trial in result.trials
+    ]
 
 
 def test_the_first_candidate_is_the_configuration_as_given(tmp_path: Path) -> None:

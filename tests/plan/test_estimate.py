@@ -68,6 +68,15 @@ def test_no_phase_ends_before_its_longest_task() -> None:
     assert found.wall_s >= found.longest_s
 
 
+def test_a_search_starts_as_many_processes_as_trials_run_at_once() -> None:
+    """Six trials, two at a time: two starts; a search of one trial: one."""
+    for trials, starts in ((6, 2.0), (1, 1.0)):
+        work = workload_of(settings(search__num_samples=trials), SMALL.size)
+        bare, started = (phase(estimate(work, costs(worker_start=each), 4), "search") for each in (0.0, 1.0))
+        assert started.tasks_s - bare.tasks_s == pytest.approx(starts)
+        assert started.longest_s - bare.longest_s == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("field", ["core_s", "wall_s"])
 def test_more_of_anything_never_costs_less(field: str) -> None:
     """Coins, days, folds, trials, seeds, copies: each alone, the others as they are."""
