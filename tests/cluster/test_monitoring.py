@@ -5,34 +5,19 @@ The exporters are run: Ray's agent, prometheus_client over HTTP, and the endpoin
 
 import json
 import re
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 
-from huracan.clock import WallClock
-from huracan.config import RaySettings, ServeSettings, load_settings
-from huracan.health.gauges import GAUGES, Gauges
-from huracan.health.monitor import Turn
 from huracan.health.signals import SIGNALS
-from huracan.health.wiring import open_monitor
-from huracan.learn.cluster import ray_session
-from huracan.memory.health import Anomaly, Sample
-from huracan.signals.api import create_app
-from huracan.signals.auth import Scope, TokenBook, add_token
 from huracan.trader.meters import METRICS
-from huracan.trader.prometheus import PrometheusMeter
+from tests.cluster.exporters import endpoint, get, plain, ray_agent
 from tests.cluster.promql import Selector, selectors
-from tests.signals.endpoint import Client, serving
-from tests.signals.stand_ins import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.ray]
 
@@ -46,77 +31,16 @@ SUFFIXES = ("_bucket", "_count", "_sum")
 def told(database: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Labels by metric, of everything that is exported, as Prometheus stores it after the relabelling of its file."""
     found: dict[str, set[str]] = {}
-    for text in (
-        _plain(database, tmp_path_factory.mktemp("home")),
-        _endpoint(tmp_path_factory.mktemp("tokens")),
-        _ray(),
-    ):
+    texts = [get(url) for url in plain(database, tmp_path_factory.mktemp("home"))]
+    with endpoint(tmp_path_factory.mktemp("tokens")) as (address, token):
+        texts.append(get(f"http://{address}/v1/metrics", token))
+    with ray_agent() as address:
+        texts.append(get(f"http://{address}/metrics"))
+    for text in texts:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found.setdefault(_relabelled(sample.name), set()).update(sample.labels)
     return found
-
-
-def _plain(database: Engine, home: Path) -> str:
-    """Return what processes without Ray tell: a real turn of the real monitor, and a trader's meter."""
-    url = database.url.render_as_string(hide_password=False)
-    settings = load_settings(None, {}, {"HURACAN__DATABASE__URL": url})
-    meter, trader = PrometheusMeter(GAUGES), PrometheusMeter(METRICS)
-    gauges = Gauges(meter)
-    monitor = open_monitor(settings, home, WallClock(), show=gauges.show)
-    monitor.turn()
-    _tell(trader, METRICS)
-    gauges.show(_everything())
-    return "".join(_get(one.serve(0)) for one in (meter, trader))
-
-
-def _everything() -> Turn:
-    """Return a turn in which every source answers: what a cluster's monitor measures, and something is wrong."""
-    samples = tuple(Sample(0, signal.source, name, "a", 1.0) for name, signal in SIGNALS.items())
-    done = type("Done", (), {"kind": "pause_coin", "state": "applied"})()
-    wrong = Anomaly("a", "", "", "critical", "words", "means", None, 0)
-    return Turn(0, 0.1, samples, (wrong,), {}, {}, 0, (done,), 0, 0, "", "")
-
-
-def _endpoint(folder: Path) -> str:
-    """Return what the endpoint tells somebody who accepts text, after it was asked some things."""
-    path = folder / "tokens.json"
-    token = add_token(path, "prometheus", Scope.READ, 1)
-    with serving(create_app(World().service(), TokenBook(path), ServeSettings())) as (host, port):
-        client = Client(host, port, token)
-        client.get("/v1/status")
-        return client.get("/v1/metrics", headers={"Accept": "text/plain"}).body.decode()
-
-
-def _ray() -> str:
-    """Return what Ray's agent tells of an actor's metrics and of itself."""
-    from serve.metrics import RayMeter
-
-    with ray_session(RaySettings(num_cpus=1, object_store_mb=80)):
-        for metrics in (METRICS, GAUGES):
-            _tell(RayMeter(metrics), metrics)
-        node = ray.nodes()[0]
-        url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
-        for _ in range(120):
-            try:
-                text = _get(url)
-            except (urllib.error.URLError, OSError):
-                text = ""
-            if "ray_huracan_monitor_at_seconds" in text and "ray_node_cpu_utilization" in text:
-                return text
-            time.sleep(0.5)
-        raise AssertionError("Ray's agent does not tell the metrics")
-
-
-def _tell(meter: Any, metrics: Any) -> None:
-    tell = {"counter": meter.count, "gauge": meter.gauge, "histogram": meter.observe}
-    for name, metric in metrics.items():
-        tell[metric.kind](name, 1.0, **dict.fromkeys(metric.labels, "a"))
-
-
-def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as reply:  # noqa: S310 - loopback
-        return str(reply.read().decode())
 
 
 def _relabelled(name: str) -> str:

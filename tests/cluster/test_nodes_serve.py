@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import psutil
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from huracan.memory import EmbeddedServer
+from huracan.memory import EmbeddedServer, connect
 from tests.cluster.nodes import Node, Nodes, nodes, redis_store
 from tests.serve.brought import ACCOUNT, Up, replayed
 from tests.trader.processes import until
@@ -52,6 +53,19 @@ class Site:
         except OSError:
             return 0
 
+    def decided(self, after: datetime | None = None) -> list[datetime]:
+        """Return the closes that were decided, of those after a moment."""
+        engine = connect(self.world.database_url)
+        try:
+            with engine.connect() as connection:
+                asked = (
+                    "SELECT close_at FROM decisions JOIN accounts USING (account_no) WHERE name = :name "
+                    "AND close_at > COALESCE(:after, '-infinity'::timestamptz) ORDER BY 1"
+                )
+                return [row[0] for row in connection.execute(text(asked), {"name": ACCOUNT, "after": after})]
+        finally:
+            engine.dispose()
+
     def pids(self, what: str) -> dict[int, Node]:
         """Return the processes of a part, and on which node each runs."""
         found = {}
@@ -67,7 +81,7 @@ class Site:
     @contextmanager
     def watched(self) -> Iterator["Watch"]:
         """Ask for signals and look at lease and processes all the time, for the block."""
-        watch = Watch(self)
+        watch = Watch(self, self.decided()[-1])
         threads = [threading.Thread(target=one) for one in (watch.ask, watch.look)]
         for thread in threads:
             thread.start()
@@ -84,6 +98,7 @@ class Watch:
     """What was seen from outside during a fault.
 
     Attributes:
+        begun: the newest close that was decided before.
         answered_s: when a request was answered, monotonic.
         statuses: of all requests; 0: no connection.
         holders: process that has the lease, one entry per change; 0: nobody has.
@@ -91,6 +106,7 @@ class Watch:
     """
 
     site: Site
+    begun: datetime
     answered_s: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     holders: list[int] = field(default_factory=list)
@@ -119,6 +135,16 @@ class Watch:
         times = self.answered_s
         return max((after - before for before, after in pairwise(times)), default=0.0)
 
+    @property
+    def closes(self) -> int:
+        """Return how many closes there were, by the newest that was decided."""
+        return round((self.site.decided()[-1] - self.begun) / timedelta(minutes=15))
+
+    @property
+    def undecided(self) -> int:
+        """Return how many of them nobody decided."""
+        return self.closes - len(self.site.decided(self.begun))
+
 
 @pytest.fixture(scope="module")
 def site(database: Engine, database_server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -140,7 +166,7 @@ def told(watch: Watch, what: str) -> None:
     print(
         f"{what}: no signals for {watch.gap_s:.1f} s, answers {dict(watch.statuses)}, traders {watch.traders} at most"
     )
-    print(f"{what}: lease held by {watch.holders}")
+    print(f"{what}: lease held by {watch.holders}, {watch.undecided} of {watch.closes} closes were not decided")
 
 
 def once(site: Site, what: str) -> None:
@@ -232,17 +258,17 @@ def test_a_machine_that_sleeps_and_wakes_after_its_lease_sends_nothing(site: Sit
 
 
 def test_the_head_dies_and_comes_back_and_feed_and_trader_never_notice(site: Site) -> None:
-    """With its state in Redis a new head finds the actors where they were: the same processes, the lease never away."""
+    """With its state in Redis a new head finds the actors where they were: the same processes, no close undecided."""
     site.ready()
     before = {part: set(site.pids(part)) for part in ("ray::Feed", "ray::Execution")}
-    posted = len(site.world.posts(ACCOUNT))
     head = site.cluster.head
     assert head is not None
     with site.watched() as watch:
         begun = time.monotonic()
         killed = head.kill()
-        time.sleep(10)
-        meanwhile = len(site.world.posts(ACCOUNT)) - posted
+        time.sleep(2)  # what was decided already
+        last = site.decided()[-1]
+        until("a close decided without a head", lambda: site.decided(last), BACK_S)
         site.cluster.start_head()
         until("the workers back", lambda: len(site.cluster.alive()) == 3, BACK_S)
         head_s = time.monotonic() - begun
@@ -250,9 +276,10 @@ def test_the_head_dies_and_comes_back_and_feed_and_trader_never_notice(site: Sit
         back_s = time.monotonic() - begun
     print(
         f"head lost: {killed} processes; head again after {head_s:.1f} s, signals after {back_s:.1f} s; "
-        f"{meanwhile} orders left while there was none"
+        "a close was decided while there was none"
     )
     told(watch, "head lost")
+    assert watch.undecided == 0
     assert {part: set(site.pids(part)) for part in before} == before
     assert [one for one in watch.holders if one] == [site.world.pid()]
     once(site, "head lost")

@@ -9,7 +9,7 @@ from huracan.config import load_settings
 from huracan.plan import Size, estimate, packaged_units, workload_of
 
 ROOT = Path(__file__).parents[2]
-FACTOR, FACTOR_DATA = 2.5, 3.0
+FACTOR, FACTOR_DATA = 2.0, 3.0
 """Of search with training, and of the whole run; of the seconds that reading takes, which the page rounds."""
 SIZES = {"synthetic": (90, "1m"), "real, 111": (111, "1m"), "real, 961": (961, "1d")}
 
