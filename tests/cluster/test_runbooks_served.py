@@ -59,7 +59,7 @@ def test_exchange_ban(up: Up, token: str, shell: dict[str, str]) -> None:
     _trades(up, token)
     _, shell = run_line("\n".join(line for line in stop.splitlines() if line.startswith("export")), shell)
     run_line("ray job submit --no-wait --submission-id fetching -- sleep 900", shell)
-    up.admin("POST", "faults", {"script": [{"kind": "BANNED", "account": ACCOUNT, "how": str(BAN_S)}]})
+    up.admin("POST", "faults", {"script": [{"kind": "BANNED", "route": "POST /api/v3/order", "how": str(BAN_S)}]})
     until("REDUCING", lambda: up.status(ACCOUNT).state == "REDUCING", UP_S)
     said, _ = run_line(stop, shell)
     assert "STOPPED" in said
