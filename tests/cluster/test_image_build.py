@@ -87,10 +87,10 @@ def base(root: Path) -> None:
     told = {"capture_output": True, "text": True, "check": True, "timeout": 900}
     subprocess.run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", root, mirror], **told)
     (root / "etc/apt/sources.list").unlink(missing_ok=True)
-    for place in (SOURCES, Path("/etc/resolv.conf")):
+    for place in (SOURCES, Path("/etc/resolv.conf"), Path("/etc/ssl/certs/ca-certificates.crt")):
         shutil.copy(place, root / place.relative_to("/"))
     (root / "etc/pip.conf").write_text("[global]\n" + "".join(f"{name} = {value}\n" for name, value in pip_settings()))
-    for place in (Path("/etc/apt/apt.conf.d"), Path("/etc/ssl/certs"), Path("/etc/xdg/pip")):
+    for place in (Path("/etc/apt/apt.conf.d"), Path("/etc/xdg/pip")):
         if place.exists():
             shutil.copytree(place, root / place.relative_to("/"), dirs_exist_ok=True)
     install = "apt-get update -qq && apt-get install -y -qq --no-install-recommends python3.11 python3.11-venv"
