@@ -2,7 +2,7 @@
 
 Searches hyper-parameters on data before the first test bar, freezes them, trains every fold and seed, and exports
 artefacts to `storage.runs`, else HURACAN_HOME/runs, under the run's number. Safe to stop and to repeat with
-`--resume`: finished parts are kept.
+`--resume`, or with `--resume-or-start` where nobody looks: finished parts are kept.
 """
 
 import getpass
@@ -277,15 +277,28 @@ def recollection_of(folder: Location) -> Recollection | None:
 @click.option("--data", type=PLACE, help="Folder of candles; default: data.folder.")
 @click.option("--run-id", type=int, help="Go on with this run.")
 @click.option("--resume", is_flag=True, help="Go on with the newest unfinished run of this configuration.")
-def program(terminal: Terminal, data: Location | None, run_id: int | None, resume: bool) -> None:
+@click.option(
+    "--resume-or-start",
+    is_flag=True,
+    help="Go on with the newest unfinished run of this configuration and these candles; start one where there is none.",
+)
+def program(terminal: Terminal, data: Location | None, run_id: int | None, resume: bool, resume_or_start: bool) -> None:
     """Search hyper-parameters, train every fold and seed, export artefacts."""
+    if resume_or_start and (resume or run_id is not None):
+        raise UsageError("--resume-or-start chooses the run itself; give it without --resume and without --run-id")
     settings = terminal.settings(data__folder=None if data is None else str(data))
     check_job(settings)
     check_source(settings)
     engine = open_database(settings.database)
     dataset = load_dataset(settings)
     folds = folds_of(dataset)
-    with _run(engine, dataset, run_id, resume) as opened:
+    if resume and run_id is None:
+        run_id = _unfinished(engine, settings)
+        if run_id is None:
+            raise UsageError("no unfinished training run has this configuration; start a new one without --resume")
+    elif resume_or_start:
+        run_id = _unfinished(engine, settings, dataset.summary.fingerprint)
+    with _run(engine, dataset, run_id) as opened:
         campaign = train(dataset, folds, engine, opened, TerminalProgress())
     recalled = recollection_of(run_folder(settings, opened)) if settings.features.memory else None
     terminal.show(campaign, lambda: _table(terminal, opened, campaign, recalled))
@@ -313,11 +326,9 @@ def check_job(settings: Settings) -> None:
 
 
 @contextmanager
-def _run(engine: Engine, dataset: Dataset, run_id: int | None, resume: bool) -> Iterator[int]:
-    """Open or resume a run for the block and record how it ends."""
+def _run(engine: Engine, dataset: Dataset, run_id: int | None) -> Iterator[int]:
+    """Open a run, or resume the one given, for the block and record how it ends."""
     settings, fingerprint = dataset.settings, dataset.summary.fingerprint
-    if resume and run_id is None:
-        run_id = _newest_unfinished(engine, settings)
     opened = open_run(engine, KIND, settings, fingerprint, huracan.__version__) if run_id is None else run_id
     with claim_run(engine, opened), bind_run(opened):
         if run_id is None:
@@ -338,11 +349,13 @@ def _run(engine: Engine, dataset: Dataset, run_id: int | None, resume: bool) -> 
         finish_run(engine, run_id, "done")
 
 
-def _newest_unfinished(engine: Engine, settings: Settings) -> int:
+def _unfinished(engine: Engine, settings: Settings, fingerprint: str | None = None) -> int | None:
+    """Return the newest unfinished run of a configuration, of certain candles where their fingerprint is given."""
     for found in list_runs(engine, KIND):
-        if found.status != "done" and found.config_hash == settings.hash:
+        unfinished = found.status != "done" and found.config_hash == settings.hash
+        if unfinished and fingerprint in (None, found.data_fingerprint):
             return found.run_id
-    raise UsageError("no unfinished training run has this configuration; start a new one without --resume")
+    return None
 
 
 def _table(terminal: Terminal, run_id: int, campaign: Campaign, recalled: Recollection | None) -> None:

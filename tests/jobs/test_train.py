@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from sqlalchemy import Engine
 from huracan.config import load_settings
 from huracan.errors import ConfigError, DataError
 from huracan.learn.campaign import read_campaign
+from huracan.market import SyntheticSpec, write_synthetic
 from huracan.memory import (
     EmbeddedServer,
     Registry,
     connect,
+    finish_run,
     list_runs,
     open_run,
     read_daily,
@@ -29,7 +32,8 @@ from huracan.memory import (
     write_trades,
 )
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, Window
-from jobs.train import Recollection, check_job, folds_of, past_of_run, recollection_of, windows_of
+from huracan.terminal import run
+from jobs.train import Recollection, check_job, folds_of, past_of_run, program, recollection_of, windows_of
 from tests.learn.worlds import SMALL, small_dataset
 from tests.memory.samples import sample_trades
 
@@ -176,6 +180,52 @@ def test_a_memory_of_another_layout_is_refused_and_a_part_of_it_is_told(
         "out"
     )
     engine.dispose()
+
+
+@pytest.mark.postgres
+def test_resume_or_start_goes_on_with_what_can_be_gone_on_with_and_starts_one_otherwise(
+    tmp_path: Path, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run while it is unfinished; another one after it is done, and when the candles are not the run's any more."""
+    data = tmp_path / "candles"
+    small_dataset(data)
+    (tmp_path / "runs").write_text("")  # no run's folder can be made: each ends before Ray starts, as failed
+    monkeypatch.setenv("HURACAN_HOME", str(tmp_path))
+    monkeypatch.setenv("HURACAN__DATABASE__URL", database.url.render_as_string(hide_password=False))
+    before = {found.run_id for found in list_runs(database, "train")}
+
+    def begin(*words: str) -> int:
+        settings = SMALL | {"ppo.lr": 0.0123}  # no other test's configuration
+        given = [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+        return run(program, ["--data", str(data), *given, *words], name="jobs.train")
+
+    def runs() -> list[int]:
+        return sorted({found.run_id for found in list_runs(database, "train")} - before)
+
+    assert begin("--resume") == 2
+    assert runs() == []
+    for _ in range(3):
+        assert begin("--resume-or-start") == 1
+        (first,) = runs()
+        assert read_run(database, first).status == "failed"
+    finish_run(database, first, "done")
+    for _ in range(2):
+        assert begin("--resume-or-start") == 1
+        assert len(runs()) == 2
+    shutil.rmtree(data)
+    write_synthetic(data, SyntheticSpec(timeframe="5m", bars=20 * 288, planted=1, null=2), seed=6)
+    assert begin("--resume") == 2
+    assert len(runs()) == 2
+    for _ in range(2):
+        assert begin("--resume-or-start") == 1
+        assert len(runs()) == 3
+
+
+@pytest.mark.parametrize("words", [("--resume",), ("--run-id", "1"), ("--resume", "--run-id", "1")])
+def test_resume_or_start_chooses_alone(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside another choice of the run it is refused, before anything is looked at."""
+    assert run(program, ["--resume-or-start", *words], name="jobs.train") == 2
+    assert "--resume-or-start chooses the run itself" in capsys.readouterr().err
 
 
 def job(candles: Path, home: Path, url: str, *arguments: str) -> subprocess.Popen[str]:
