@@ -8,10 +8,13 @@ return, which every rule scales differently, never a bar of a test window.
 import logging
 import os
 import pickle
+import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Timer
 from typing import Any, Final, Literal, Protocol
 
 import optuna
@@ -21,7 +24,7 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 
 from huracan.config import PpoSettings, SearchSettings, TradingSettings
-from huracan.errors import TrainingError
+from huracan.errors import ArtefactError, TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.checkpoint import first_line
 from huracan.learn.keeper import start_keeper
@@ -46,8 +49,9 @@ OBJECTIVE: Final = "objective"
 TIME: Final = "env_steps"
 FAILURES_MAX: Final = 3
 """Of one trial; a machine that was taken away counts."""
-_CLEANUP_S: Final = 60
-"""A trial that is stopped early gives back its environments before its process takes the next one; Tune allows 2 s."""
+CLEANUP_S: Final = 60.0
+"""Longest time in which a trial gives back its environments before its process takes the next one."""
+_FOLDER: Final = re.compile(r"run_trial_([0-9a-f]{8})_")
 _NAME: Final = "search"
 _TRIALS_NAME: Final = "trials"
 SEARCHED_RANGES: Final[Mapping[str, tuple[float, float]]] = {
@@ -206,7 +210,8 @@ def search(plan: SearchPlan, folder: Location, sink: TrialSink) -> SearchResult:
     runners = plan.given.ppo.num_env_runners
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, plan=plan, keeper=start_keeper(folder / _TRIALS_NAME)),
-        tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": 1}] * (runners * plan.settings.seeds_per_trial)),
+        # RLlib puts the n-th environment runner of every seed into bundle n.
+        tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": plan.settings.seeds_per_trial}] * runners),
     )
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the sink shows progress; Tune's own tables would interleave with it
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune's would swallow Ctrl-C, and stay after the search
@@ -214,8 +219,14 @@ def search(plan: SearchPlan, folder: Location, sink: TrialSink) -> SearchResult:
     for name in ("ray.tune", "ray.train"):  # Tune logs the traceback of whatever fails; the reason is raised below
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with _telling(sink, plan.settings.env_steps):
-            grid = _tuner(trainable, plan, path).fit()
+        with _telling(sink, plan.settings.env_steps), warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "The reported value is ignored", UserWarning
+            )  # Optuna's, of a repeated report
+            for _ in range(1 + FAILURES_MAX):  # a process that is lost between two trials takes the next one with it
+                grid = _tuner(trainable, plan, path).fit()
+                if not any(_lost(result.error) for result in grid):
+                    break
         trials = tuple(_trial_of_result(result, plan) for result in grid)
     except (OSError, EOFError, ValueError, pickle.PickleError, tune.TuneError) as error:
         raise TrainingError(
@@ -237,15 +248,16 @@ def run_trial(config: dict[str, Any], plan: SearchPlan, keeper: Any) -> None:
     Args:
         config: searched values by dotted setting.
         plan: the search.
-        keeper: handle on the `Keeper`; a trial whose machine dies goes on from its last report, one that fails by
-            itself begins anew.
+        keeper: handle on the `Keeper`; a trial whose machine dies, or whose progress cannot be kept, goes on from its
+            last report, one whose training fails begins anew.
     """
-    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(_CLEANUP_S)  # read by Tune in this process, at its next trial
+    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(2 * int(CLEANUP_S))  # read by Tune here, before the next trial
     trial = tune.get_context().get_trial_id()
     try:
         _train_and_report(config, plan, keeper, trial)
-    except Exception:
-        ray.get(keeper.forget.remote(trial))
+    except (TrainingError, ArtefactError) as error:
+        if not isinstance(error, ray.exceptions.RayError):  # the training's own, not the keeper's
+            ray.get(keeper.forget.remote(trial))
         raise
 
 
@@ -256,7 +268,7 @@ def _train_and_report(config: dict[str, Any], plan: SearchPlan, keeper: Any, tri
     validation = plan.arena.validation(candidate)
     seeds = range(plan.seed, plan.seed + settings.seeds_per_trial)
     kept = ray.get(keeper.newest.remote(trial)) or (None,) * settings.seeds_per_trial
-    with ExitStack() as stack:
+    with _closing_in(CLEANUP_S) as stack:
         trainers = [
             stack.enter_context(Trainer(plan.arena.spec(candidate, seed, settings.env_steps), checkpoint))
             for seed, checkpoint in zip(seeds, kept, strict=True)
@@ -269,6 +281,25 @@ def _train_and_report(config: dict[str, Any], plan: SearchPlan, keeper: Any, tri
             scores = [validation.score(Ensemble([trainer.net()])) for trainer in trainers]
             tune.report(_report(scores, trainers))
             ray.get(keeper.keep.remote(trial, tuple(trainer.checkpoint() for trainer in trainers)))
+
+
+@contextmanager
+def _closing_in(seconds: float) -> Iterator[ExitStack]:
+    """Give a stack that is closed after the block; end the process when that takes too long: it would hold a slot."""
+    with ExitStack() as stack:
+        try:
+            yield stack
+        finally:
+            clock = Timer(seconds, os._exit, (1,))
+            clock.daemon = True
+            clock.start()
+            stack.close()
+            clock.cancel()
+
+
+def _lost(error: Any) -> bool:
+    """Return whether a trial failed because its process was gone, not by itself."""
+    return isinstance(error, ray.exceptions.RayError) and not isinstance(error, ray.exceptions.RayTaskError)
 
 
 def _report(scores: list[ValidationScore], trainers: list[Trainer]) -> dict[str, Any]:
@@ -297,7 +328,7 @@ def _tuner(trainable: Any, plan: SearchPlan, path: Location) -> tune.Tuner:
             place,
             trainable,
             resume_unfinished=True,
-            restart_errored=True,
+            resume_errored=True,  # under its own name: a restarted one has another, which the sampler does not know
             param_space=space,
             storage_filesystem=remote,
         )
@@ -391,9 +422,10 @@ def _trial(name: str, status: Any, config: Mapping[str, Any], metrics: Mapping[s
 
 
 def _trial_of_result(result: Any, plan: SearchPlan) -> Trial:
-    metrics = result.metrics or {}
     status = "failed" if result.error is not None else "done"
-    trial = _trial(str(metrics.get("trial_id", Path(result.path).name)), status, result.config, metrics)
+    folder = Path(result.path).name  # run_trial_<id>_...; its metrics may name the trial that its process had before
+    named = _FOLDER.match(folder)
+    trial = _trial(named[1] if named else folder, status, result.config, result.metrics)
     return replace(trial, stopped_early=trial.env_steps < plan.settings.env_steps)
 
 

@@ -1,17 +1,23 @@
 import dataclasses
 import json
 import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from huracan.config import PpoSettings, SearchSettings, TradingSettings
-from huracan.errors import TrainingError
+from huracan.errors import StorageError, TrainingError
+from huracan.learn.keeper import Keeper
 from huracan.learn.search import SEARCHED, Candidate, SearchPlan, Trial, search, search_space
-from huracan.learn.train import Trainer
+from huracan.learn.train import Checkpoint, Trainer
 from huracan.policy import Ensemble
+from huracan.storage import Location
 from huracan.trading import rule_space
 from tests.learn.toy import ToyArena, toy_spec
 
@@ -101,6 +107,62 @@ def test_a_process_trains_one_trial_after_the_other_and_none_leaves_a_trace_in_t
     assert [trial.score.objective for trial in result.trials if trial.score is not None] == [
         alone(asked, trial) for trial in result.trials
     ]
+
+
+def test_a_process_lost_between_two_trials_takes_none_with_it(tmp_path: Path) -> None:
+    """The trial that was to be its next one never began: it is run all the same, under its own name."""
+    flag = tmp_path / "died"
+    asked = dataclasses.replace(plan(num_samples=4, max_concurrent_trials=1), arena=ToyArena(fault=str(flag)))
+    result = search(asked, tmp_path / "search", Notes())
+    assert flag.exists(), "no trial was stopped early"
+    assert len({trial.name for trial in result.trials}) == 4
+    assert [(trial.status, trial.score is not None) for trial in result.trials] == [("done", True)] * 4
+
+
+def test_seeds_with_environment_runners_of_their_own_find_room(tmp_path: Path) -> None:
+    """RLlib puts the n-th runner of each seed into the same bundle: it must hold as many as there are seeds."""
+    given = Candidate(toy_spec(num_env_runners=1).ppo, TradingSettings())
+    asked = dataclasses.replace(plan(num_samples=1, max_concurrent_trials=1), given=given)
+    (trial,) = search(asked, tmp_path, Notes()).trials
+    assert (trial.status, trial.env_steps >= 2048) == ("done", True)
+
+
+class Flaky(Keeper):
+    """A keeper whose second writing meets a store that is away for a moment."""
+
+    def __init__(self, folder: Location) -> None:
+        super().__init__(folder)
+        self._written = 0
+
+    def keep(self, trial: str, checkpoints: Sequence[Checkpoint]) -> None:
+        """Write it down, or not."""
+        self._written += 1
+        if self._written == 2:
+            raise StorageError("the endpoint does not answer")
+        super().keep(trial, checkpoints)
+
+
+def test_a_trial_whose_progress_could_not_be_kept_goes_on_from_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One writing fails: the report before it is repeated, not the whole trial."""
+    start = ray.remote(Flaky).options(num_cpus=0).remote
+    monkeypatch.setattr("huracan.learn.search.start_keeper", start)
+    search(plan(num_samples=1, env_steps=4096), tmp_path, Notes())
+    (path,) = tmp_path.rglob("result.json")
+    steps = [round(json.loads(line)["env_steps"] / 1024) for line in path.read_text().splitlines()]
+    assert steps == [1, 2, 2, 3, 4]
+
+
+def test_a_process_that_cannot_close_its_environments_is_ended() -> None:
+    """It would hold its slot for ever."""
+    program = """
+import time
+from huracan.learn.search import _closing_in
+with _closing_in(0.2) as stack:
+    stack.callback(time.sleep, 100)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 1
 
 
 def test_the_first_candidate_is_the_configuration_as_given(tmp_path: Path) -> None:
