@@ -70,6 +70,15 @@ class Node:
         (found,) = [one for one in self.members if one.name() == "raylet"]
         return found
 
+    @property
+    def titles(self) -> list[str]:
+        """Return what its processes call themselves, but for those that end just now."""
+        found = []
+        for one in self.members:
+            with suppress(psutil.Error):
+                found.append(" ".join(one.cmdline()))
+        return found
+
     def runs(self, pid: int) -> bool:
         """Return whether a process is one of its."""
         return any(one.pid == pid for one in self.members)

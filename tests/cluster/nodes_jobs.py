@@ -70,7 +70,7 @@ class Site:
     def busy(self, word: str) -> Node | None:
         """Return the worker on which a task whose name holds a word runs."""
         for node in self.cluster.workers:
-            if any(word in " ".join(one.cmdline()) for one in node.members):
+            if any(word in title for title in node.titles):
                 return node
         return None
 
