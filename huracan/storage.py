@@ -55,6 +55,8 @@ _DENIED: Final = (
     *("INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"),
     *("INVALID_CLIENT_TOKEN_ID", "UNRECOGNIZED_CLIENT", "EXPIRED_TOKEN", "REQUEST_EXPIRED", "OPT_IN_REQUIRED"),
 )
+os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+"""AWS's library else sends each object with a checksum behind it, a form that other stores refuse."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,7 +21,7 @@ __all__ = ["own_faults", "ray_session"]
 
 CONNECT_TIMEOUT_S: Final = 5.0
 _WORKER_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-_HANDED_ON: Final = ("HURACAN_HOME", "NUMBA_CACHE_DIR")
+_HANDED_ON: Final = ("AWS_REQUEST_CHECKSUM_CALCULATION", "HURACAN_HOME", "NUMBA_CACHE_DIR")
 _SLOW_START: Final = "timed out during startup"
 """Ray's words, in a bare `Exception`, when its node is not up within its 30 seconds."""
 

@@ -81,6 +81,7 @@ class Estimate:
         serving_core_s: of one day of serving all coins.
         serving_round_s: processor time of one close at which all coins are decided on.
         workers: processes that work at once.
+        together: so many of them must be on one machine.
     """
 
     phases: tuple[Phase, ...]
@@ -88,6 +89,7 @@ class Estimate:
     serving_core_s: float
     serving_round_s: float
     workers: int
+    together: int
 
     @property
     def core_s(self) -> float:
@@ -112,6 +114,11 @@ def estimate(work: Workload, units: UnitCosts, workers: int) -> Estimate:
         raise ConfigError(
             f"--workers {workers}: one training needs {1 + work.runners} (ppo.num_env_runners {work.runners})"
         )
+    if work.trials and _trial_cores(work) > workers:
+        raise ConfigError(
+            f"--workers {workers}: one trial of the search needs {_trial_cores(work)} (ppo.num_env_runners "
+            f"{work.runners} for each of search.seeds_per_trial {work.seeds_per_trial}); give more, or --trials 0"
+        )
     phases = (
         _features(work, units),
         _search(work, units, workers),
@@ -124,7 +131,8 @@ def estimate(work: Workload, units: UnitCosts, workers: int) -> Estimate:
     others_s = work.size.coins * units["serve_close"]
     decisions = closes / work.interval
     serving = decisions * decision_s + (closes - decisions) * others_s
-    return Estimate(phases, _memory(work, units), serving, decision_s, workers)
+    together = work.seeds_per_trial if work.trials and work.runners else 1  # the n-th runners of all seeds of a trial
+    return Estimate(phases, _memory(work, units), serving, decision_s, workers, together)
 
 
 # ---- phases -------------------------------------------------------------------------------------------------------
@@ -156,8 +164,7 @@ def _search(work: Workload, units: UnitCosts, workers: int) -> Phase:
 
     ratio = work.trial_steps_max / work.trial_steps if work.trials else 1.0
     longest = units["worker_start"] + trial(work.trial_steps_max, work.reports * ratio)
-    cores = 1 + work.runners * work.seeds_per_trial
-    at_once = max(1, min(work.trials_at_once, workers // cores))
+    at_once = max(1, min(work.trials_at_once, workers // _trial_cores(work)))
     starts = min(at_once, work.trials) * units["worker_start"]  # a process takes one trial after the other
     total = starts + work.trials * trial(work.trial_steps, work.reports)
     return _phase("search", 0.0, total, work.trials, longest, at_once, workers, units["efficiency_tune"])
@@ -217,6 +224,11 @@ def _analysis(work: Workload, units: UnitCosts) -> Phase:
 
 
 # ---- pieces -------------------------------------------------------------------------------------------------------
+
+
+def _trial_cores(work: Workload) -> int:
+    """Return the processors that Tune asks for each trial: its process, and the runners of all its seeds."""
+    return 1 + work.runners * work.seeds_per_trial
 
 
 def _fit_s(work: Workload, units: UnitCosts, interval: int) -> float:

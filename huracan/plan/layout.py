@@ -103,7 +103,7 @@ def _clusters(found: Estimate, machines: list[Machine]) -> Iterable[Layout]:
     for machine in machines:
         room = _usable(machine) - RAY_BYTES - found.memory.store
         each = min(machine.vcpus, found.workers, math.floor(room / found.memory.worker) if room > 0 else 0)
-        if each < 1 or _workers_bytes(found, each) > room:
+        if each < found.together or _workers_bytes(found, each) > room:
             continue
         nodes = math.ceil(found.workers / each)
         if nodes <= NODES_MAX:

@@ -71,8 +71,10 @@ UNITS: Final[Mapping[str, Unit]] = {
     "analysis_bytes": Unit("bytes", "the analysis of a closed trade in the database, indexes included"),
     "day_bytes": Unit("bytes", "a day's result of one coin and policy in the database, indexes included"),
     "database_base_bytes": Unit("bytes", "a database without a row"),
-    "efficiency_shadow": Unit("of 1", "two workers against one, shadow tasks"),
-    "efficiency_tune": Unit("of 1", "two workers against one, Tune trials"),
+    "efficiency_shadow": Unit(
+        "of 1", "the work of shadow tasks with two workers against one, starts and waiting left out"
+    ),
+    "efficiency_tune": Unit("of 1", "the same of Tune trials"),
 }
 """Every unit cost, in the order of the phases; the file holds exactly these."""
 

@@ -73,7 +73,8 @@ def _units(path: Path) -> int:
 
     print("measuring scaling ...", file=sys.stderr, flush=True)
     efficiencies = {
-        f"efficiency_{row.name.removeprefix('scaling_')}": (min(row.value, 1.0), row.note) for row in scaling.measure()
+        f"efficiency_{row.name.removeprefix('scaling_')}": (min(row.ratios["work-alone"], 1.0), row.note)
+        for row in scaling.measure()
     }
     text = dump_units(units.measure_units(efficiencies))
     with atomic_file(path) as file:

@@ -137,3 +137,14 @@ def test_too_few_workers_for_one_training_are_refused() -> None:
     with pytest.raises(ConfigError, match="one training needs 3"):
         estimate(work, costs(), 2)
     assert phase(estimate(work, costs(), 7), "training").at_once == 2
+
+
+def test_too_few_workers_for_one_trial_of_the_search_are_refused() -> None:
+    """Two samplers for each of three seeds and the trial's process: seven, or Tune would wait for ever."""
+    work = workload_of(settings(ppo__num_env_runners=2, search__seeds_per_trial=3), SMALL.size)
+    with pytest.raises(ConfigError, match="one trial of the search needs 7"):
+        estimate(work, costs(), 6)
+    assert phase(estimate(work, costs(), 7), "search").at_once == 1
+    bare = workload_of(settings(ppo__num_env_runners=2, search__seeds_per_trial=3, search__num_samples=0), SMALL.size)
+    assert estimate(bare, costs(), 6).together == 1
+    assert estimate(work, costs(), 7).together == 3

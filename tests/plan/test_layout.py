@@ -12,7 +12,7 @@ from huracan.plan.layout import GIB, HEAD_GIB, HEAD_VCPUS, layouts
 from huracan.plan.prices import Machine, Prices, packaged_prices
 
 MEMORY = Memory(head=20 * GIB, driver=8 * GIB, store=12 * GIB, worker=2 * GIB, account=3 * GIB, database=1, serving=1)
-RUN = Estimate((Phase("all", 0.0, 7_200.0 * 8, 8, 7_200.0, 8, 7_200.0, 7_200.0),), MEMORY, 1.0, 1.0, 8)
+RUN = Estimate((Phase("all", 0.0, 7_200.0 * 8, 8, 7_200.0, 8, 7_200.0, 7_200.0),), MEMORY, 1.0, 1.0, 8, 1)
 SMALL = Machine("own", "small", 4, 32, 1.0, 0.5)
 LARGE = Machine("own", "large", 16, 128, 3.0, None)
 
@@ -41,6 +41,13 @@ def test_memory_limits_the_workers_of_a_machine() -> None:
     heavy = replace(RUN, memory=replace(MEMORY, worker=6 * GIB))
     fitting, _ = layouts(heavy, prices(SMALL))
     assert [(one.worker, one.nodes, one.workers_a_node) for one in fitting] == [("small", 4, 2)]
+
+
+def test_workers_that_must_be_together_rule_out_machines_for_fewer() -> None:
+    """The runners of three seeds share a machine: one that has memory for two of them is none."""
+    heavy = replace(RUN, memory=replace(MEMORY, worker=6 * GIB), together=3)
+    fitting, _ = layouts(heavy, prices(SMALL))
+    assert [one for one in fitting if one.nodes] == []
 
 
 def test_the_head_does_no_work_and_is_small_whatever_the_driver_takes() -> None:
