@@ -45,7 +45,11 @@ class Site:
             print("the monitor had reduced trading; resumed by hand")
             self.world.command("resume", "--account", ACCOUNT, "--reason", "the feed is back")
         posted = len(self.world.posts(ACCOUNT))
-        until("another order", lambda: len(self.world.posts(ACCOUNT)) > posted, BACK_S)
+        try:
+            until("another order", lambda: len(self.world.posts(ACCOUNT)) > posted, BACK_S)
+        except AssertionError:
+            print(self.world.command("trade", "status"), self.world.command("status"), self.decided()[-3:], sep="\n")
+            raise
 
     def _asked(self) -> int:
         try:
