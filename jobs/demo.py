@@ -27,7 +27,6 @@ from huracan.market import SyntheticSpec, write_synthetic
 from huracan.memory import (
     claim_run,
     database_url,
-    finish_run,
     list_runs,
     open_database,
     open_run,
@@ -44,7 +43,7 @@ from jobs.explain import analyse_shadow, save_analysis
 from jobs.live import trade_unseen
 from jobs.report import make_report, save_paper, save_usage
 from jobs.shadow import REPORT_NAME, shadow
-from jobs.train import folds_of, train
+from jobs.train import folds_of, leave_taken, train
 from jobs.usage import MemoryWatch
 
 __all__ = ["demo", "main", "program"]
@@ -72,13 +71,13 @@ def demo(settings: Settings, out: Path) -> ReportData:
         dataset = load_dataset(settings)
         folds = folds_of(dataset)
         run_id, unfinished = _run_of(engine, dataset)
-        with claim_run(engine, run_id), bind_run(run_id):
+        with claim_run(engine, run_id) as claim, bind_run(run_id):
             if unfinished:
                 resume_run(engine, run_id, settings, dataset.summary.fingerprint)
             record_phase(engine, run_id, "data and features", time.perf_counter() - begun)
             try:
                 with ray_session(settings.ray):
-                    campaign = train(dataset, folds, engine, run_id, TerminalProgress())
+                    campaign = train(dataset, folds, engine, claim, TerminalProgress())
                     with phase(engine, run_id, "shadow"):
                         ruled = dataset.under(campaign.trading)
                         judged = shadow(ruled, folds, campaign.versions, url=url, run_id=run_id)
@@ -87,17 +86,18 @@ def demo(settings: Settings, out: Path) -> ReportData:
                 with phase(engine, run_id, "paper trading"):
                     paper = trade_unseen(ruled, folds[-1], campaign, engine, lambda words: click.echo(words, err=True))
             except (KeyboardInterrupt, SystemExit):
-                finish_run(engine, run_id, "interrupted")
+                claim.finish("interrupted")
                 raise
             except BaseException as error:
-                finish_run(engine, run_id, "failed", f"{type(error).__name__}: {error}")
+                claim.finish("failed", f"{type(error).__name__}: {error}")
                 raise
-    folder = run_folder(dataset.settings, run_id)
-    write_atomically(folder / REPORT_NAME, json.dumps(to_json(judged), allow_nan=False).encode())
-    save_paper(folder, paper)
-    save_analysis(folder, None if done is None else done.analysis)
-    save_usage(folder, memory.peak)
-    finish_run(engine, run_id, "done")
+            claim.check()
+            folder = run_folder(dataset.settings, run_id)
+            write_atomically(folder / REPORT_NAME, json.dumps(to_json(judged), allow_nan=False).encode())
+            save_paper(folder, paper)
+            save_analysis(folder, None if done is None else done.analysis)
+            save_usage(folder, memory.peak)
+            claim.finish("done")
     report = make_report(settings, dataset, engine, run_id)
     write_report(report, out)
     return report
@@ -109,6 +109,7 @@ def _run_of(engine: Engine, dataset: Dataset) -> tuple[int, bool]:
     for found in list_runs(engine, KIND, limit=1):
         if found.status != "done" and (found.config_hash, found.data_fingerprint) == (settings.hash, fingerprint):
             return found.run_id, True
+    leave_taken(engine, settings)
     return open_run(engine, KIND, settings, fingerprint, huracan.__version__), False
 
 

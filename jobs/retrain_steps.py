@@ -26,17 +26,18 @@ from huracan.learn.campaign import Campaign, read_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
 from huracan.learn.cycle import Outcome, Work
+from huracan.learn.owner import own_folder
 from huracan.learn.progress import TerminalProgress
 from huracan.logs import bind_run
 from huracan.market import TIMEFRAMES, folder_quality, format_ms, open_folder, parse_ms
 from huracan.memory import (
+    Claim,
     Cycle,
     Model,
     Registry,
     claim_run,
     count_trials,
     database_url,
-    finish_run,
     phase,
     read_gates,
     read_run,
@@ -57,7 +58,7 @@ from jobs.explain import Done, analyse_shadow, analyse_traded, save_analysis
 from jobs.retrain_warm import warm_start_of
 from jobs.retrain_worth import Standing, beside_champion, promotion_of
 from jobs.shadow import REPORT_NAME, shadow
-from jobs.train import folds_of, train
+from jobs.train import folds_of, leave_taken, train
 
 __all__ = ["CycleSteps", "cycle_folder"]
 
@@ -143,6 +144,7 @@ class CycleSteps:
     def run_id(self) -> int:
         """Return the cycle's training run."""
         fingerprint = self.dataset.summary.fingerprint
+        leave_taken(self.engine, self.settings)
         return run_of_cycle(self.engine, self.cycle.cycle_id, self.settings, fingerprint, huracan.__version__)
 
     @property
@@ -247,13 +249,16 @@ class CycleSteps:
         """Search and train, or go on from the newest version that fits; register what comes of it."""
         self._ray()
         asked = requests_of_cycle(self.engine, self.cycle.cycle_id)
-        with self._working():
+        with self._working() as claim:
+            done = read_run(self.engine, self.run_id).status == "done"
+            if not done:
+                own_folder(self.run_folder, claim.run, claim.token)
             warm, choice = warm_start_of(
                 self.dataset, self.folds, self.engine, self.run_id, self.run_folder, self.cycle.day, asked
             )
-            if read_run(self.engine, self.run_id).status != "done":
-                with self._ending():
-                    train(self.dataset, self.folds, self.engine, self.run_id, TerminalProgress(), warm)
+            if not done:
+                with self._ending(claim):
+                    train(self.dataset, self.folds, self.engine, claim, TerminalProgress(), warm)
         seeds = [seed for version in self.campaign.versions for seed in version.seeds]
         steps = sum(seed.env_steps for seed in seeds)
         trials = read_trials(self.engine, self.run_id)
@@ -362,24 +367,24 @@ class CycleSteps:
         self._stack.enter_context(ray_session(self.settings.ray))
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
+    def _working(self) -> Iterator[Claim]:
         """Keep the run to this process and name it in the log."""
-        with claim_run(self.engine, self.run_id), bind_run(self.run_id):
-            yield
+        with claim_run(self.engine, self.run_id) as claim, bind_run(self.run_id):
+            yield claim
 
     @contextmanager
-    def _ending(self) -> Iterator[None]:
+    def _ending(self, claim: Claim) -> Iterator[None]:
         """Set the run going for the block and record how it ends."""
         resume_run(self.engine, self.run_id, self.settings, self.dataset.summary.fingerprint)
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
-            finish_run(self.engine, self.run_id, "interrupted")
+            claim.finish("interrupted")
             raise
         except BaseException as error:
-            finish_run(self.engine, self.run_id, "failed", f"{type(error).__name__}: {error}")
+            claim.finish("failed", f"{type(error).__name__}: {error}")
             raise
-        finish_run(self.engine, self.run_id, "done")
+        claim.finish("done")
 
     def _traded(self) -> list[tuple[int, Any]]:
         """Return (run, mode) of everything that closed a trade on paper or live by the day's first moment."""

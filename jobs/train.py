@@ -7,9 +7,10 @@ artefacts to `storage.runs`, else HURACAN_HOME/runs, under the run's number. Saf
 
 import getpass
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import click
@@ -24,6 +25,7 @@ from huracan.learn.blocks import load_dataset
 from huracan.learn.campaign import ALL_COINS, Campaign, SearchWindow, TrainWindow, run_campaign
 from huracan.learn.checkpoint import write_atomically
 from huracan.learn.cluster import ray_session
+from huracan.learn.owner import own_folder
 from huracan.learn.progress import TensorBoardLog, TerminalProgress
 from huracan.learn.search import Trial
 from huracan.learn.train import CurvePoint
@@ -31,9 +33,10 @@ from huracan.learn.warm import WarmStart
 from huracan.logs import bind_run, get_logger
 from huracan.market import symbol_to_stem
 from huracan.memory import (
+    Claim,
     Registry,
     claim_run,
-    finish_run,
+    leave_numbers,
     list_runs,
     note_candles,
     open_database,
@@ -53,6 +56,7 @@ __all__ = [
     "Recollection",
     "RunObserver",
     "folds_of",
+    "leave_taken",
     "main",
     "past_of_run",
     "program",
@@ -66,6 +70,7 @@ PAST_NAME = "past.safetensors"
 """Closed trades that a run remembers; kept, so that a resumed run remembers the same."""
 RECOLLECTION_NAME = "recollection.json"
 """How many trades that were, and how many were left out."""
+_NUMBER = re.compile(r"[1-9]\d{0,8}")
 _IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for the process of a submitted job, whose working directory is a temporary copy."""
 
@@ -193,7 +198,7 @@ def train(
     dataset: Dataset,
     folds: Sequence[Fold],
     engine: Engine,
-    run_id: int,
+    claim: Claim,
     screen: TerminalProgress,
     warm: WarmStart | None = None,
 ) -> Campaign:
@@ -203,16 +208,23 @@ def train(
         dataset: judged candles with the run's settings.
         folds: walk-forward folds; training and search touch their training windows only.
         engine: of the database.
-        run_id: of an open run; names its folder under `storage.runs`.
+        claim: on an open run, whose number names its folder under `storage.runs`; what is written there is written
+            while the claim stands, and the folder is this run's.
         screen: shows progress.
         warm: earlier run to go on from instead of a search; a resumed run needs the same.
 
     Raises:
-        TrainingError: a part cannot go on; resume with the same run.
+        TrainingError: a part cannot go on; resume with the same run. Or the run is another process's now.
+        UsageError: the folder is another run's.
     """
-    settings = dataset.settings
+    settings, run_id = dataset.settings, claim.run_id
     folder = run_folder(settings, run_id)
-    folder.mkdir(parents=True, exist_ok=True)  # a disk that refuses says so before Ray starts
+    owner = own_folder(folder, claim.run, claim.token)  # a disk that refuses says so before Ray starts
+
+    def check() -> None:
+        claim.check()
+        owner.check()
+
     note_candles(engine, dataset.summary.fingerprint, dataset.summary.marks)
     if settings.features.memory:
         dataset = dataset.remembering(past_of_run(dataset, engine, run_id, folder))
@@ -223,9 +235,10 @@ def train(
     )
     try:
         with phase(engine, run_id, "train"), ray_session(settings.ray), screen:
-            campaign = run_campaign(dataset, windows, search_window, folder, observer, warm)
+            campaign = run_campaign(dataset, windows, search_window, folder, observer, warm, check)
     finally:
         board.close()
+    check()
     registry = Registry(engine)
     latest = max(version.fold for version in campaign.versions)
     for version in campaign.versions:
@@ -241,6 +254,18 @@ def train(
                 author=getpass.getuser(),
             )
     return campaign
+
+
+def leave_taken(engine: Engine, settings: Settings) -> None:
+    """Have the next run get a number that no folder under `storage.runs` has, whichever database that is from.
+
+    Raises:
+        StorageError: the object store does not answer.
+        DatabaseError: the server fails.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):  # the training says what is wrong with a place
+        numbers = (int(path.name) for path in run_folder(settings, 0).parent.iterdir() if _NUMBER.fullmatch(path.name))
+        leave_numbers(engine, max(numbers, default=0))
 
 
 def past_of_run(dataset: Dataset, engine: Engine, run_id: int, folder: Location) -> Outcomes:
@@ -300,8 +325,9 @@ def program(terminal: Terminal, data: Location | None, run_id: int | None, resum
         run_id = _unfinished(engine, settings, dataset.summary.fingerprint)
     with _run(engine, dataset, run_id) as opened:
         campaign = train(dataset, folds, engine, opened, TerminalProgress())
-    recalled = recollection_of(run_folder(settings, opened)) if settings.features.memory else None
-    terminal.show(campaign, lambda: _table(terminal, opened, campaign, recalled))
+    number = opened.run_id
+    recalled = recollection_of(run_folder(settings, number)) if settings.features.memory else None
+    terminal.show(campaign, lambda: _table(terminal, number, campaign, recalled))
 
 
 def main() -> None:
@@ -326,27 +352,28 @@ def check_job(settings: Settings) -> None:
 
 
 @contextmanager
-def _run(engine: Engine, dataset: Dataset, run_id: int | None) -> Iterator[int]:
+def _run(engine: Engine, dataset: Dataset, run_id: int | None) -> Iterator[Claim]:
     """Open a run, or resume the one given, for the block and record how it ends."""
     settings, fingerprint = dataset.settings, dataset.summary.fingerprint
-    opened = open_run(engine, KIND, settings, fingerprint, huracan.__version__) if run_id is None else run_id
-    with claim_run(engine, opened), bind_run(opened):
-        if run_id is None:
-            run_id = opened
-        else:
+    number = run_id
+    if number is None:
+        leave_taken(engine, settings)
+        number = open_run(engine, KIND, settings, fingerprint, huracan.__version__)
+    with claim_run(engine, number) as claim, bind_run(number):
+        if run_id is not None:
             resume_run(engine, run_id, settings, fingerprint)
         try:
-            yield run_id
+            yield claim
         except KeyboardInterrupt:
-            finish_run(engine, run_id, "interrupted")
-            raise KeyboardInterrupt(f"what run {run_id} has finished is kept; go on with --run-id {run_id}") from None
+            claim.finish("interrupted")
+            raise KeyboardInterrupt(f"what run {number} has finished is kept; go on with --run-id {number}") from None
         except SystemExit:
-            finish_run(engine, run_id, "interrupted")
+            claim.finish("interrupted")
             raise
         except BaseException as error:
-            finish_run(engine, run_id, "failed", f"{type(error).__name__}: {error}")
+            claim.finish("failed", f"{type(error).__name__}: {error}")
             raise
-        finish_run(engine, run_id, "done")
+        claim.finish("done")
 
 
 def _unfinished(engine: Engine, settings: Settings, fingerprint: str | None = None) -> int | None:

@@ -1,15 +1,16 @@
 """A whole training run: search once, freeze, then every fold, coin scope and seed; each finished part is kept."""
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol
 
 from huracan.config import PpoSettings, TradingSettings
 from huracan.env import Dataset
-from huracan.errors import DataError, TrainingError, UsageError
+from huracan.errors import ArtefactError, DataError, TrainingError, UsageError
 from huracan.learn.algorithm import Beginning
 from huracan.learn.checkpoint import first_line, write_atomically
 from huracan.learn.recipe import Ground, MarketStore, RuleArena, WindowRecipe
@@ -32,10 +33,12 @@ __all__ = [
     "Version",
     "read_campaign",
     "run_campaign",
+    "search_sha256",
 ]
 
 ALL_COINS: Final = "*"
 _SEARCH_NAME, _CAMPAIGN_NAME, _ENSEMBLE_NAME = "search.json", "campaign.json", "ensemble"
+_IDENTITY: Final = "search_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ def run_campaign(
     folder: Location,
     observer: Observer,
     warm: Beginnings | None = None,
+    check: Callable[[], None] | None = None,
 ) -> Campaign:
     """Run or resume everything in `folder`; Ray must be running.
 
@@ -149,13 +153,19 @@ def run_campaign(
         observer: told about every change.
         warm: what to go on from: nothing is searched then; None: search, and begin from nothing. A resumed run needs
             the same.
+        check: raises when this process may write to `folder` no longer; asked before each write and whenever a trial
+            changes. None: nobody else can.
 
     Raises:
         TrainingError: a part cannot go on; resume with the same folder.
+        ArtefactError: a part in `folder` is of other settings or candles.
         DataError: a window holds too few rows.
     """
     store = MarketStore(dataset)
-    frozen, trials = _frozen(store, dataset, search_window, folder, observer) if warm is None else (warm.chosen, ())
+    may_write = check or _alone
+    frozen, trials = (
+        _frozen(store, dataset, search_window, folder, observer, may_write) if warm is None else (warm.chosen, ())
+    )
     ppo = frozen.ppo
     recordings: dict[int, tuple[int, str, Recording]] = {}
     plan: list[tuple[int, str, WindowRecipe, list[Recording]]] = []
@@ -163,7 +173,10 @@ def run_campaign(
         seed = dataset.settings.search.seed
         recipe = store.window(window.start_ms, window.end_ms, window.symbols, seed, frozen.trading)
         for scope, part in _scopes(recipe, dataset.settings.shadow.per_coin_policies):
-            seeds = [_recording(part, ppo, window, scope, seed, folder, warm) for seed in dataset.settings.shadow.seeds]
+            seeds = [
+                _recording(part, ppo, window, scope, seed, folder, warm, may_write)
+                for seed in dataset.settings.shadow.seeds
+            ]
             recordings |= {id(recording): (window.index, scope, recording) for recording in seeds}
             plan.append((window.index, scope, part, seeds))
 
@@ -172,8 +185,10 @@ def run_campaign(
         observer.training_changed(fold, scope, recording.spec.seed, recording.spec.total_env_steps, point)
 
     train_many([recording for _, _, _, seeds in plan for recording in seeds], progress)
+    may_write()
     versions = tuple(_version(fold, scope, part, seeds, folder) for fold, scope, part, seeds in plan)
     campaign = Campaign(ppo, frozen.trading, trials, versions)
+    may_write()
     write_atomically(folder / _CAMPAIGN_NAME, json.dumps(_document(campaign, folder), indent=1).encode())
     return campaign
 
@@ -208,27 +223,81 @@ def read_campaign(folder: Location) -> Campaign:
         ) from None
 
 
+def search_sha256(dataset: Dataset, window: SearchWindow) -> str:
+    """Return what identifies a search: the whole configuration, candles, remembered trades, and its windows."""
+    past = None if dataset.past is None else hashlib.sha256(dataset.past.to_bytes()).hexdigest()
+    values = [dataset.settings.hash, dataset.summary.fingerprint, past, dataclasses.asdict(window)]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _alone() -> None:
+    """Let a folder be written that only this process knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A `TrialSink` that is told of a trial only while its process may write."""
+
+    sink: Observer
+    check: Callable[[], None]
+
+    def trial_changed(self, trial: Trial) -> None:
+        self.check()
+        self.sink.trial_changed(trial)
+
+
 def _frozen(
-    store: MarketStore, dataset: Dataset, window: SearchWindow, folder: Location, observer: Observer
+    store: MarketStore,
+    dataset: Dataset,
+    window: SearchWindow,
+    folder: Location,
+    observer: Observer,
+    may_write: Callable[[], None],
 ) -> tuple[Candidate, tuple[Trial, ...]]:
     """Return hyper-parameters, rules and trials: as configured, as frozen before, or as searched now."""
     settings = dataset.settings
     given = Candidate(settings.ppo, dataset.trading)
     if settings.search.num_samples == 0:
         return given, ()
-    path = folder / _SEARCH_NAME
+    path, identity = folder / _SEARCH_NAME, search_sha256(dataset, window)
     if path.exists():
         try:
-            return _read_choice(json.loads(path.read_bytes()))
+            document = json.loads(path.read_bytes())
+            _check_same(document.get(_IDENTITY, ""), identity, path)
+            return _read_choice(document)
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise TrainingError(f"{path} is damaged ({first_line(error)}); remove it to search again") from None
     rules = dataset.rules.held_below(window.purge_bars)
     grounds = _grounds(store, dataset, rules, window.train)
     rules = dataclasses.replace(rules, decision_interval_bars=tuple(grounds))
     arena = RuleArena(grounds, window.validation_start_ms, window.validation_end_ms)
-    found = search(SearchPlan(arena, given, rules, settings.shadow.seeds[0], settings.search), folder, observer)
-    write_atomically(path, json.dumps(_choice(found.chosen, found.trials), indent=1).encode())
+    plan = SearchPlan(arena, given, rules, settings.shadow.seeds[0], settings.search)
+    try:
+        found = search(plan, folder, _Checked(observer, may_write))
+    except TrainingError:
+        may_write()  # if that is why, then in its own words
+        raise
+    may_write()
+    document = _choice(found.chosen, found.trials) | {_IDENTITY: identity}
+    write_atomically(path, json.dumps(document, indent=1).encode())
     return found.chosen, found.trials
+
+
+def _check_same(found: str, needed: str, path: Location) -> None:
+    """Refuse what another search froze, or who knows which.
+
+    Raises:
+        ArtefactError: it is one.
+    """
+    if not found:
+        raise ArtefactError(
+            f"{path} is of an older version, which did not keep what was searched; start a new run, or remove it with "
+            "`search` and `trials` beside it to search again"
+        )
+    if found != needed:
+        raise ArtefactError(
+            f"{path} belongs to a search with other settings or data ({found[:12]}, now {needed[:12]}); start a new run"
+        )
 
 
 def _grounds(store: MarketStore, dataset: Dataset, rules: RuleSpace, window: TrainWindow) -> dict[int, Ground]:
@@ -283,13 +352,14 @@ def _recording(
     seed: int,
     folder: Location,
     warm: Beginnings | None,
+    may_write: Callable[[], None],
 ) -> Recording:
     place = _place(window.index, scope) / f"seed-{seed}"
     card = recipe.card(f"{folder.name}/{place}", ppo)
     spec = recipe.spec(ppo, seed, ppo.env_steps)
     if warm is not None:
         spec = dataclasses.replace(spec, beginning=warm.beginning(window, scope, seed, recipe.normaliser))
-    return Recording(spec, card, folder / place, recipe.memory, recipe.tree)
+    return Recording(spec, card, folder / place, recipe.memory, recipe.tree, may_write)
 
 
 def _version(fold: int, scope: str, recipe: WindowRecipe, seeds: Sequence[Recording], folder: Location) -> Version:

@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -99,6 +99,7 @@ class TrainResult:
         artefact: folder of the exported policy.
         sha256: id of the exported policy.
         repeated_env_steps: learnt from once more because a worker had died since its last checkpoint.
+        spec_sha256: identity of what was trained; empty in a result of an older version, which kept none.
     """
 
     seed: int
@@ -108,6 +109,7 @@ class TrainResult:
     artefact: Location
     sha256: str
     repeated_env_steps: int = 0
+    spec_sha256: str = ""
 
 
 class Trainer:
@@ -239,6 +241,7 @@ class Recording:
         folder: gets the checkpoint while training, then `policy/` and `result.json`.
         memory: closed trades that the states remember, exported with the policy.
         tree: the tree model behind entry 61, likewise.
+        check: raises when this process may write there no longer; asked before each write. None: nobody else can.
 
     Attributes:
         result: the finished training, None until then.
@@ -247,7 +250,7 @@ class Recording:
         curve: iterations so far, those before a resumed checkpoint included.
 
     Raises:
-        ArtefactError: the checkpoint in `folder` is damaged or belongs to another training.
+        ArtefactError: the checkpoint in `folder` is damaged, or it or the result belongs to another training.
         TrainingError: the result in `folder` is damaged.
     """
 
@@ -258,9 +261,14 @@ class Recording:
         folder: Location,
         memory: PatternMemory | None = None,
         tree: TreeModel | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.spec = spec
+        self._id = spec_sha256(spec)
+        self._check = check
         self.result = read_result(folder)
+        if self.result is not None:
+            _check_same(self.result.spec_sha256, self._id, folder)
         self.checkpoint: Checkpoint | None = None
         self.repeated_env_steps = 0
         self.curve: list[CurvePoint] = list(self.result.curve) if self.result else []
@@ -270,15 +278,17 @@ class Recording:
         path = folder / CHECKPOINT_NAME
         if self.result is None and path.exists():
             self.checkpoint = Checkpoint(_bytes(path))
-            self.curve = _curve(read_checkpoint(self.checkpoint.data, spec_sha256(spec), str(path))[1])
+            self.curve = _curve(read_checkpoint(self.checkpoint.data, self._id, str(path))[1])
 
     def add(self, item: CurvePoint | Checkpoint | PolicyNet) -> None:
         """Take the next item of the stream; a checkpoint is written, the network, which comes last, is exported.
 
         Raises:
             ArtefactError: the policy cannot be exported.
-            TrainingError: checkpoint or result cannot be written.
+            TrainingError: checkpoint or result cannot be written, or this process may not any more.
         """
+        if self._check is not None and not isinstance(item, CurvePoint):
+            self._check()
         if isinstance(item, PolicyNet):
             self._finish(item)
             return
@@ -304,6 +314,7 @@ class Recording:
             folder,
             artefact.sha256,
             self.repeated_env_steps,
+            self._id,
         )
         document = dataclasses.asdict(self.result) | {
             "artefact": POLICY_NAME,
@@ -343,6 +354,25 @@ def spec_sha256(spec: AlgorithmSpec) -> str:
     if spec.beginning is not None:
         digest.update(spec.beginning.sha256.encode())
     return digest.hexdigest()
+
+
+def _check_same(found: str, needed: str, folder: Location) -> None:
+    """Refuse the result of another training, or of who knows which.
+
+    Raises:
+        ArtefactError: it is one.
+    """
+    path = folder / RESULT_NAME
+    if not found:
+        raise ArtefactError(
+            f"{path} is of an older version, which did not keep what was trained; remove {folder} to train this seed "
+            "again, or start a new run"
+        )
+    if found != needed:
+        raise ArtefactError(
+            f"{path} belongs to a training with other settings or data ({found[:12]}, now {needed[:12]}); remove "
+            f"{folder} or start a new run"
+        )
 
 
 def _bytes(path: Location) -> bytes:

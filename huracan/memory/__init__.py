@@ -48,10 +48,12 @@ from huracan.memory.performance import (
 )
 from huracan.memory.registry import Model, ModelEvent, Registry, Stage, standing
 from huracan.memory.runs import (
+    Claim,
     Phase,
     Run,
     claim_run,
     finish_run,
+    leave_numbers,
     list_runs,
     open_run,
     phase,
@@ -78,6 +80,7 @@ from huracan.memory.trials import Trial, count_trials, note_candles, read_trials
 __all__ = [
     "HORIZONS",
     "Block",
+    "Claim",
     "Cycle",
     "CycleStep",
     "DailyResult",
@@ -113,6 +116,7 @@ __all__ = [
     "join_trades",
     "kindred_candles",
     "lazy_engine",
+    "leave_numbers",
     "list_runs",
     "note_candles",
     "open_cycle",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg2
 from pydantic import SecretStr
-from sqlalchemy import URL, Engine, create_engine, exc, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, exc, make_url, text
 
 from huracan.config import DatabaseSettings, home_folder
 from huracan.errors import ConfigError, DatabaseError
@@ -29,6 +29,23 @@ __all__ = [
 ]
 
 DRIVER = "postgresql+psycopg2"
+KEEPALIVES = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""libpq's, s and ms: a connection is used every 30 s at least, and given up 60 s after the other end fell silent."""
+SERVER_KEEPALIVES = """
+    SELECT set_config(name, CASE name WHEN 'tcp_keepalives_idle' THEN '30' WHEN 'tcp_keepalives_interval' THEN '10'
+        WHEN 'tcp_keepalives_count' THEN '3' ELSE '60000' END, false)
+    FROM pg_settings WHERE source <> 'client' AND name IN
+        ('tcp_keepalives_idle', 'tcp_keepalives_interval', 'tcp_keepalives_count', 'tcp_user_timeout')"""
+"""The server's, which lets go of a session, and of its locks, when the client is lost.
+
+Set by a query, since poolers between refuse such options at the start; what the URL's options say stays.
+Without effect on a Unix socket."""
 UNREACHABLE = re.compile("connection|connect to server|translate host name|timeout expired|invalid port")
 
 
@@ -107,12 +124,16 @@ def lazy_engine(url: SecretStr | str, connect_timeout_s: int = 5) -> Engine:
     Raises:
         ConfigError: the URL is not usable.
     """
-    return create_engine(
-        normalise_url(url.get_secret_value() if isinstance(url, SecretStr) else url),
+    found = normalise_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
+    keepalives = {name: value for name, value in KEEPALIVES.items() if name not in found.query}
+    engine = create_engine(
+        found,
         pool_pre_ping=True,
         pool_size=4,
-        connect_args={"connect_timeout": connect_timeout_s, "application_name": "huracan"},
+        connect_args={"connect_timeout": connect_timeout_s, "application_name": "huracan", **keepalives},
     )
+    event.listen(engine, "connect", _keep_alive)
+    return engine
 
 
 def open_database(settings: DatabaseSettings, home: Path | None = None) -> Engine:
@@ -181,6 +202,14 @@ def translated(engine: Engine) -> Iterator[None]:
         yield
     except (exc.SQLAlchemyError, psycopg2.Error) as error:
         raise DatabaseError(_explain(error, engine.url)) from error
+
+
+def _keep_alive(connection: psycopg2.extensions.connection, record: object) -> None:
+    """Have the server notice when this end is lost."""
+    connection.autocommit = True  # else the end of a transaction could take it back
+    with connection.cursor() as cursor:
+        cursor.execute(SERVER_KEEPALIVES)
+    connection.autocommit = False
 
 
 def _explain(error: exc.SQLAlchemyError | psycopg2.Error, url: URL) -> str:

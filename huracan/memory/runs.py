@@ -1,26 +1,30 @@
 """Runs: what was started with which configuration on which data, how it ended, and where the time went."""
 
+import hashlib
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy import Connection, Engine, text
 
 from huracan.config import Settings
-from huracan.errors import UsageError
+from huracan.errors import DatabaseError, TrainingError, UsageError
 from huracan.logs import bind_run, redact_text
 from huracan.memory.database import translated
 
 __all__ = [
+    "Claim",
     "Phase",
     "Run",
     "claim_run",
     "finish_run",
     "insert_run",
+    "leave_numbers",
     "list_runs",
     "open_run",
     "phase",
@@ -73,8 +77,77 @@ class Run:
     finished_at: datetime | None
     phases: tuple[Phase, ...]
 
+    @property
+    def identity(self) -> str:
+        """Return what tells this run from every other of any database; a restored copy of its row has the same."""
+        begun = self.started_at.astimezone(UTC).isoformat()
+        words = (str(self.run_id), self.kind, begun, self.config_hash, self.data_fingerprint)
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """A run that is this process's alone to write, as long as the session that claimed it lives.
+
+    Attributes:
+        run_id: number of the run.
+        run: `Run.identity`.
+        token: random, of this claim.
+    """
+
+    run_id: int
+    run: str
+    token: str
+    _engine: Engine
+    _connection: Connection
+
+    def check(self) -> None:
+        """Ask the database whether the claim still stands; whoever is about to write a part of the run asks.
+
+        Raises:
+            TrainingError: it does not: its session has ended, and another process may have the run.
+        """
+        reason = "its session with the database ended"
+        try:
+            # a session that is connected anew has another backend, which holds nothing
+            with translated(self._engine):
+                if self._connection.execute(_HELD, {"space": _RUN_LOCKS, "run_id": self.run_id}).scalar_one():
+                    return
+        except DatabaseError as error:
+            reason += f" ({error})"
+        raise TrainingError(
+            f"run {self.run_id} is no longer claimed by this process: {reason}; it writes nothing more; unless another "
+            f"process has the run, go on with --run-id {self.run_id}"
+        )
+
+    @property
+    def held(self) -> bool:
+        """Return whether the claim still stands."""
+        try:
+            self.check()
+        except TrainingError:
+            return False
+        return True
+
+    def finish(self, status: Literal["done", "failed", "interrupted"], error: str = "") -> None:
+        """Record how the run ended (`finish_run`); without a claim a bad end is not recorded: the run is another's.
+
+        Raises:
+            TrainingError: it is done, but no longer claimed.
+            DatabaseError: the server fails.
+        """
+        if status == "done":
+            self.check()
+        elif not self.held:
+            return
+        finish_run(self._engine, self.run_id, status, error)
+
 
 _RUN_LOCKS = 0x72756E  # "run": first key of the advisory locks that claim runs
+_HELD = text(
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted "
+    "AND classid = :space AND objid = :run_id AND objsubid = 2)"
+)
 
 
 def open_run(engine: Engine, kind: str, settings: Settings, data_fingerprint: str, version: str) -> int:
@@ -104,6 +177,25 @@ def insert_run(connection: Connection, kind: str, settings: Settings, data_finge
             },
         ).scalar_one()
     )
+
+
+def leave_numbers(engine: Engine, taken: int) -> None:
+    """Have the next run get a number above `taken`; one that is above anyway stays.
+
+    Numbers come again in a new database, and in one that was restored from a backup, while the files of the runs that
+    had them are still there.
+
+    Raises:
+        DatabaseError: the server fails.
+    """
+    sequence = "CAST(pg_get_serial_sequence('runs', 'run_id') AS regclass)"
+    newest = f"coalesce(pg_sequence_last_value({sequence}), 0)"
+    with translated(engine), engine.begin() as connection:
+        if connection.execute(text(f"SELECT {newest}")).scalar_one() >= taken:
+            return
+        connection.execute(text("LOCK TABLE runs IN SHARE ROW EXCLUSIVE MODE"))  # nobody draws a number meanwhile
+        values = {"taken": taken}
+        connection.execute(text(f"SELECT setval({sequence}, greatest({newest}, CAST(:taken AS bigint)))"), values)
 
 
 def finish_run(engine: Engine, run_id: int, status: Literal["done", "failed", "interrupted"], error: str = "") -> None:
@@ -164,16 +256,17 @@ def record_search(engine: Engine, run_id: int, search_run_id: int) -> None:
 
 
 @contextmanager
-def claim_run(engine: Engine, run_id: int) -> Iterator[None]:
+def claim_run(engine: Engine, run_id: int) -> Iterator[Claim]:
     """Keep a run to this process for the block: two that train one run would end it twice and mix its files.
 
-    The claim is a session lock of the database: it ends with the block, or with the process.
+    The claim is a session lock of the database: it ends with the block, with the process, or with the connection,
+    about a minute after the machine or the network is lost. So the block asks `Claim.check` before it writes.
 
     Raises:
         UsageError: there is no such run, or another process works on it.
         DatabaseError: the server fails.
     """
-    read_run(engine, run_id)
+    found = read_run(engine, run_id)
     with translated(engine):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     try:
@@ -182,7 +275,7 @@ def claim_run(engine: Engine, run_id: int) -> Iterator[None]:
             taken = connection.execute(text("SELECT pg_try_advisory_lock(:space, :run_id)"), lock).scalar_one()
         if not taken:
             raise UsageError(f"run {run_id} is being worked on by another process; wait for it or stop it")
-        yield
+        yield Claim(run_id, found.identity, secrets.token_hex(16), engine, connection)
     finally:
         connection.invalidate()  # ends the session, and with it the lock
         connection.close()

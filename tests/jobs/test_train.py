@@ -7,20 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from huracan.config import load_settings
-from huracan.errors import ConfigError, DataError
+from huracan.errors import ConfigError, DataError, TrainingError, UsageError
 from huracan.learn.campaign import read_campaign
+from huracan.learn.owner import own_folder
+from huracan.learn.progress import TerminalProgress
+from huracan.learn.train import Checkpoint, Recording
 from huracan.market import SyntheticSpec, write_synthetic
 from huracan.memory import (
     EmbeddedServer,
     Registry,
+    claim_run,
     connect,
     finish_run,
     list_runs,
@@ -32,10 +37,24 @@ from huracan.memory import (
     write_trades,
 )
 from huracan.shadow import COIN_ACCOUNT, ENSEMBLE, Fold, Window
+from huracan.storage import Location, write_bytes
 from huracan.terminal import run
-from jobs.train import Recollection, check_job, folds_of, past_of_run, program, recollection_of, windows_of
+from jobs.train import (
+    Recollection,
+    check_job,
+    folds_of,
+    leave_taken,
+    past_of_run,
+    program,
+    recollection_of,
+    train,
+    windows_of,
+)
+from tests.learn.toy import toy_spec
 from tests.learn.worlds import SMALL, small_dataset
 from tests.memory.samples import sample_trades
+from tests.objects import ObjectServer
+from tests.policy.recipes import make_card
 
 ROOT = Path(__file__).parents[2]
 
@@ -226,6 +245,76 @@ def test_resume_or_start_chooses_alone(words: tuple[str, ...], capsys: pytest.Ca
     """Beside another choice of the run it is refused, before anything is looked at."""
     assert run(program, ["--resume-or-start", *words], name="jobs.train") == 2
     assert "--resume-or-start chooses the run itself" in capsys.readouterr().err
+
+
+@pytest.fixture(params=["disk", "object store"])
+def runs(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    """A place for runs of either kind."""
+    if request.param == "disk":
+        return tmp_path / "runs"
+    store: ObjectServer = request.getfixturevalue("object_store")
+    return store.bucket(f"jobs-train-{abs(hash(request.node.name)) % 10**9}") / "runs"
+
+
+@pytest.fixture
+def emptied(database_server: EmbeddedServer, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine on a database whose run numbers begin with 1."""
+    name = f"numbers_{abs(hash(request.node.name)) % 10**9}"
+    database_server.create_database(name)
+    engine = connect(database_server.url(name))
+    schema.upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_a_run_does_not_take_over_what_another_databases_run_left(
+    candles: Path, runs: Location, emptied: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same number in a new or restored database: refused before anything is read; and the next number is free."""
+    monkeypatch.setenv("HURACAN_HOME", str(tmp_path / "home"))
+    dataset = small_dataset(candles, **{"storage.runs": str(runs)})
+    settings = dataset.settings
+    write_bytes(runs / "1" / "search.json", b"{}")
+    own_folder(runs / "2", "2" * 64, "its writer")
+    write_bytes(runs / "2" / "fold-0" / "all" / "seed-1" / "result.json", b"{}")
+    for complaint in ("holds files and no owner.json", "belongs to another run of this number"):
+        number = open_run(emptied, "train", settings, dataset.summary.fingerprint, "test")
+        with claim_run(emptied, number) as claim, pytest.raises(UsageError, match=f"{number}.* {complaint}"):
+            train(dataset, folds_of(dataset), emptied, claim, TerminalProgress())
+    assert not (runs / "1" / "owner.json").exists()
+    write_bytes(runs / "7" / "search.json", b"{}")
+    write_bytes(runs / "notes" / "8", b"")
+    write_bytes(runs / "99999999999" / "x", b"")
+    leave_taken(emptied, settings)
+    assert open_run(emptied, "train", settings, dataset.summary.fingerprint, "test") == 8
+
+
+@pytest.mark.postgres
+def test_a_place_without_runs_takes_no_number(emptied: Engine, tmp_path: Path) -> None:
+    """Where there is nothing yet, or a file, which training complains of, numbers stay as they are."""
+    (tmp_path / "file").write_text("")
+    for place in ("none", "file"):
+        leave_taken(emptied, load_settings(None, {"storage.runs": str(tmp_path / place)}, environ={}))
+    assert open_run(emptied, "train", load_settings(None, {}, environ={}), "0" * 64, "test") == 1
+
+
+@pytest.mark.postgres
+def test_a_driver_that_lost_its_claim_writes_no_checkpoint(emptied: Engine, tmp_path: Path) -> None:
+    """Its session ended by the server, the next checkpoint is refused in one line, and the newest stays as it was."""
+    spec = toy_spec(seed=3, total=5000)
+    number = open_run(emptied, "train", load_settings(None, {}, environ={}), "0" * 64, "test")
+    with claim_run(emptied, number) as claim:
+        card = make_card(spec.normaliser, spec.network)
+        recording = Recording(spec, card, tmp_path, check=claim.check)
+        recording.add(Checkpoint(b"first"))
+        with emptied.begin() as connection:
+            connection.execute(
+                text("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+            )
+        with pytest.raises(TrainingError, match=f"run {number} is no longer claimed by this process"):
+            recording.add(Checkpoint(b"second"))
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == b"first"
 
 
 def job(candles: Path, home: Path, url: str, *arguments: str) -> subprocess.Popen[str]:

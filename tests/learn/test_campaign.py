@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from huracan.env import Dataset
-from huracan.errors import TrainingError, UsageError
-from huracan.learn.campaign import ALL_COINS, SearchWindow, TrainWindow, read_campaign, run_campaign
+from huracan.errors import ArtefactError, TrainingError, UsageError
+from huracan.learn.campaign import (
+    ALL_COINS,
+    SearchWindow,
+    TrainWindow,
+    read_campaign,
+    run_campaign,
+    search_sha256,
+)
 from huracan.learn.recipe import trading_rules
 from huracan.learn.search import Trial
 from huracan.learn.train import CurvePoint
@@ -77,7 +84,11 @@ def test_frozen_rules_are_those_of_every_fold(candles: Path, tmp_path: Path) -> 
     dataset = small_dataset(candles, **{"search.num_samples": 2, "shadow.seeds": [1], "ppo.env_steps": 512})
     rules = {"decision_interval_bars": 12, "hold_bars": 48, "stop_sigmas": 0.8, "target_sigmas": 2.0}
     chosen = with_rules(dataset.settings.trading, rules)
-    frozen = {"ppo": dataset.settings.ppo.model_dump(mode="json"), "trading": chosen.model_dump(mode="json")}
+    frozen = {
+        "ppo": dataset.settings.ppo.model_dump(mode="json"),
+        "trading": chosen.model_dump(mode="json"),
+        "search_sha256": search_sha256(dataset, windows(dataset)[1]),
+    }
     (tmp_path / "9").mkdir()
     (tmp_path / "9" / "search.json").write_text(json.dumps(frozen | {"trials": []}))
     campaign = run_campaign(dataset, *windows(dataset), tmp_path / "9", Notes())
@@ -87,9 +98,53 @@ def test_frozen_rules_are_those_of_every_fold(candles: Path, tmp_path: Path) -> 
         card = load_artefact(version.artefact).card
         assert {name: card.trading["kernel"][name] for name in rules} == rules
         assert card.fit["decision_interval_bars"] == 12
-    (tmp_path / "9" / "search.json").write_text(json.dumps({"ppo": frozen["ppo"], "trials": []}))
-    with pytest.raises(TrainingError, match=r"trading is missing.*remove it to search again"):
+    (tmp_path / "9" / "search.json").write_text(json.dumps({**frozen, "trading": None, "trials": []}))
+    with pytest.raises(TrainingError, match=r"mapping.*remove it to search again"):
         run_campaign(dataset, *windows(dataset), tmp_path / "9", Notes())
+
+
+def test_a_search_of_other_settings_or_candles_is_not_taken_over(candles: Path, tmp_path: Path) -> None:
+    """What was frozen holds for one configuration, candles, memory and windows; else, and of old, it is refused."""
+    dataset = small_dataset(candles)
+    folds, window = windows(dataset)
+    others = (
+        small_dataset(candles, **{"ppo.lr": 2e-3}),
+        dataclasses.replace(dataset, summary=dataclasses.replace(dataset.summary, fingerprint="0" * 64)),
+    )
+    identities = {search_sha256(one, window) for one in (dataset, *others)}
+    identities.add(search_sha256(dataset, dataclasses.replace(window, purge_bars=291)))
+    assert len(identities) == 4
+    frozen = {
+        "ppo": dataset.settings.ppo.model_dump(mode="json"),
+        "trading": dataset.trading.model_dump(mode="json"),
+        "trials": [],
+    }
+    path = tmp_path / "search.json"
+    path.write_text(json.dumps(frozen | {"search_sha256": search_sha256(dataset, window)}))
+    for other in others:
+        with pytest.raises(ArtefactError, match=r"belongs to a search with other settings or data .*start a new run"):
+            run_campaign(other, folds, window, tmp_path, Notes())
+    path.write_text(json.dumps(frozen))
+    with pytest.raises(ArtefactError, match="older version, which did not keep what was searched; start a new run, or"):
+        run_campaign(dataset, folds, window, tmp_path, Notes())
+
+
+def test_a_search_stops_when_its_process_may_not_write_any_more(candles: Path, tmp_path: Path) -> None:
+    """One line says why, no trial is told of after it, and nothing is frozen."""
+    dataset, notes = small_dataset(candles), Notes()
+    asked = []
+
+    def check() -> None:
+        asked.append(len(notes.trials))
+        if notes.trials:
+            raise TrainingError("run 7 is no longer claimed by this process")
+
+    with pytest.raises(TrainingError, match=r"^run 7 is no longer claimed by this process$"):
+        run_campaign(dataset, *windows(dataset), tmp_path / "7", notes, check=check)
+    assert asked[0] == 0
+    assert len(notes.trials) == 1
+    assert notes.trainings == set()
+    assert not (tmp_path / "7" / "search.json").exists()
 
 
 def test_a_search_over_rules_ends_in_rules_of_its_space(candles: Path, tmp_path: Path) -> None:

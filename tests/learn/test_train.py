@@ -91,6 +91,41 @@ def test_another_training_cannot_take_over_a_checkpoint() -> None:
     assert len(identities) == 4
 
 
+def test_another_training_cannot_take_over_a_result(tmp_path: Path) -> None:
+    """A finished policy is that of its settings, seed and data; one of nobody knows which is not believed either."""
+    result = train_policy(toy_spec(seed=3, total=64), CARD, tmp_path)
+    assert result.spec_sha256 == spec_sha256(toy_spec(seed=3, total=64))
+    for other in (toy_spec(seed=3, total=64, lr=2e-3), toy_spec(seed=4, total=64), toy_spec(seed=3, total=65)):
+        with pytest.raises(ArtefactError, match=r"belongs to a training with other settings or data .*start a new run"):
+            Recording(other, CARD, tmp_path)
+    old = json.loads((tmp_path / RESULT_NAME).read_bytes())
+    del old["spec_sha256"]
+    (tmp_path / RESULT_NAME).write_text(json.dumps(old))
+    assert read_result(tmp_path) is not None
+    with pytest.raises(ArtefactError, match=r"older version, which did not keep what was trained; remove .* again"):
+        Recording(toy_spec(seed=3, total=64), CARD, tmp_path)
+
+
+def test_who_may_not_write_any_more_writes_nothing(tmp_path: Path) -> None:
+    """Neither a checkpoint nor a policy is written after the check has refused."""
+    allowed = True
+
+    def check() -> None:
+        if not allowed:
+            raise TrainingError("taken over")
+
+    recording = Recording(SPEC, CARD, tmp_path, check=check)
+    recording.add(CurvePoint(10, 0.5, 0.1, math.nan, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1e-3))
+    recording.add(Checkpoint(b"first"))
+    allowed = False
+    for item in (Checkpoint(b"second"), PolicyNet(SPEC.network, SPEC.normaliser, 1)):
+        with pytest.raises(TrainingError, match="taken over"):
+            recording.add(item)
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_NAME]
+    assert (tmp_path / CHECKPOINT_NAME).read_bytes() == b"first"
+    assert recording.result is None
+
+
 def test_a_checkpoint_that_cannot_be_used_names_its_file(tmp_path: Path) -> None:
     """Whoever resumes is told which file to remove."""
     (tmp_path / CHECKPOINT_NAME).write_bytes(Checkpoint(b"half").data)

@@ -1,13 +1,16 @@
 """The door to Postgres: every wrong address is one line that says what to do and shows no password."""
 
+import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import make_url, text
+from sqlalchemy import create_engine, make_url, text
 
 from huracan.config import DatabaseSettings
 from huracan.errors import ConfigError, DatabaseError, HuracanError
@@ -18,6 +21,7 @@ from huracan.memory import (
     database_url,
     open_database,
     schema,
+    server,
     upgrade_database,
 )
 from huracan.memory.database import normalise_url, translated
@@ -71,6 +75,86 @@ def test_an_unreachable_server_is_named(deaf_port: int) -> None:
     assert "127.0.0.1:1/d is unreachable" in _refused("postgresql://u:hunter2@127.0.0.1:1/d")
     assert "no-such-host.invalid/d is unreachable" in _refused("postgresql://u:hunter2@no-such-host.invalid/d")
     assert f"127.0.0.1:{deaf_port}/d is unreachable" in _refused(f"postgresql://u:hunter2@127.0.0.1:{deaf_port}/d")
+
+
+@pytest.fixture(scope="module")
+def tcp_url() -> Iterator[str]:
+    """The URL of a server of its own that listens on loopback."""
+    home = Path(tempfile.mkdtemp(prefix="huracan-"))
+    embedded = EmbeddedServer(home)
+    url = make_url(embedded.start())
+    engine = create_engine(url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ALTER SYSTEM SET listen_addresses = '127.0.0.1'"))
+    engine.dispose()
+    embedded.stop()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "PORT", port)
+        embedded.start()
+    try:
+        yield url.set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+    finally:
+        embedded.stop()
+        shutil.rmtree(home)
+
+
+SHOWN = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+
+
+def _shown(url: str) -> list[str]:
+    """Return what the server says of its end of a connection."""
+    engine = connect(url)
+    try:
+        with engine.connect() as connection:
+            return [str(connection.execute(text(f"SHOW {name}")).scalar_one()) for name in SHOWN]
+    finally:
+        engine.dispose()
+
+
+def test_both_ends_notice_that_the_other_is_lost(tcp_url: str) -> None:
+    """Within about a minute, not the system's two hours; also after a transaction was rolled back."""
+    assert _shown(tcp_url) == ["30", "10", "3", "60000"]
+    engine = connect(tcp_url)
+    with engine.connect() as connection:
+        connection.rollback()
+        assert connection.execute(text("SHOW tcp_keepalives_idle")).scalar_one() == "30"
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as mine:  # type: ignore[attr-defined]
+            assert mine.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            found = [
+                mine.getsockopt(socket.IPPROTO_TCP, getattr(socket, f"TCP_{name}"))
+                for name in ("KEEPIDLE", "KEEPINTVL", "KEEPCNT", "USER_TIMEOUT")
+            ]
+    assert found == [30, 10, 3, 60_000]
+    engine.dispose()
+
+
+def test_what_a_url_says_of_its_connection_stays(tcp_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its options and its own keepalives are kept, and those of the environment, whatever huracan adds."""
+    options = "?options=-c%20tcp_keepalives_idle%3D77%20-c%20search_path%3Delsewhere&keepalives_idle=66"
+    assert _shown(tcp_url + options) == ["77", "10", "3", "60000"]
+    engine = connect(tcp_url + options)
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW search_path")).scalar_one() == "elsewhere"
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        with socket.socket(fileno=os.dup(driver.fileno())) as mine:  # type: ignore[attr-defined]
+            assert mine.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 66
+    engine.dispose()
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=here")
+    engine = connect(tcp_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW search_path")).scalar_one() == "here"
+    engine.dispose()
+
+
+def test_a_unix_socket_needs_no_keepalives(database_server: EmbeddedServer) -> None:
+    """It connects as ever; there is nothing to keep alive."""
+    assert _shown(database_server.url()) == ["0", "0", "0", "0"]
 
 
 def test_a_wrong_password_and_a_missing_database_are_told_apart(database_server: EmbeddedServer) -> None:

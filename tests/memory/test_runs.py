@@ -4,13 +4,25 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from huracan.config import Settings, load_settings
-from huracan.errors import UsageError
-from huracan.memory import claim_run, finish_run, list_runs, open_run, phase, read_run, record_phase, resume_run, run
+from huracan.errors import TrainingError, UsageError
+from huracan.memory import (
+    claim_run,
+    finish_run,
+    leave_numbers,
+    list_runs,
+    open_run,
+    phase,
+    read_run,
+    record_phase,
+    resume_run,
+    run,
+)
 
 pytestmark = pytest.mark.postgres
 SETTINGS = load_settings(None, {"database.url": "postgresql://u:hunter2@h/d", "ppo.lr": 1e-4}, {})
@@ -145,3 +157,78 @@ def test_a_claim_ends_with_its_process(database: Engine) -> None:
         except UsageError:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def _end_claims(database: Engine) -> None:
+    """End every session that holds an advisory lock, as a server does that hears nothing from its client."""
+    with database.begin() as connection:
+        ended = connection.execute(
+            text("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        )
+        assert ended.scalars().all() == [True]
+
+
+def test_a_claim_that_is_lost_says_so_before_anything_is_written(database: Engine) -> None:
+    """While its session lives the claim stands; ended, it is lost for good, whether or not another process has it."""
+    number = _open(database)
+    with claim_run(database, number) as claim:
+        claim.check()
+        _end_claims(database)
+        for _ in range(2):
+            with pytest.raises(
+                TrainingError, match=f"run {number} is no longer claimed by this process.*writes nothing"
+            ):
+                claim.check()
+        assert not claim.held
+        with claim_run(database, number) as other:
+            other.check()
+            with pytest.raises(TrainingError, match="no longer claimed"):
+                claim.check()
+
+
+def test_who_lost_a_run_does_not_end_it(database: Engine) -> None:
+    """The row of a run that another process has taken is left to that one; with the claim it is ended as ever."""
+    number = _open(database)
+    with claim_run(database, number) as claim:
+        _end_claims(database)
+        claim.finish("failed", "TrainingError: no longer claimed")
+        claim.finish("interrupted")
+        with pytest.raises(TrainingError, match="no longer claimed"):
+            claim.finish("done")
+    assert read_run(database, number).status == "running"
+    with claim_run(database, number) as claim:
+        claim.finish("failed", "x")
+        assert (read_run(database, number).status, read_run(database, number).error) == ("failed", "x")
+        claim.finish("done")
+    assert read_run(database, number).status == "done"
+
+
+def test_a_run_is_told_from_others_of_its_number(database: Engine) -> None:
+    """Each run has an identity of its own, kept when it is resumed, and each claim a token of its own."""
+    first, second = _open(database), _open(database)
+    with claim_run(database, first) as claim:
+        assert claim.run == read_run(database, first).identity != read_run(database, second).identity
+        token = claim.token
+    finish_run(database, first, "interrupted")
+    with claim_run(database, first) as again:
+        resume_run(database, first, SETTINGS, "fingerprint-of-candles")
+        assert again.run == read_run(database, first).identity == claim.run
+        assert again.token != token
+    with database.begin() as connection:
+        moved = "UPDATE runs SET started_at = started_at + interval '1 microsecond' WHERE run_id = :run_id"
+        connection.execute(text(moved), {"run_id": first})
+    assert read_run(database, first).identity != claim.run
+    with database.connect() as connection:
+        connection.execute(text("SET timezone = 'Asia/Tokyo'"))
+        begun = connection.execute(text("SELECT started_at FROM runs WHERE run_id = :id"), {"id": second}).scalar_one()
+    assert replace(read_run(database, second), started_at=begun).identity == read_run(database, second).identity
+
+
+def test_numbers_that_are_taken_are_left_out(database: Engine) -> None:
+    """The next run is above them; numbers never go back."""
+    number = _open(database)
+    leave_numbers(database, number + 10)
+    assert _open(database) == number + 11
+    leave_numbers(database, 0)
+    leave_numbers(database, number + 3)
+    assert _open(database) == number + 12

@@ -12,7 +12,7 @@ from huracan.env import Dataset
 from huracan.learn.cluster import ray_session
 from huracan.learn.progress import TerminalProgress
 from huracan.market import SyntheticSpec, write_synthetic
-from huracan.memory import open_run, phase, read_run
+from huracan.memory import claim_run, open_run, phase, read_run
 from huracan.plan import Estimate, Size, UnitCosts, estimate, packaged_units, workload_of
 from jobs.explain import analyse_shadow
 from jobs.shadow import shadow
@@ -61,8 +61,8 @@ def test_a_real_run_takes_what_was_planned(database: Engine, tmp_path: Path, mon
             dataset = Dataset.load(settings)
             folds = folds_of(dataset)
         with ray_session(settings.ray):
-            with watch.phase("train"):
-                campaign = train(dataset, folds, database, run_id, TerminalProgress())
+            with watch.phase("train"), claim_run(database, run_id) as claim:
+                campaign = train(dataset, folds, database, claim, TerminalProgress())
             ruled = dataset.under(campaign.trading)
             url = SecretStr(database.url.render_as_string(hide_password=False))
             with phase(database, run_id, "shadow"), watch.phase("shadow"):
