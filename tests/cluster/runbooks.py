@@ -18,7 +18,8 @@ _BLOCK = re.compile(r"^```(bash|sh)\n(.*?)^```", re.M | re.S)
 _KUBECTL = {"apply", "create", "get", "describe", "logs", "exec", "scale", "delete", "rollout", "port-forward", "wait"}
 _SHELL = {
     *("cd", "rm", "sed", "cat", "export", "sleep", "until", "kill", "wait", "bash", "make", "python"),
-    *("psql", "pg_dump", "pg_restore", "createdb", "pip"),
+    *("psql", "pg_dump", "pg_restore", "createdb", "dropdb", "pip"),
+    *("set", "eval", "test", "mkdir", "mv", "ls", "date"),
 }
 
 

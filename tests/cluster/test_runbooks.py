@@ -1,22 +1,27 @@
 """Runbooks: every command exists, and those of one machine do what the runbook says."""
 
 import json
+import os
 import re
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from psycopg2 import sql
 from sqlalchemy import text
 
 from huracan.config import Settings
-from huracan.memory import EmbeddedServer, Registry, connect, open_run, schema
+from huracan.memory import EmbeddedServer, Registry, connect, list_runs, open_run, schema
 from huracan.signals.auth import TokenBook, token_file
 from tests.cluster.cloud import ROOT, cloud, why_not
 from tests.cluster.runbooks import FOLDER, Block, blocks, problems, run_blocks
 from tests.jobs.shell import run_line
+from tests.memory.own_server import by_tcp, own_server
 from tests.trader.processes import ENTER, ROUND_TRIPS, START, WAIT_S, World, until, write_candles
 
 FENCED = 1
@@ -159,11 +164,26 @@ def test_rotate_rays_token(tmp_path: Path) -> None:
         assert on(f'{ask} "Authorization: Bearer $(cat ~/old)"') in ("401", "403")
 
 
+WHERE, BACK_UP, RESTORE, DROP = run_blocks("restore-database.md")
+"""Where the database is, for each shell; a backup; the restore; the broken one goes."""
+
+
+def _dumps(home: Path) -> list[Path]:
+    return sorted((home / "backups").iterdir())
+
+
+def _lose(url: str, table: str) -> None:
+    engine = connect(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {table} CASCADE"))
+    engine.dispose()
+
+
 @pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.timeout(1200)
 def test_restore_the_database(world: World, shell: dict[str, str]) -> None:
-    """A backup, a table lost, the restore: trades are there, and the books agree with the exchange."""
+    """A backup, a table lost, the restore from a shell of its own: trades are there, and the books agree."""
     shell = shell | {"HURACAN__EXECUTION__ACCOUNT": "kept"}
 
     def trades() -> int:
@@ -175,25 +195,95 @@ def test_restore_the_database(world: World, shell: dict[str, str]) -> None:
         finally:
             engine.dispose()
 
-    backup, restore = run_blocks("restore-database.md")
     with world.trader("kept", ROUND_TRIPS) as (process, _):
         until("a trade", trades)
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_S) == 0
     before, held = trades(), world.status("kept").positions
-    _, shell = run_line(backup, shell)
-    assert (world.home / "huracan.dump").stat().st_mode & 0o077 == 0
-    engine = connect(world.database_url)
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE trade_memory CASCADE"))
-    engine.dispose()
-    said, _ = run_line(restore, shell)
+    run_line(WHERE + BACK_UP, shell)
+    (dump,) = _dumps(world.home)
+    _lose(world.database_url, "trade_memory")
+    said, _ = run_line(WHERE + RESTORE, shell | {"DUMP": str(dump)})
     assert "no trader runs for kept" in said
     assert trades() == before
     assert world.status("kept").positions == held
     with world.trader("kept", ROUND_TRIPS) as (_, facts):
         assert facts["state"] == "ACTIVE"
         until("another trade", lambda: trades() > before)
+    run_line(WHERE + DROP, shell)
+
+
+SECRET = "s3cr3t"
+PASSWORD = f"p@{SECRET}:w/o rd'$x%"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "query",
+    ["", pytest.param("?sslmode=prefer&connect_timeout=10", marks=pytest.mark.slow)],
+    ids=["no query", "query"],
+)
+def test_restore_a_database_of_ones_own(tmp_path: Path, query: str) -> None:
+    """By TCP: nothing is aimed at the live database, no backup is written over, no command line has the password."""
+    with own_server() as server, by_tcp(server) as port:
+        url = f"postgresql://desk:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/huracan{query}"
+        engine = connect(server.url())
+        with engine.begin() as connection:
+            role = sql.SQL("CREATE ROLE desk LOGIN SUPERUSER PASSWORD {}").format(sql.Literal(PASSWORD))
+            connection.exec_driver_sql(role.as_string(connection.connection.cursor()).replace("%", "%%"))
+        run_id = open_run(engine, "train", Settings(), "f", "0.1.0")
+        engine.dispose()
+        shell = World(tmp_path, url).environment  # each shell below is a new one
+
+        def names() -> set[str]:
+            engine = connect(server.url("postgres"))
+            with engine.connect() as connection:
+                found = set(connection.execute(text("SELECT datname FROM pg_database")).scalars())
+            engine.dispose()
+            return found - {"postgres", "template0", "template1"}
+
+        def run(block: str, **more: str) -> None:
+            said, _ = run_line(f"exec 2>&1; set -x\n{WHERE}{block}", shell | more)
+            traced = [line for line in said.splitlines() if re.match(r"\++ ", line)]
+            builtin = [line for line in traced if re.match(r"\++ (export |eval |PGPASSWORD=)", line)]
+            assert any(SECRET in line for line in builtin)
+            assert not [line for line in traced if SECRET in line and line not in builtin]
+
+        run(BACK_UP)
+        (first,) = _dumps(tmp_path)
+        assert first.stat().st_mode & 0o077 == 0
+        kept = first.read_bytes()
+        _lose(server.url(), "runs")
+        time.sleep(1.1)  # a name has the second
+        run(BACK_UP)  # whoever repeats it now has a copy of the broken database beside the good one
+        first_again, second = _dumps(tmp_path)
+        assert (first_again, first.read_bytes()) == (first, kept)
+        assert first.stat().st_size > second.stat().st_size
+
+        damaged = tmp_path / "damaged.dump"
+        damaged.write_bytes(kept[: len(kept) * 9 // 10])
+        for dump in ({}, {"DUMP": str(damaged)}):
+            run_line(WHERE + RESTORE, shell | dump, check=False)
+            assert names() <= {"huracan", "huracan_restored"}, "a backup that cannot be restored changes nothing"
+        run(RESTORE, DUMP=str(first))
+        assert names() == {"huracan", "huracan_broken"}
+        engine = connect(server.url())
+        assert [found.run_id for found in list_runs(engine)] == [run_id]
+        engine.dispose()
+        run(DROP)
+        assert names() == {"huracan"}
+
+
+def test_nothing_is_restored_where_the_shell_does_not_say_the_database(tmp_path: Path) -> None:
+    """Without its first block each of the others is refused, whatever the shell has for defaults."""
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "DUMP": "x", "BACKUPS": str(tmp_path / "backups")}
+    for name in ("pg_dump", "pg_restore", "createdb", "dropdb", "psql", "huracan"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/asked\n')
+        (tmp_path / name).chmod(0o755)
+    for block in (BACK_UP, RESTORE, DROP):
+        run_line(block, environment, check=False)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line.removeprefix(f"{tmp_path}/") for line in asked] == ["huracan trade stop", "pg_restore --list x"]
 
 
 @pytest.mark.slow
