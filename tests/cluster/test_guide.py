@@ -94,6 +94,67 @@ def test_a_lost_head_and_an_upgrade_ask_as_the_guide_does() -> None:
     assert all("node.sh" not in line and "RAY_AUTH" not in line for line in asked)
 
 
+# ---- ids of jobs --------------------------------------------------------------------------------------------------
+
+RUNBOOKS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "runbooks").glob("*.md")}
+SERVING = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+STOPS = re.compile(r"ray job stop (?:--\S+ )*([\w-]+)")
+SUBMITS = re.compile(r"ray job submit [^\n]*?--submission-id[ =]([\w-]+)")
+
+
+def strangers(guide: str, runbooks: dict[str, str]) -> list[str]:
+    """Return what stops a job under an id that nothing submits there: the guide's machines, or the one of serving."""
+    there = [guide, *(line for text in runbooks.values() for line in text.splitlines() if line.startswith("ray exec"))]
+    machines = {name for text in there for name in SUBMITS.findall(text)}
+    one_machine = set(SUBMITS.findall(SERVING))
+    found = [f"guide: {name}" for name in STOPS.findall(guide) if name not in machines]
+    for file, text in runbooks.items():
+        for line in text.splitlines():
+            known = machines if line.startswith("ray exec") else one_machine
+            found += [f"{file}: {name}" for name in STOPS.findall(line) if name not in known]
+    return found
+
+
+def left_stopped(text: str) -> list[str]:
+    """Return the ids that a runbook stops on machines and does not submit again further down."""
+    lines = [line for line in text.splitlines() if line.startswith("ray exec")]
+    return [
+        name
+        for index, line in enumerate(lines)
+        for name in STOPS.findall(line)
+        if name not in SUBMITS.findall("\n".join(lines[index + 1 :]))
+    ]
+
+
+def test_what_is_stopped_is_submitted_under_that_id() -> None:
+    """Guide and runbooks stop the jobs of the guide's machines, or of the one machine of serving, and no others."""
+    assert any(STOPS.search(text) for text in RUNBOOKS.values())
+    assert strangers(GUIDE, RUNBOOKS) == []
+
+
+def test_an_upgrade_submits_again_what_it_stopped() -> None:
+    """On machines, with the flag for a run that may or may not be there; on Kubernetes what is deleted is created."""
+    text = RUNBOOKS["upgrade.md"]
+    assert STOPS.findall(text)
+    assert left_stopped(text) == []
+    (again,) = [line for line in text.splitlines() if "jobs.train" in line and line.startswith("ray exec")]
+    assert again.endswith('--resume-or-start"')
+    assert text.index("kubectl delete -k cluster/kuberay/train") < text.index("kubectl create -k cluster/kuberay/train")
+
+
+def test_the_check_of_ids_can_fail() -> None:
+    """An id that nobody submits, one of another place, a submission without an id, and one that comes too early."""
+    stop = "ray exec cluster/ray-up/aws.yaml 'ray job stop training'"
+    again = "ray exec cluster/ray-up/aws.yaml 'ray job submit --submission-id training --no-wait -- hostname'"
+    nameless = "ray job submit --no-wait -- python -m jobs.train"
+    assert strangers(nameless, {"x.md": stop}) == ["x.md: training"]
+    assert strangers(nameless, {"x.md": f"{stop}\n{again}"}) == []
+    assert strangers(GUIDE, {"x.md": "ray job stop --no-wait nobody\n`ray job stop fetching`"}) == ["x.md: nobody"]
+    assert strangers(GUIDE, {"x.md": stop.replace("training", "fetching")}) == ["x.md: fetching"]
+    assert strangers(f"{GUIDE}\nray job stop judging", {}) == ["guide: judging"]
+    assert left_stopped(f"{again}\n{stop}") == ["training"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
