@@ -372,3 +372,34 @@ def test_ctrl_c_and_resume_end_in_what_was_asked_for(candles: Path, tmp_path: Pa
     _, err = done.communicate(timeout=120)
     assert done.returncode == 2
     assert "is done" in err.splitlines()[-1]
+
+
+@pytest.mark.ray
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_a_lost_claim_ends_the_job_and_another_database_gets_another_number(
+    candles: Path, tmp_path: Path, database: Engine, emptied: Engine
+) -> None:
+    """The server ends the driver's session: one line, no policy, the row as it was; a new database goes on."""
+    first = open_run(database, "train", load_settings(None, {}, environ={}), "0" * 64, "test") + 1
+    process = job(candles, tmp_path, database.url.render_as_string(hide_password=False))
+    folder = tmp_path / "runs" / str(first)
+    deadline = time.monotonic() + 280
+    while time.monotonic() < deadline and process.poll() is None and not (folder / "search.json").exists():
+        time.sleep(0.1)
+    with database.begin() as connection:
+        ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        assert connection.execute(text(ended)).scalars().all() == [True]
+    _, err = process.communicate(timeout=280)
+    assert process.returncode == 1, err
+    assert f"run {first} is no longer claimed by this process" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert read_run(database, first).status == "running"
+    assert not list(folder.glob("fold-*/*/*/result.json"))
+    other = job(candles, tmp_path, emptied.url.render_as_string(hide_password=False), "--set", "ppo.lr=2e-3")
+    out, err = other.communicate(timeout=280)
+    assert other.returncode == 0, err
+    (found,) = list_runs(emptied, "train")
+    assert (found.run_id, found.status) == (first + 1, "done")
+    assert all(f"/runs/{first + 1}/" in version["artefact"] for version in json.loads(out)["versions"])
+    assert not list(folder.glob("fold-*/*/*/result.json"))
