@@ -132,12 +132,13 @@ BOOT = """
 mount --make-rprivate /
 mount -t tmpfs tmpfs /mnt; mkdir /mnt/cloud; mount --bind "$1" /mnt/cloud
 mkdir /mnt/disk; mount --bind "$2" /mnt/disk
-mount --bind "$3" "$3"; mount -o remount,ro,bind "$3"
+mkdir /mnt/code; mount --bind "$3" /mnt/code; mount -o remount,ro,bind /mnt/code
 mount -t tmpfs tmpfs /home; mkdir /home/ubuntu; mount --bind /mnt/disk/home /home/ubuntu
 mount -t tmpfs tmpfs /opt; mkdir /opt/huracan; mount --bind /mnt/disk/opt /opt/huracan
 mount --bind /mnt/disk/bin /usr/local/bin
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
+mkdir -p "$3"; mount --bind /mnt/code "$3"; mount -o remount,ro,bind "$3"
 hostname "$0"
 touch /mnt/disk/booted
 exec sleep infinity
