@@ -12,19 +12,25 @@ from pathlib import Path
 from huracan.config import home_folder
 from huracan.errors import ConfigError
 
-__all__ = ["prepare_ray_environment", "write_ray_token"]
+__all__ = ["given_cluster", "prepare_ray_environment", "write_ray_token"]
 
 _ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's name for "this machine may be part of a cluster"; 0 makes it use the loopback address, on Linux too."""
 
 
+def given_cluster() -> str | None:
+    """Return the cluster that `RAY_ADDRESS` names; None: none, or the dashboard, whose URL `ray job` takes there."""
+    address = os.environ.get("RAY_ADDRESS") or None
+    return None if address is not None and address.startswith(("http://", "https://")) else address
+
+
 def prepare_ray_environment() -> None:
     """Choose loopback and token authentication with a token under HURACAN_HOME for instances of our own.
 
-    Nothing is chosen when `RAY_ADDRESS` is set, and no authentication when `RAY_AUTH_MODE` is: then the cluster's
-    owner, or the caller, has decided.
+    Nothing is chosen when `RAY_ADDRESS` names a cluster, and no authentication when `RAY_AUTH_MODE` is set: then the
+    cluster's owner, or the caller, has decided.
     """
-    if os.environ.get("RAY_ADDRESS"):
+    if given_cluster():
         return
     os.environ.setdefault(_ONE_MACHINE, "0")
     if "RAY_AUTH_MODE" in os.environ:

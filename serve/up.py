@@ -4,7 +4,6 @@ Both ways may be repeated: what is there is left as it is, what is not is made, 
 here.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from huracan.config import Settings
 from huracan.errors import ConfigError, RefusedError, ServeError, VenueError
 from huracan.logs import get_logger
 from huracan.memory import Registry, database_status, database_url, open_database
-from huracan.ray_env import prepare_ray_environment
+from huracan.ray_env import given_cluster, prepare_ray_environment
 from huracan.signals.auth import read_tokens, token_file
 from huracan.signals.selection import select
 from serve.cluster import ask_dashboard, find_head, joined, start_head, stop_head, tell_dashboard
@@ -96,7 +95,7 @@ class Served:
 
 def cluster_address(settings: Settings, home: Path) -> str | None:
     """Return the cluster that is served on: the configured one, else the head started here; None when none runs."""
-    configured = settings.ray.address or os.environ.get("RAY_ADDRESS")
+    configured = settings.ray.address or given_cluster()
     if configured:
         return configured
     head = find_head(home)

@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from huracan.config import load_settings
 from huracan.errors import ConfigError
-from huracan.ray_env import prepare_ray_environment, write_ray_token
+from huracan.ray_env import given_cluster, prepare_ray_environment, write_ray_token
+from serve.up import cluster_address
 
 NAMES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
 
@@ -39,6 +41,17 @@ def test_the_clusters_owner_has_decided(monkeypatch: pytest.MonkeyPatch) -> None
     prepare_ray_environment()
     write_ray_token()
     assert dict(os.environ) == before
+
+
+def test_the_dashboards_url_for_ray_job_is_no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who exported it for `ray job`, as the guides say, sees and starts his own cluster from the same shell."""
+    settings = load_settings(None, {}, {})
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert given_cluster() == cluster_address(settings, tmp_path) == "10.0.0.1:6379"
+    monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:8265")
+    assert given_cluster() is cluster_address(settings, tmp_path) is None
+    prepare_ray_environment()
+    assert os.environ["RAY_AUTH_MODE"] == "token"
 
 
 def test_an_explicit_mode_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
