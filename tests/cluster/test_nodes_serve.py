@@ -54,8 +54,10 @@ class Site:
     def _asked(self) -> int:
         try:
             return self.world.http(self.token, "POST", "/v1/signals", {})[0]
-        except (OSError, ValueError):  # nobody there, or Serve's own proxy with words of its own
+        except OSError:
             return 0
+        except ValueError:  # Serve's own proxy, in words of its own
+            return -1
 
     def decided(self, after: datetime | None = None) -> list[datetime]:
         """Return the closes that were decided, of those after a moment."""
@@ -104,7 +106,7 @@ class Watch:
     Attributes:
         begun: the newest close that was decided before.
         answered_s: when a request was answered, monotonic.
-        statuses: of all requests; 0: no connection.
+        statuses: of all requests; 0: no connection; -1: a proxy that does not know the endpoint yet.
         holders: process that has the lease, one entry per change; 0: nobody has.
         traders: the most trading processes that lived at the same time.
     """
