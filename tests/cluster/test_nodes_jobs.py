@@ -147,7 +147,7 @@ def test_a_worker_killed_in_shadow_costs_its_own_tasks_alone(site: Site, databas
     """What ran there runs again elsewhere, nothing else does, and report and trades are those of an undisturbed run."""
     run_id = _trained(site, database)
     report = site.home / "runs" / str(run_id) / "shadow.json"
-    long = ("--set", "shadow.random_policies=1000", "--set", "shadow.coins_per_block=1")
+    long = ("--set", "shadow.random_policies=10000", "--set", "shadow.coins_per_block=1")
     more = ("--run-id", str(run_id), "--data", str(site.candles), *long)
     site.submit("calm", "jobs.shadow", *more)
     site.done("calm")
