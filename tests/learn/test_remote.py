@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ray
 
 from huracan.errors import TrainingError
 from huracan.learn.remote import train_many
@@ -10,6 +11,7 @@ from huracan.policy import load_artefact
 from tests.learn.toy import toy_spec
 from tests.learn.training import train_policy
 from tests.policy.recipes import make_card
+from tests.trader.processes import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -38,3 +40,11 @@ def test_a_fault_in_a_task_is_the_trainings_own_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="not finite") as caught:
         train_many([recording], lambda recording, point: None)
     assert "\n" not in str(caught.value)
+
+
+def test_trainings_with_environment_runners_of_their_own_share_the_cluster(tmp_path: Path) -> None:
+    """Three of two processors each on four: the third waits for room, none holds a part of it without the rest."""
+    specs = [toy_spec(seed=seed, total=2500, num_env_runners=1) for seed in (1, 2, 3)]
+    results = train_many([Recording(spec, CARD, tmp_path / str(spec.seed)) for spec in specs], lambda *told: None)
+    assert all(result.env_steps >= 2500 for result in results)
+    until("everything given back", lambda: ray.available_resources().get("CPU") == 4.0, 30.0)
