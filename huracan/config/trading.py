@@ -92,7 +92,7 @@ class RiskSettings(Section):
         0, description="Base bars by which a coin's last candle may lag the market clock."
     )
     feed_age_max_s: Annotated[float, Field(gt=0)] = Field(
-        180.0, description="Wall time since the newest market data after which entries are denied, seconds."
+        180.0, description="How long the next candle may be overdue before entries are denied, seconds of wall time."
     )
     clock_skew_max_ms: PositiveInt = Field(500, description="Difference of the venue's clock that denies entries, ms.")
     protections: tuple[ProtectionSettings, ...] = Field((), description="Rules that lock a coin, or all, for a while.")
@@ -112,7 +112,9 @@ class RiskSettings(Section):
     breaker_slippage_bps: Annotated[float, Field(gt=0)] = Field(
         100.0, description="Slippage beyond the cost model that trips, basis points of one fill or trade."
     )
-    breaker_feed_age_s: Annotated[float, Field(gt=0)] = Field(600.0, description="Age of the market data that trips.")
+    breaker_feed_age_s: Annotated[float, Field(gt=0)] = Field(
+        600.0, description="How long the next candle is overdue when that trips, seconds of wall time."
+    )
     breaker_clock_skew_ms: PositiveInt = Field(5_000, description="Difference of the venue's clock that trips, ms.")
     breaker_throttles: PositiveInt = Field(
         3, description="Answers 429 in a row that trip; an address ban (418) trips at once."

@@ -47,7 +47,7 @@ class Slippage:
 
 @dataclass(frozen=True, slots=True)
 class FeedAge:
-    """The newest market data is `age_s` seconds old, on the wall clock."""
+    """The next candle is overdue by `age_s` seconds, on the wall clock."""
 
     age_s: float
 
@@ -123,7 +123,7 @@ _TRIGGERS: dict[BreakerTrigger, tuple[TradingState, str, str]] = {
     "unknown_outcomes": (TradingState.HALTED, "unknown outcomes in a row", "risk.breaker_unknown_outcomes"),
     "rejects": (TradingState.HALTED, "rejects in a row, or one bad key", "risk.breaker_rejects"),
     "slippage": (TradingState.HALTED, "slippage beyond the cost model", "risk.breaker_slippage_bps"),
-    "stale_data": (TradingState.HALTED, "age of the newest market data", "risk.breaker_feed_age_s"),
+    "stale_data": (TradingState.HALTED, "how long a candle is overdue", "risk.breaker_feed_age_s"),
     "clock_skew": (TradingState.HALTED, "difference of the clocks", "risk.breaker_clock_skew_ms"),
     "throttled": (TradingState.REDUCING, "answers 429 in a row, or one ban (418)", "risk.breaker_throttles"),
     "balance_mismatch": (TradingState.HALTED, "a confirmed difference of ledger and venue", "none allowed"),

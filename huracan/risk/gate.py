@@ -42,7 +42,7 @@ class GateLimits:
     Attributes:
         money: limits in quote currency, shared with portfolio shadow.
         price_age_max_ms: how far a coin's last close may lie behind the market clock.
-        feed_age_max_s: age of the newest market data, wall clock.
+        feed_age_max_s: how long the next candle may be overdue, wall clock.
         clock_skew_max_ms: difference of the venue's clock from which on entries are denied.
         max_orders_in_flight: orders without an answer.
         unwatched_max_s: time without the monitor's heartbeat, where one is expected.
@@ -136,7 +136,7 @@ class RiskGate:
         if not behind_ms <= limit_ms:
             yield Denied(DenialCode.STALE_DATA, behind_ms, limit_ms, "last candle, ms")
         if not view.feed_age_s <= self._limits.feed_age_max_s:
-            yield Denied(DenialCode.STALE_DATA, view.feed_age_s, self._limits.feed_age_max_s, "feed, s")
+            yield Denied(DenialCode.STALE_DATA, view.feed_age_s, self._limits.feed_age_max_s, "feed, s overdue")
 
     def _skewed(self, view: RiskView) -> Denied | None:
         assert view.skew_ms is not None

@@ -107,7 +107,7 @@ class RiskView:
         reservations: of every intent that is not over.
         rate: orders sent.
         in_flight: orders sent, or about to be, without an answer.
-        feed_age_s: wall time since the newest market data.
+        feed_age_s: wall time by which the next candle is overdue.
         skew_ms: the venue's clock less ours.
         throttled_s: how long the venue still wants silence, 0 when it does not.
         unwatched_s: time without the monitor's heartbeat, 0 where none is expected.

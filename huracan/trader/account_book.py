@@ -42,22 +42,24 @@ class Feed:
 
     Attributes:
         clock: wall clock.
+        bar_s: wall time from one close to the next.
         heard_ms: when the newest close came, wall clock; None: never.
         silent_until_ms: until when the venue wants silence, wall clock.
         still: market time stands still until we have finished: data does not age meanwhile.
     """
 
     clock: Clock
+    bar_s: float = 0.0
     heard_ms: int | None = None
     silent_until_ms: int = 0
     still: bool = False
 
     @property
-    def age_s(self) -> float | None:
-        """Return the age of the newest close, s."""
+    def overdue_s(self) -> float | None:
+        """Return for how long the next close has been due, s; None before the first."""
         if self.heard_ms is None:
             return None
-        return 0.0 if self.still else max(0, self.clock.now_ms() - self.heard_ms) / 1_000
+        return 0.0 if self.still else max(0.0, (self.clock.now_ms() - self.heard_ms) / 1_000 - self.bar_s)
 
     @property
     def throttled_s(self) -> float:
@@ -214,7 +216,7 @@ class AccountBook:
             reservations=None,
             rate=None,
             in_flight=sum(child is not None and child.stage is Stage.SENT for child in sent),
-            feed_age_s=self._feed.age_s,
+            feed_age_s=self._feed.overdue_s,
             skew_ms=float(-self._venue.skew_ms),
             throttled_s=self._feed.throttled_s,
             unwatched_s=self._pulse.silent_s,

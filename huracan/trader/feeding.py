@@ -175,7 +175,7 @@ async def open_feed(
                 history_bars=history_bars(settings, kernel),
                 folder=home / "feed",
                 snapshot_interval_s=settings.serve.snapshot_interval_s,
-                stale_after_s=settings.risk.feed_age_max_s,
+                stale_after_s=kernel.base_ms / 1_000 + settings.risk.feed_age_max_s,
             ),
             candles,
             lambda: Follower(context, traded, (*book.fits, *fits)),

@@ -385,13 +385,13 @@ class Trader:
     # ---- between closes ---------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Tell the breaker how old the data is; end when the engine has a fault. Waits for nobody."""
+        """Tell the breaker how late the data is; end when the engine has a fault. Waits for nobody."""
         while True:
             self._engine.tasks.check()
             if self._engine.tasks.fault is not None:
                 raise self._engine.tasks.fault
-            if self._fresh.age_s is not None:
-                self._guard.tell(FeedAge(self._fresh.age_s))
+            if self._fresh.overdue_s is not None:
+                self._guard.tell(FeedAge(self._fresh.overdue_s))
             await asyncio.sleep(_TICK_S)
 
     async def _follow(self) -> None:

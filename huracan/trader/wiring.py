@@ -94,6 +94,7 @@ class Setup:
         decisions: where decisions are kept.
         remote: feed and policies of other processes; None: this one has its own.
         beside: where versions in shadow keep the accounts in which they trade beside; None: they do not.
+        bar_s: wall time of a base bar, where market time is known to run faster; None: as long as the bar says.
     """
 
     settings: Settings
@@ -113,6 +114,7 @@ class Setup:
     decisions: DecisionLog = field(default_factory=MemoryDecisions)
     remote: Remote | None = None
     beside: BesideLedger | None = None
+    bar_s: float | None = None
 
     @property
     def book(self) -> PolicyBook:
@@ -184,7 +186,8 @@ async def _assemble(
     )
     feed, newest, told = await _past(setup, kernel, venue, reader, symbols, lock_step)
     data = MarketData(settings, kernel, instruments, told, newest_sigma(newest))
-    fresh, market = Feed(clock, still=lock_step is not None), MarketClock(newest.close_ms)
+    bar_s = kernel.base_ms / 1_000 if setup.bar_s is None else setup.bar_s
+    fresh, market = Feed(clock, bar_s, still=lock_step is not None), MarketClock(newest.close_ms)
     health, rate = settings.health, settings.trading.account_to_quote_rate
     limits = GateLimits.of(risk, kernel.base_ms, rate, health.monitor_silent_s)
     pulse = Pulse(setup.pulses, clock, expected_of(health, access.mode), health.monitor_silent_s)

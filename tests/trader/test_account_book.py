@@ -330,17 +330,17 @@ def test_the_view_tells_the_venues_clock_less_ours() -> None:
     virtually(steps)
 
 
-def test_the_feed_is_as_old_as_its_newest_close() -> None:
-    """Before the first there is no age; a clock that was set back makes it no younger than new."""
+def test_the_feed_is_late_when_its_next_close_is_overdue() -> None:
+    """Before the first nothing is due, nor within a bar of it; a clock that was set back makes it no earlier."""
     clock = StillClock(100_000)
-    feed = Feed(clock)
-    assert (feed.age_s, feed.throttled_s) == (None, 0.0)
-    feed.heard_ms, feed.silent_until_ms = 98_500, 107_500
-    assert (feed.age_s, feed.throttled_s) == (1.5, 7.5)
+    feed = Feed(clock, bar_s=1.0)
+    assert (feed.overdue_s, feed.throttled_s) == (None, 0.0)
+    feed.heard_ms, feed.silent_until_ms = 99_500, 107_500
+    assert (feed.overdue_s, feed.throttled_s) == (0.0, 7.5)
     clock.ms = 110_000
-    assert (feed.age_s, feed.throttled_s) == (11.5, 0.0)
+    assert (feed.overdue_s, feed.throttled_s) == (9.5, 0.0)
     clock.ms = 90_000
-    assert (feed.age_s, feed.throttled_s) == (0.0, 17.5)
+    assert (feed.overdue_s, feed.throttled_s) == (0.0, 17.5)
 
 
 def test_silence_and_stale_data_deny() -> None:

@@ -124,13 +124,27 @@ def test_old_data_trips_although_the_venue_wants_silence(tmp_path: Path) -> None
 
     async def steps() -> None:
         stale = {"risk__breaker_triggers": ["stale_data"], "risk__breaker_feed_age_s": 2.0}
-        async with inside(tmp_path, **stale) as world, open_trader(world.setup()) as trader:
+        async with inside(tmp_path, **stale) as world, open_trader(world.setup(bar_s=0.25)) as trader:
             world.exchange.script(ScriptedFault(FaultKind.RATE_LIMITED, "GET /api/v3/time", how="60"))
             running = asyncio.ensure_future(trader.run(asyncio.Event()))
             row = (await world.until("a halt", lambda: world.database.tables("main").states))[-1]
             assert (row.author, row.reason.split()[1]) == ("breaker", "stale_data")
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    really(steps)
+
+
+def test_a_bar_longer_than_the_limit_is_not_late_before_it_is_due(tmp_path: Path) -> None:
+    """Closes come every three seconds, half of which is the limit: nothing halts, and entries are let through."""
+
+    async def steps() -> None:
+        limits = {"risk__breaker_feed_age_s": 1.5, "risk__feed_age_max_s": 1.5}
+        async with inside(tmp_path, speed=20.0, **limits) as world, world.trading(bar_s=3.0) as trader:
+            begun = trader.market_ms
+            await world.until("three closes", lambda: trader.market_ms >= begun + 180_000)
+            assert [row.reason for row in world.database.tables("main").states] == []
+            assert world.exchange.trades("main") != []
 
     really(steps)
 
