@@ -29,7 +29,7 @@ from huracan.learn.cycle import Outcome, Work
 from huracan.learn.owner import own_folder
 from huracan.learn.progress import TerminalProgress
 from huracan.logs import bind_run
-from huracan.market import TIMEFRAMES, folder_quality, format_ms, open_folder, parse_ms
+from huracan.market import TIMEFRAMES, folder_quality, format_ms, leader_of, open_folder, parse_ms
 from huracan.memory import (
     Claim,
     Cycle,
@@ -219,13 +219,12 @@ class CycleSteps:
         verdicts = folder_quality(self._folder(), settings.data, settings.quality, self.end_ms)
         bar_ms = TIMEFRAMES[verdicts[0].report.timeframe]
         newest_ms = max(verdict.report.last_ms for verdict in verdicts) + bar_ms
-        behind_days = (self.end_ms - newest_ms) / DAY_MS
-        if behind_days > settings.retrain.stale_max_days:
-            raise RefusedError(
-                f"the newest candle of {self._folder()} closed at {format_ms(newest_ms)}, {behind_days:.1f} days "
-                f"before {self.cycle.day} (retrain.stale_max_days {settings.retrain.stale_max_days:g}); download newer "
-                "ones, or give the day that they reach with --day"
-            )
+        self._fresh(f"of {self._folder()}", newest_ms)
+        files = open_folder(self._folder(), settings.data.timeframe).files
+        if (leader := leader_of(settings.data, files)) is not None:  # its features would be zero on the newest days
+            alone = settings.data.model_copy(update={"symbols": (leader,)})
+            (verdict,) = folder_quality(self._folder(), alone, settings.quality, self.end_ms)
+            self._fresh(f"of the market leader {leader}", verdict.report.last_ms + bar_ms)
         refused = [verdict for verdict in verdicts if not verdict.accepted]
         if refused and (settings.data.symbols or len(refused) == len(verdicts)):
             raise RefusedError(
@@ -398,6 +397,15 @@ class CycleSteps:
         base = json.loads(read_run(self.engine, run_id).config_json)
         return load_settings(None, {"data.folder": str(self.settings.data.folder)}, environ={}, base=base)
 
+    def _fresh(self, whose: str, newest_ms: int) -> None:
+        behind_days, max_days = (self.end_ms - newest_ms) / DAY_MS, self.settings.retrain.stale_max_days
+        if behind_days > max_days:
+            raise RefusedError(
+                f"the newest candle {whose} closed at {format_ms(newest_ms)}, {behind_days:.1f} days before "
+                f"{self.cycle.day} (retrain.stale_max_days {max_days:g}); download newer ones, or give the day "
+                "that they reach with --day"
+            )
+
     def _folder(self) -> Location:
         folder = self.settings.data.folder
         if folder is None:
@@ -441,12 +449,12 @@ def _store_of(folder: Location, settings: Settings) -> tuple[Location, str, Sequ
         stored = [name for name in TIMEFRAMES if (folder / name).is_dir()]
         root, timeframe = folder, data.timeframe or (stored[0] if len(stored) == 1 else "1m")
     symbols: Sequence[str] = data.symbols
-    if not symbols and (root / timeframe).is_dir() and any((root / timeframe).glob("*.parquet")):
-        symbols = open_folder(root, timeframe).symbols
+    stored = open_folder(root, timeframe).symbols if any((root / timeframe).glob("*.parquet")) else ()
+    symbols = symbols or stored
     if not symbols:
         raise DataError(f"{folder}: holds no candles yet; say what to download in data.symbols (and data.timeframe)")
-    leader = [data.leader_symbol] if data.leader_symbol else []
-    return root, timeframe, sorted({*symbols, *leader})
+    leader = leader_of(data, stored)
+    return root, timeframe, sorted({*symbols, *([leader] if leader else [])})
 
 
 def _analysed(run_id: int, done: Done) -> dict[str, Any]:

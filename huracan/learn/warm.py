@@ -106,6 +106,8 @@ def misfit(
     scopes = {version.scope for version in campaign.versions}
     if ("*" not in scopes) != settings.shadow.per_coin_policies:
         return "it has policies of another scope"
+    if settings.shadow.per_coin_policies and not scopes & set(dataset.summary.symbols):
+        return f"it has policies of other coins ({', '.join(sorted(scopes)[:3])})"
     if not set(settings.shadow.seeds) <= set(card.seeds):
         return f"it has the seeds {list(card.seeds)}"
     if campaign.trading.hold_bars is not None and campaign.trading.hold_bars >= purge_bars:

@@ -3,7 +3,7 @@
 from huracan.market.bars import SYNTHETIC_START_MS, MarketShape, candles_from_prints
 from huracan.market.books import BOOK_INPUTS, RECORDED, books_folder, day_file, read_books, read_day, write_day
 from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
-from huracan.market.load import LEADERS, CandleSet, folder_quality, load_candles
+from huracan.market.load import LEADERS, CandleSet, folder_quality, leader_of, load_candles
 from huracan.market.marks import day_marks
 from huracan.market.planted import (
     LONG_FLAT,
@@ -93,6 +93,7 @@ __all__ = [
     "format_ms",
     "gate",
     "hidden_regime_grid",
+    "leader_of",
     "load_candles",
     "martingale",
     "mean_reverting_market",

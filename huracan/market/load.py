@@ -1,6 +1,6 @@
 """From a folder to the candles that training may use: every file reported, gated, and repaired only where allowed."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from huracan.market.store import CandleFolder, open_folder, read_rows
 from huracan.market.timeframes import timeframe_ms
 from huracan.storage import Location, for_each
 
-__all__ = ["LEADERS", "CandleSet", "CandleSource", "folder_quality", "load_candles"]
+__all__ = ["LEADERS", "CandleSet", "CandleSource", "folder_quality", "leader_of", "load_candles"]
 
 LEADERS = ("BTC/USDT", "BTC/USDT:USDT")
 """Market leaders looked for when none is configured, best first."""
@@ -86,7 +86,7 @@ def load_candles(path: Location, data: DataSettings, quality: QualitySettings, n
     folder = open_folder(path, data.timeframe)
     for symbol in quality.allow:
         folder.path_of(symbol)
-    leader = data.leader_symbol or next((symbol for symbol in LEADERS if symbol in folder.files), None)
+    leader = leader_of(data, folder.files)
     wanted = sorted(data.symbols or folder.symbols)
     looked_at = sorted({*wanted, *([leader] if leader else [])})
     done = for_each(path, lambda symbol: _read(folder, symbol, quality, now_ms), looked_at)
@@ -103,6 +103,11 @@ def load_candles(path: Location, data: DataSettings, quality: QualitySettings, n
     books = {symbol: book for symbol, book in found.items() if book is not None}
     source = CandleSource(folder, quality, now_ms)
     return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts, books, source)
+
+
+def leader_of(data: DataSettings, stored: Container[str]) -> str | None:
+    """Return the market leader that candles are loaded with: as configured, else the first stored one of `LEADERS`."""
+    return data.leader_symbol or next((symbol for symbol in LEADERS if symbol in stored), None)
 
 
 def folder_quality(path: Location, data: DataSettings, quality: QualitySettings, now_ms: int) -> tuple[Verdict, ...]:

@@ -3,12 +3,13 @@
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine
 
 from huracan.config import Settings, load_settings
 from huracan.errors import ConfigError, DataError, RefusedError
-from huracan.market import SyntheticSpec, write_synthetic
+from huracan.market import SyntheticSpec, open_folder, write_synthetic
 from huracan.memory import Registry, open_cycle, open_run
 from jobs.retrain_steps import CycleSteps, _store_of
 from tests.learn.worlds import SMALL
@@ -50,6 +51,18 @@ def test_old_and_unfit_candles_are_refused(
         steps(database, tmp_path / "a", day, **settings).quality()
 
 
+def test_a_market_leader_that_ended_earlier_is_refused(database: Engine, tmp_path: Path) -> None:
+    """Its coin alone is traded; the newest days, which are the test days, would have nothing of the leader."""
+    write_synthetic(tmp_path / "a", SyntheticSpec(timeframe="5m", bars=20 * 288, planted=1, null=1), seed=5)
+    cycle = steps(database, tmp_path / "a", date(2025, 1, 21), **{"data.symbols": ["REV1/USDT"]})
+    assert [row["symbol"] for row in cycle.quality()["symbols"]] == ["REV1/USDT"]
+    path = open_folder(tmp_path / "a", "5m").path_of("BTC/USDT")
+    rows = pq.read_table(path)
+    pq.write_table(rows.slice(0, 15 * 288), path)
+    with pytest.raises(RefusedError, match=r"of the market leader BTC/USDT closed at 2025-01-16.*5\.0 days before"):
+        steps(database, tmp_path / "a", date(2025, 1, 21), **{"data.symbols": ["REV1/USDT"]}).quality()
+
+
 def test_where_a_download_goes(tmp_path: Path) -> None:
     """Into the store that the folder is or belongs to; a flat folder, and one with nothing to go by, are refused."""
     write_synthetic(tmp_path / "flat", SyntheticSpec(timeframe="1h", bars=500, planted=1, null=0), seed=5)
@@ -58,6 +71,9 @@ def test_where_a_download_goes(tmp_path: Path) -> None:
         root, timeframe, symbols = _store_of(folder, Settings())
         assert (root, timeframe) == (tmp_path / "store", "1h")
         assert symbols == ["REV1/USDT"]
+    write_synthetic(tmp_path / "led" / "1h", SyntheticSpec(timeframe="1h", bars=500, planted=1, null=1), seed=5)
+    one = load_settings(None, {"data.symbols": ["REV1/USDT"]}, environ={})
+    assert _store_of(tmp_path / "led", one)[2] == ["BTC/USDT", "REV1/USDT"], "the leader that is loaded goes on too"
     named = load_settings(None, {"data.symbols": ["X/USDT"], "data.leader_symbol": "L/USDT"}, environ={})
     assert _store_of(tmp_path / "new", named) == (tmp_path / "new", "1m", ["L/USDT", "X/USDT"])
     with pytest.raises(DataError, match="holds candle files itself"):

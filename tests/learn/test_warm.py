@@ -124,6 +124,12 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     assert "none that this configuration" in (misfit(other, [card], dataset, windows, 1_000) or "")
     coin = replace(campaign, versions=(version(0, 500, "BTC/USDT")[0],))
     assert "another scope" in (misfit(coin, [card], dataset, windows, 1_000) or "")
+    alone = small_dataset(tmp_path / "candles", **{"shadow.per_coin_policies": True})
+    assert "other coins (X/USDT)" in (
+        misfit(replace(campaign, versions=(version(0, 500, "X/USDT")[0],)), [card], alone, windows, 1_000) or ""
+    )
+    same = replace(campaign, versions=(version(0, 500, dataset.summary.symbols[0])[0],))
+    assert misfit(same, [card], alone, windows, 1_000) is None
 
 
 @pytest.mark.ray
