@@ -448,12 +448,11 @@ def _store_of(folder: Location, settings: Settings) -> tuple[Location, str, Sequ
     else:
         stored = [name for name in TIMEFRAMES if (folder / name).is_dir()]
         root, timeframe = folder, data.timeframe or (stored[0] if len(stored) == 1 else "1m")
-    symbols: Sequence[str] = data.symbols
-    stored = open_folder(root, timeframe).symbols if any((root / timeframe).glob("*.parquet")) else ()
-    symbols = symbols or stored
+    kept = open_folder(root, timeframe).symbols if any((root / timeframe).glob("*.parquet")) else ()
+    symbols = data.symbols or kept
     if not symbols:
         raise DataError(f"{folder}: holds no candles yet; say what to download in data.symbols (and data.timeframe)")
-    leader = leader_of(data, stored)
+    leader = leader_of(data, kept)
     return root, timeframe, sorted({*symbols, *([leader] if leader else [])})
 
 
