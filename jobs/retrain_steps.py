@@ -133,7 +133,10 @@ class CycleSteps:
     @cached_property
     def dataset(self) -> Dataset:
         """Return the candles as they were closed when the day began."""
-        return load_dataset(self.settings, MarketClock(self.end_ms))
+        return self._load(self.settings)
+
+    def _load(self, settings: Settings) -> Dataset:
+        return load_dataset(settings, MarketClock(self.end_ms))
 
     @cached_property
     def folds(self) -> tuple[Fold, ...]:
@@ -294,7 +297,7 @@ class CycleSteps:
     def compare(self) -> Outcome:
         """Trade each scope's champion on the days that neither has learnt from, beside the new version."""
         rows = [
-            beside_champion(self.dataset, self.folds, self.campaign, model, Registry(self.engine))
+            beside_champion(self.dataset, self.folds, self.campaign, model, Registry(self.engine), self._load)
             for model in self.models
         ]
         return {"line": "; ".join(row.line for row in rows), "versions": [row.to_json() for row in rows]}

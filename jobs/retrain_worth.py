@@ -1,13 +1,13 @@
 """What a new version is worth: beside the champion on days that neither has learnt from, and how far it may rise."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Engine
 
-from huracan.config import TradingSettings
+from huracan.config import Settings, TradingSettings
 from huracan.env import Dataset
 from huracan.errors import HuracanError
 from huracan.features import FeatureFit
@@ -20,9 +20,10 @@ from huracan.shadow.run import ShadowResult
 from huracan.storage import locate
 from huracan.trading import Limits
 
-__all__ = ["Beside", "Standing", "beside_champion", "promotion_of"]
+__all__ = ["Beside", "Standing", "beside_champion", "promotion_of", "with_features_of"]
 
 Goal = Literal["nothing", "shadow", "champion"]
+Load = Callable[[Settings], Dataset]
 _STAGES = ("candidate", "shadow", "champion")
 
 
@@ -101,9 +102,18 @@ class Standing:
 
 
 def beside_champion(
-    dataset: Dataset, folds: Sequence[Fold], campaign: Campaign, model: Model, registry: Registry
+    dataset: Dataset, folds: Sequence[Fold], campaign: Campaign, model: Model, registry: Registry, load: Load
 ) -> Beside:
-    """Trade the champion of a version's scope beside it, each by its own rules and features, on the same coins."""
+    """Trade the champion of a version's scope beside it, each by its own rules and features, on the same coins.
+
+    Args:
+        dataset: of the new version.
+        folds: of its run.
+        campaign: of its run.
+        model: the new version.
+        registry: knows the champion.
+        load: loads the candles of `dataset` by other settings, for a champion of another universe.
+    """
     champion = registry.champion(model.scope)
     if champion is None or champion.version == model.version:
         return Beside(model.version, model.scope, None, False, (), None, "")
@@ -111,7 +121,8 @@ def beside_champion(
         artefact = load_artefact(locate(champion.artefact))
         windows = unseen_windows(folds, artefact.card.train_end_ms)
         pairs, coins = [], set()
-        theirs = dataset.under(TradingSettings.model_validate(artefact.card.trading["settings"]))
+        features = with_features_of(dataset, FeatureFit.from_json(json.dumps(artefact.card.fit)), load)
+        theirs = features.under(TradingSettings.model_validate(artefact.card.trading["settings"]))
         ours = dataset.under(campaign.trading)
         for fold, window in windows:
             version = next(v for v in campaign.versions if (v.fold, v.scope) == (fold.index, model.scope))
@@ -131,6 +142,20 @@ def beside_champion(
     return Beside(
         model.version, model.scope, champion.version, champion.proven, tuple(sorted(coins)), compared, ""
     )  # fmt: skip
+
+
+def with_features_of(dataset: Dataset, fit: FeatureFit, load: Load) -> Dataset:
+    """Return a dataset whose features are of the coins and the leader that a fit was made of: coins come and go.
+
+    Raises:
+        RefusedError, DataError: a coin of the fit is not stored any more, or unfit.
+    """
+    context = next(iter(dataset.raw.values())).context
+    if (context.universe, context.leader) == (fit.context.universe, fit.context.leader):
+        return dataset
+    given = {"symbols": fit.context.universe, "leader_symbol": fit.context.leader}
+    data = dataset.settings.data.model_copy(update=given)
+    return load(dataset.settings.model_copy(update={"data": data}))
 
 
 def promotion_of(engine: Engine, model: Model, standing: Standing, goal: Goal, author: str) -> dict[str, Any]:

@@ -1,13 +1,20 @@
 """How far a new version rises: by the gate, by the configuration, and past a champion only when it is better."""
 
 import itertools
+from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from huracan.clock import MarketClock
 from huracan.config import Settings
+from huracan.env import Dataset
+from huracan.errors import ArtefactError
+from huracan.features import apply_fit
 from huracan.memory import Model, Registry, open_run, record_gate
-from jobs.retrain_worth import Beside, Standing, promotion_of
+from jobs.retrain_worth import Beside, Standing, promotion_of, with_features_of
+from tests.learn.worlds import NOW_MS, small_dataset
 
 pytestmark = pytest.mark.postgres
 FREE = Standing(None, False, None, None)
@@ -78,6 +85,25 @@ def test_a_champion_is_replaced_only_by_what_is_better(
     else:
         assert (row["stage"], champion.version) == ("shadow", old.version)
         assert stays in row["reason"]
+
+
+def test_a_champion_of_another_universe_has_its_own_features(tmp_path: Path) -> None:
+    """A coin was listed since: the features are computed anew over the coins that the champion knew, bit for bit."""
+    today = small_dataset(tmp_path / "candles")
+    first, second = today.summary.symbols[:2]
+    known = small_dataset(tmp_path / "candles", **{"data.symbols": [first, second]})
+    fit = known.fit(known.summary.start_ms, known.summary.end_ms, 1)
+    with pytest.raises(ArtefactError, match="universe"):
+        apply_fit(fit, today.raw[first])
+
+    def load(settings: Settings) -> Dataset:
+        return Dataset.load(settings, MarketClock(NOW_MS))
+
+    found = with_features_of(today, fit, load)
+    assert set(found.raw) == set(known.raw)
+    for symbol in (first, second):
+        assert np.array_equal(apply_fit(fit, found.raw[symbol]), apply_fit(fit, known.raw[symbol]))
+    assert with_features_of(known, fit, load) is known
 
 
 def test_what_cannot_be_compared_says_why() -> None:
