@@ -7,12 +7,14 @@ every interface, whatever address it is given. Importing `huracan.learn` calls `
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huracan.config import home_folder
 from huracan.errors import ConfigError
 
-__all__ = ["given_cluster", "prepare_ray_environment", "write_ray_token"]
+__all__ = ["given_cluster", "only_clusters", "prepare_ray_environment", "write_ray_token"]
 
 _ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's name for "this machine may be part of a cluster"; 0 makes it use the loopback address, on Linux too."""
@@ -22,6 +24,17 @@ def given_cluster() -> str | None:
     """Return the cluster that `RAY_ADDRESS` names; None: none, or the dashboard, whose URL `ray job` takes there."""
     address = os.environ.get("RAY_ADDRESS") or None
     return None if address is not None and address.startswith(("http://", "https://")) else address
+
+
+@contextmanager
+def only_clusters() -> Iterator[None]:
+    """Take the dashboard's URL out of `RAY_ADDRESS` for the block: Ray, when it starts, would take it for a cluster."""
+    found = os.environ.pop("RAY_ADDRESS", None) if given_cluster() is None else None
+    try:
+        yield
+    finally:
+        if found is not None:
+            os.environ["RAY_ADDRESS"] = found
 
 
 def prepare_ray_environment() -> None:

@@ -226,8 +226,9 @@ def check_policy_round_trip(folder: Path) -> str:
 def check_ray(settings: RaySettings) -> str:
     """Return what Ray is, when it starts (or is joined) with token authentication and runs a task."""
     from huracan.learn.cluster import ray_session
+    from huracan.ray_env import given_cluster
 
-    if os.environ.get("RAY_AUTH_MODE") != "token" and settings.address is None and "RAY_ADDRESS" not in os.environ:
+    if os.environ.get("RAY_AUTH_MODE") != "token" and settings.address is None and given_cluster() is None:
         raise ConfigError("a local Ray instance would run without token authentication; unset RAY_AUTH_MODE")
     with ray_session(settings):
         import ray

@@ -34,6 +34,7 @@ _UP_S: Final = 180.0
 _DOWN_S: Final = 60.0
 _PAUSE_S: Final = 0.5
 _ANSWER_S: Final = 10.0
+_AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,37 @@ class Served:
 
 
 def cluster_address(settings: Settings, home: Path) -> str | None:
-    """Return the cluster that is served on: the configured one, else the head started here; None when none runs."""
+    """Return the cluster that is served on: the configured one, else the head started here; None when none runs.
+
+    `auto` is the head started here, else the one that Ray finds on this machine.
+
+    Raises:
+        ConfigError: `auto`, and Ray finds several.
+    """
     configured = settings.ray.address or given_cluster()
-    if configured:
+    if configured == _AUTO:
+        configured = given_cluster() or _AUTO  # as Ray has it: the variable says which
+    if configured is not None and configured != _AUTO:
         return configured
     head = find_head(home)
-    return head.address if head is not None and head.runs else None
+    if head is not None and head.runs:
+        return head.address
+    return _only_cluster() if configured == _AUTO else None
+
+
+def _only_cluster() -> str | None:
+    """Return the cluster that has a node on this machine, None when there is none."""
+    prepare_ray_environment()
+    from ray._private.services import find_gcs_addresses
+
+    find_gcs_addresses.cache_clear()
+    found = sorted(find_gcs_addresses())
+    if len(found) > 1:
+        raise ConfigError(
+            f"ray.address is auto and {len(found)} Ray clusters run on this machine: {', '.join(found)}; "
+            "set ray.address to the one that is meant"
+        )
+    return found[0] if found else None
 
 
 def bring_up(settings: Settings, home: Path) -> Served:

@@ -4,7 +4,6 @@ Workers get candles by the object store, or read them where everybody can: from 
 disk of the process that asks.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -22,6 +21,7 @@ from huracan.features.blocks import blocks_of, decision_closes, first_pass, seco
 from huracan.learn.cluster import own_faults, ray_session
 from huracan.market import Candles, CandleSet
 from huracan.market.load import CandleSource
+from huracan.ray_env import given_cluster
 from huracan.storage import ObjectPath
 
 __all__ = ["compute_in_blocks", "load_dataset"]
@@ -47,7 +47,7 @@ def load_dataset(settings: Settings, clock: Clock | None = None) -> Dataset:
         ConfigError: the cluster cannot be reached.
         TrainingError: workers keep dying; run again.
     """
-    if not (ray.is_initialized() or settings.ray.address or os.environ.get("RAY_ADDRESS")):
+    if not (ray.is_initialized() or settings.ray.address or given_cluster()):
         return Dataset.load(settings, clock)
 
     def compute(found: CandleSet, features: FeatureSettings, interval: int) -> Mapping[str, RawFeatures]:

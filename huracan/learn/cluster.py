@@ -15,7 +15,7 @@ from ray._private.authentication.authentication_utils import is_token_auth_enabl
 
 from huracan.config import RaySettings
 from huracan.errors import ConfigError, HuracanError, TrainingError
-from huracan.ray_env import write_ray_token
+from huracan.ray_env import given_cluster, only_clusters, write_ray_token
 
 __all__ = ["own_faults", "ray_session"]
 
@@ -30,6 +30,8 @@ _SLOW_START: Final = "timed out during startup"
 def ray_session(settings: RaySettings) -> Iterator[None]:
     """Join the cluster of `settings.address` or `RAY_ADDRESS`, else run a local instance, for the block.
 
+    The dashboard's URL in `RAY_ADDRESS`, which is there for `ray job`, is no cluster.
+
     A local instance listens on loopback only, with token authentication and without dashboard unless asked for. A
     session that is already open is used and left open. A handler of SIGTERM that the process has stays in place.
 
@@ -41,7 +43,7 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    address = settings.address or os.environ.get("RAY_ADDRESS")
+    address = settings.address or given_cluster()
     common = {
         "runtime_env": {"env_vars": _worker_environment(os.environ)},
         "log_to_driver": False,
@@ -51,20 +53,21 @@ def ray_session(settings: RaySettings) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        if address:
-            _check_reachable(address)
-            ray.init(address=address, **common)
-        else:
-            _check_token_mode()
-            write_ray_token()
-            ray.init(
-                num_cpus=settings.num_cpus,
-                object_store_memory=settings.object_store_mb * 2**20,
-                include_dashboard=settings.include_dashboard,
-                dashboard_host="127.0.0.1",
-                _node_ip_address="127.0.0.1",
-                **common,
-            )
+        with only_clusters():
+            if address:
+                _check_reachable(address)
+                ray.init(address=address, **common)
+            else:
+                _check_token_mode()
+                write_ray_token()
+                ray.init(
+                    num_cpus=settings.num_cpus,
+                    object_store_memory=settings.object_store_mb * 2**20,
+                    include_dashboard=settings.include_dashboard,
+                    dashboard_host="127.0.0.1",
+                    _node_ip_address="127.0.0.1",
+                    **common,
+                )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         where = f"the Ray cluster at {address}" if address else "a local Ray instance"
         raise ConfigError(f"{where} cannot be reached: {' '.join(str(error).split())}; check ray.address") from None

@@ -184,7 +184,9 @@ def test_settings_of_the_environment_exist() -> None:
     """Each HURACAN__A__B is a setting of the product."""
     found = {key: value for key, value in SERVICES["head"]["environment"].items() if key.startswith("HURACAN__")}
     assert found
-    load_settings(None, environ=found)
+    settings = load_settings(None, environ=found)
+    for name in ("head", "worker"):  # whoever is there joins the cluster instead of starting one of his own
+        assert SERVICES[name]["environment"]["HURACAN__RAY__ADDRESS"] == settings.ray.address == "head:6379"
 
 
 def make_secrets(folder: Path) -> str:

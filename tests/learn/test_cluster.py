@@ -83,6 +83,36 @@ def test_a_cluster_that_does_not_answer_is_one_clear_line() -> None:
     assert done.stdout.count("\n") == 1
 
 
+def test_the_dashboards_url_for_ray_job_is_no_cluster_to_train_on(tmp_path: Path) -> None:
+    """In the shell of `ray job` a local instance is started, features are computed at home, and the URL stays."""
+    program = """
+        import os
+        import sys
+        from pathlib import Path
+        from huracan.config import RaySettings, load_settings
+        from huracan.errors import HuracanError
+        from huracan.learn.blocks import load_dataset
+        from huracan.learn.cluster import ray_session
+        import ray
+        try:
+            load_dataset(load_settings(None, {"data.folder": Path(sys.argv[1])}, {}))
+        except HuracanError as error:
+            print(type(error).__name__, ray.is_initialized())
+        with ray_session(RaySettings(num_cpus=3, object_store_mb=80)):
+            print(ray.cluster_resources()["CPU"], os.environ["RAY_ADDRESS"])
+    """
+    told = {"HURACAN_HOME": str(tmp_path), "RAY_ADDRESS": "http://127.0.0.1:1", "RAY_AUTH_MODE": "token"}
+    told["RAY_AUTH_TOKEN_PATH"] = str(tmp_path / "token")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "nothing")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | told,
+    )
+    assert done.stdout.splitlines() == ["DataError False", "3.0 http://127.0.0.1:1"], done.stderr
+
+
 def _failing_start(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Let Ray's node raise `error` where it waits for itself, whether or not a session is open already."""
 
