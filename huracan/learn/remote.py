@@ -4,11 +4,12 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 import ray
-from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from huracan.errors import TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
+from huracan.learn.room import Waiting
 from huracan.learn.train import Checkpoint, CurvePoint, Recording, TrainResult, train_points
 from huracan.logs import get_logger
 from huracan.policy import PolicyNet
@@ -52,6 +53,11 @@ class _Running:
             )
         self.stream = stream_points.options(**options).remote(spec, self.recording.checkpoint)
 
+    @property
+    def waits(self) -> bool:
+        """Return whether the cluster has no room for its runners; asks Ray."""
+        return self._group is not None and placement_group_table(self._group)["state"] != "CREATED"
+
     def stop(self) -> None:
         """Cancel the task if it still runs and give its share back."""
         if self.recording.result is None:
@@ -66,6 +72,8 @@ def train_many(
 ) -> tuple[TrainResult, ...]:
     """Run every training that is not finished, as many at once as the cluster has CPUs; Ray must be running.
 
+    While there is no room for any of them the log says so: a cluster may grow, or be given back by others.
+
     Args:
         recordings: what to train and where to keep it: this process alone writes there.
         on_progress: called in this process after every iteration of every training.
@@ -78,9 +86,15 @@ def train_many(
             others are stopped and keep their checkpoints.
     """
     running = {item.stream: item for item in (_Running(r) for r in recordings if r.result is None)}
+    runners = max((recording.spec.ppo.num_env_runners for recording in recordings), default=0)
+    waiting = Waiting("training.waits", [1] * (1 + runners), "ppo.num_env_runners")
     try:
         while running:
             ready, _ = ray.wait(list(running), num_returns=1, timeout=WAIT_S, fetch_local=False)
+            if ready:
+                waiting.moved()
+            else:
+                waiting.look(lambda: all(item.waits for item in running.values()))
             for stream in ready:
                 item = running.pop(stream)
                 if _advance(item, on_progress):

@@ -22,12 +22,14 @@ import ray
 import torch
 from ray import tune
 from ray.tune.search.optuna import OptunaSearch
+from ray.util.placement_group import placement_group_table
 
 from huracan.config import PpoSettings, SearchSettings, TradingSettings
 from huracan.errors import ArtefactError, TrainingError
 from huracan.learn.algorithm import AlgorithmSpec
 from huracan.learn.checkpoint import first_line
 from huracan.learn.keeper import start_keeper
+from huracan.learn.room import Waiting
 from huracan.learn.train import Trainer
 from huracan.learn.validation import Validation, ValidationScore
 from huracan.policy import Ensemble
@@ -207,19 +209,20 @@ def search(plan: SearchPlan, folder: Location, sink: TrialSink) -> SearchResult:
     if plan.settings.num_samples == 0:
         raise TrainingError("search.num_samples is 0: there is nothing to search")
     path = (folder / _NAME).absolute()
-    runners = plan.given.ppo.num_env_runners
+    # RLlib puts the n-th environment runner of every seed into bundle n.
+    bundles = [1] + [plan.settings.seeds_per_trial] * plan.given.ppo.num_env_runners
     trainable = tune.with_resources(
         tune.with_parameters(run_trial, plan=plan, keeper=start_keeper(folder / _TRIALS_NAME)),
-        # RLlib puts the n-th environment runner of every seed into bundle n.
-        tune.PlacementGroupFactory([{"CPU": 1}] + [{"CPU": plan.settings.seeds_per_trial}] * runners),
+        tune.PlacementGroupFactory([{"CPU": count} for count in bundles]),
     )
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the sink shows progress; Tune's own tables would interleave with it
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Tune's would swallow Ctrl-C, and stay after the search
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for name in ("ray.tune", "ray.train"):  # Tune logs the traceback of whatever fails; the reason is raised below
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    waiting = Waiting("search.waits", bundles, "ppo.num_env_runners, search.seeds_per_trial")
     try:
-        with _telling(sink, plan.settings.env_steps), warnings.catch_warnings():
+        with _telling(sink, plan.settings.env_steps, waiting), warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", "The reported value is ignored", UserWarning
             )  # Optuna's, of a repeated report
@@ -368,13 +371,13 @@ def _given_params(plan: SearchPlan) -> dict[str, float | int]:
     return ppo | {_TRADING + name: getattr(plan.rules.given, name) for name in RULES_SEARCHED}
 
 
-_listeners: list[tuple[TrialSink, int]] = []
+_listeners: list[tuple[TrialSink, int, Waiting]] = []
 
 
 @contextmanager
-def _telling(sink: TrialSink, full_env_steps: int) -> Iterator[None]:
+def _telling(sink: TrialSink, full_env_steps: int, waiting: Waiting) -> Iterator[None]:
     """Make `sink` the one that `_SinkCallback` tells, for the block: Tune pickles its callbacks, a sink cannot be."""
-    _listeners.append((sink, full_env_steps))
+    _listeners.append((sink, full_env_steps, waiting))
     try:
         yield
     finally:
@@ -382,7 +385,14 @@ def _telling(sink: TrialSink, full_env_steps: int) -> Iterator[None]:
 
 
 class _SinkCallback(tune.Callback):
-    """Hands every change of a trial to the sink of the running search."""
+    """Hands every change of a trial to the sink of the running search, and says when none has room to run."""
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        for _, _, waiting in _listeners:
+            if any(trial.status == "RUNNING" for trial in trials):
+                waiting.moved()
+            else:
+                waiting.look(_group_waits)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._tell(trial, "running")
@@ -399,10 +409,15 @@ class _SinkCallback(tune.Callback):
         self._tell(trial, "failed")
 
     def _tell(self, trial: Any, status: Any, result: dict[str, Any] | None = None) -> None:
-        for sink, full_env_steps in _listeners:
+        for sink, full_env_steps, _ in _listeners:
             found = _trial(trial.trial_id, status, trial.config, result or trial.last_result)
             stopped_early = status == "done" and found.env_steps < full_env_steps
             sink.trial_changed(replace(found, stopped_early=stopped_early))
+
+
+def _group_waits() -> bool:
+    """Return whether room was asked for that the cluster does not have."""
+    return any(row["state"] == "PENDING" for row in placement_group_table().values())
 
 
 def _trial(name: str, status: Any, config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Trial:

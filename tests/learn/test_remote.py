@@ -8,6 +8,7 @@ from huracan.errors import TrainingError
 from huracan.learn.remote import train_many
 from huracan.learn.train import Recording
 from huracan.policy import load_artefact
+from tests.learn.rooms import full_until_said
 from tests.learn.toy import toy_spec
 from tests.learn.training import train_policy
 from tests.policy.recipes import make_card
@@ -48,3 +49,13 @@ def test_trainings_with_environment_runners_of_their_own_share_the_cluster(tmp_p
     results = train_many([Recording(spec, CARD, tmp_path / str(spec.seed)) for spec in specs], lambda *told: None)
     assert all(result.env_steps >= 2500 for result in results)
     until("everything given back", lambda: ray.available_resources().get("CPU") == 4.0, 30.0)
+
+
+def test_trainings_that_find_no_room_say_so_and_begin_when_there_is_some(tmp_path: Path) -> None:
+    """What they need, what there is and what to lower stand in one warning; nobody wonders why nothing happens."""
+    specs = [toy_spec(seed=seed, total=1024, num_env_runners=1) for seed in (1, 2)]
+    with full_until_said("training.waits") as said:
+        results = train_many([Recording(spec, CARD, tmp_path / str(spec.seed)) for spec in specs], lambda *told: None)
+    assert [row["needs_cpus"] for row in said] == [2]
+    assert (said[0]["cluster_cpus"], said[0]["free_cpus"]) == (4.0, 0.0)
+    assert all(result.env_steps >= 1024 for result in results)

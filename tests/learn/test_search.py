@@ -19,6 +19,7 @@ from huracan.learn.train import Checkpoint, Trainer
 from huracan.policy import Ensemble
 from huracan.storage import Location
 from huracan.trading import rule_space
+from tests.learn.rooms import full_until_said
 from tests.learn.toy import ToyArena, toy_spec
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
@@ -125,6 +126,14 @@ def test_seeds_with_environment_runners_of_their_own_find_room(tmp_path: Path) -
     asked = dataclasses.replace(plan(num_samples=1, max_concurrent_trials=1), given=given)
     (trial,) = search(asked, tmp_path, Notes()).trials
     assert (trial.status, trial.env_steps >= 2048) == ("done", True)
+
+
+def test_a_search_that_finds_no_room_says_so_and_begins_when_there_is_some(tmp_path: Path) -> None:
+    """What a trial needs and what there is stand in one warning."""
+    with full_until_said("search.waits") as said:
+        (trial,) = search(plan(num_samples=1, max_concurrent_trials=1), tmp_path, Notes()).trials
+    assert [(row["needs_cpus"], row["free_cpus"]) for row in said] == [(1, 0.0)]
+    assert trial.status == "done"
 
 
 class Flaky(Keeper):
