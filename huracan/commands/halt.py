@@ -155,28 +155,38 @@ def resume(terminal: Terminal, reason: str, account: str | None) -> None:
     settings = terminal.settings(execution__account=account)
     engine = open_database(settings.database)
     try:
-        before = asyncio.run(_resume(settings, engine, reason))
+        before, said = asyncio.run(_resume(settings, engine, reason))
     finally:
         engine.dispose()
     name = settings.execution.account
-    terminal.show({"account": name, "before": before, "state": "ACTIVE"}, f"{name}: {before} -> ACTIVE")
+    terminal.show({"account": name, "before": before, "state": "ACTIVE"}, f"{name}: {before} -> ACTIVE{said}")
 
 
-async def _resume(settings: "Settings", engine: "Engine", reason: str) -> str:
+_SAID = {
+    "drawdown": "the peak of equity begins anew at what the account is worth now",
+    "daily_loss": "the day's loss stays, and halts again at a close that is beyond it, until 00:00 UTC",
+}
+
+
+async def _resume(settings: "Settings", engine: "Engine", reason: str) -> tuple[str, str]:
+    """Write the resume; return the state before it, and what follows from how that came about."""
     from huracan.clock import WallClock
     from huracan.errors import UsageError
     from huracan.execution.states import write_state
     from huracan.risk.live import TradingState
     from huracan.trader.access import person
     from huracan.trader.accounts import stored_account
+    from huracan.trader.peak import tripped_by
 
     execution = settings.execution
     async with stored_account(engine, execution.account, execution.database_timeout_s) as found:
         before = await found.store.state()
+        triggers = tripped_by(await found.store.state_history())
         if before is None and await found.views.load() is None:
             raise UsageError(f"account {execution.account} was never traded here; name another with --account")
         await write_state(found.store, TradingState.ACTIVE, person(), reason, WallClock().now_ms())
-        return "ACTIVE" if before is None else before.state
+        said = "".join(f"; {words}" for trigger, words in _SAID.items() if trigger in triggers)
+        return ("ACTIVE" if before is None else before.state), said
 
 
 def _needs_words(reason: str) -> None:

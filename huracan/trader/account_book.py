@@ -1,6 +1,6 @@
 """The account as risk sees it: money and positions of the ledger, prices of closed candles, the day and the peak."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -9,14 +9,16 @@ from huracan.errors import DatabaseError
 from huracan.execution.commands import Close, Stage
 from huracan.execution.desk import Desk
 from huracan.execution.grid import Grid
-from huracan.execution.model import Snapshot
+from huracan.execution.model import Snapshot, StateChange
 from huracan.execution.store import Store
 from huracan.logs import get_logger
 from huracan.risk.live import AccountResult, CoinView, DayBook, RiskLimits, RiskView
+from huracan.trader.peak import Rebased, resumed_after_drawdown
 from huracan.trader.pulse import Pulse
 from huracan.trader.watched_venue import WatchedVenue
 from huracan.trading import Instrument
 from huracan.venue.orders import MarketFilters
+from huracan.venue.wire import plain_text
 
 __all__ = ["AccountBook", "Feed", "Heard", "Ledgered"]
 
@@ -29,11 +31,13 @@ class Ledgered:
 
     Attributes:
         day: the UTC day and what it began with.
-        peak: highest value so far.
+        peak: highest value so far, or since it began anew.
+        rebased: when that was; None: never.
     """
 
     day: DayBook
     peak: Decimal
+    rebased: Rebased | None = None
 
 
 @dataclass(slots=True)
@@ -117,6 +121,7 @@ class AccountBook:
         self._limits, self._market, self._venue, self._feed = limits, market, venue, feed
         self._reserved, self._pulse = reserved, pulse
         self._prices: dict[str, tuple[Decimal, int]] = {}
+        self._resumed: StateChange | None = None  # the peak begins anew as soon as the account's value is known
         self._closes = 0
         self._heard: dict[str, Heard] = {}
 
@@ -191,10 +196,33 @@ class AccountBook:
         value = float(equity)
         if self.kept is None:
             self.kept = Ledgered(DayBook(day, value, value), equity)
+        self._rebase()
         book = self.kept.day.closed(day, value, self._limits)
         self.kept = replace(self.kept, day=book, peak=max(self.kept.peak, equity))
         fall = float((self.kept.peak - equity) / self.kept.peak) if self.kept.peak > 0 else 1.0
         return AccountResult(max(fall, 0.0), book.pnl)
+
+    def resumed(self, rows: Sequence[StateChange]) -> None:
+        """Let the peak begin anew at what the account is worth, once for each resume after a trip of the drawdown.
+
+        The day's loss is left alone.
+
+        Args:
+            rows: whole history of the trading state, oldest first.
+        """
+        done = None if self.kept is None else self.kept.rebased
+        self._resumed = resumed_after_drawdown(rows, 0 if done is None else done.seq)
+        self._rebase()
+
+    def _rebase(self) -> None:
+        row, equity = self._resumed, self.equity
+        if row is None or self.kept is None or equity is None:
+            return
+        found = Rebased(row.seq, row.author, row.reason, plain_text(self.kept.peak), plain_text(equity))
+        self.kept, self._resumed = replace(self.kept, peak=equity, rebased=found), None
+        get_logger().warning(
+            "risk.peak_rebased", before=found.before, after=found.after, author=row.author, reason=row.reason
+        )
 
     def look(self) -> RiskView:
         """Return the account now; state, locks, restrictions, reservations and rate are the keeper's to fill in."""

@@ -66,6 +66,7 @@ class Guard:
         restricting: where restrictions are read.
         layouts: returns the layout of the states that each market is decided on.
         pulse: tells for how long nobody has watched.
+        resumed: is shown the history of the trading state when it has changed, before any of it is obeyed.
     """
 
     def __init__(
@@ -84,12 +85,13 @@ class Guard:
         restricting: RestrictionSource,
         layouts: Callable[[], Mapping[str, int]],
         pulse: Pulse,
+        resumed: Callable[[Sequence[StateChange]], None] = lambda _: None,
     ) -> None:
         self._keeper, self._performer, self._store, self._risk = keeper, performer, store, risk
         self._clock, self._market, self._base_ms = clock, market, base_ms
         self._kappa, self._seq = stop_slip_range_frac, seq
         self._locks = {lock.lock_id: lock for lock in locks}
-        self._restricting, self._layouts, self._pulse = restricting, layouts, pulse
+        self._restricting, self._layouts, self._pulse, self._resumed = restricting, layouts, pulse, resumed
         self._unwritten: list[PairLock] = []
         self._seen = set(trades)
         self._wanted: tuple[Effect, ...] = ()  # not done yet
@@ -143,7 +145,9 @@ class Guard:
         """
         row = await self._store.state()
         if row is not None and row.seq > self._seq:
-            await self._take_states([one for one in await self._store.state_history() if one.seq > self._seq])
+            history = await self._store.state_history()
+            self._resumed(history)
+            await self._take_states([one for one in history if one.seq > self._seq])
         await self.restrict()
         await self._pulse.look()
         await self._write_locks()

@@ -7,6 +7,7 @@ from huracan.clock import Clock
 from huracan.risk.live import GateLimits, RiskKeeper, account_view
 from huracan.trader.access import Mode
 from huracan.trader.account_book import AccountBook
+from huracan.trader.peak import rebased_report
 from huracan.trader.views import AccountState, Views
 
 __all__ = ["ViewWriter", "limits_used"]
@@ -48,6 +49,7 @@ class ViewWriter:
             "closes": self._book.closes,
             "steps": {symbol: str(step) for symbol, step in self._book.steps.items()},
             "limits": limits_used(self._keeper, self._limits) if self._book.equity is not None else [],
+            **rebased_report(kept.rebased),
         }
         now_ms = self._clock.now_ms()
         await self._views.keep(AccountState(now_ms, market_ms, reconciled_ms, self._mode, kept.day, kept.peak, report))

@@ -37,6 +37,7 @@ from huracan.trader.guard import Guard, pair_lock, state_row
 from huracan.trader.lockstep import LockStep, lock_step_of
 from huracan.trader.market_data import MarketData, history_bars, instrument_of
 from huracan.trader.market_feed import MarketFeed
+from huracan.trader.peak import rebased_from
 from huracan.trader.performer import EnginePerformer
 from huracan.trader.pulse import Pulse, PulseSource, expected_of
 from huracan.trader.reporting import ViewWriter
@@ -242,9 +243,10 @@ async def _assemble(
         watched,
         fresh,
         pulse,
-        None if kept is None or setup.accept_balances else Ledgered(kept.day, kept.peak),
+        None if kept is None or setup.accept_balances else Ledgered(kept.day, kept.peak, rebased_from(kept.report)),
         lambda: {row.key for row in keeper.reservations.rows},
     )
+    book.resumed(await store.state_history())
     book.mark(data.closes(), newest.close_ms)
     _check_money(snapshot, balances.get(quote), book, kernel, len(symbols))
     performer = EnginePerformer(engine)
@@ -265,6 +267,7 @@ async def _assemble(
         setup.restricting,
         lambda: layouts_of(setup.book, symbols),
         pulse,
+        book.resumed,
     )
     await guard.begin()
     remote = setup.remote

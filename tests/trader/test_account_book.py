@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from huracan.execution.commands import Stage
+from huracan.execution.model import StateChange
 from huracan.execution.money import Position
 from huracan.paper import Request
 from huracan.risk.live import AccountResult, Approval, DayBook, DenialCode, Denied, OrderIntent
 from huracan.risk.view import known
 from huracan.trader.account_book import Feed, Heard, Ledgered
+from huracan.trader.peak import Rebased
 from huracan.venue.orders import Side
 from tests.execution.scenes import NORMAL, bury, scene
 from tests.execution.world import virtually
@@ -214,6 +216,54 @@ def test_a_fall_from_the_peak_denies() -> None:
         found = verdict(account)
         assert isinstance(found, Denied)
         assert found.code is DenialCode.DRAWDOWN
+
+    virtually(steps)
+
+
+TRIPPED = StateChange(1, "HALTED", "breaker", "breaker: drawdown 0.2, limit 0.2", 1)
+RESUMED = StateChange(2, "ACTIVE", "anna@home", "goes on with what is left", 2)
+
+
+def test_a_resume_from_a_drawdown_trip_lets_the_peak_begin_anew_and_leaves_the_day() -> None:
+    """A quarter above a million is forgotten; what is lost from then on counts, and the day's loss stands."""
+
+    async def steps() -> None:
+        account = Booked(scene(), kept=Ledgered(DayBook(DAY, 1_000_200.0, 1_000_100.0), D(1_250_000)))
+        await account.engine.start()
+        assert await account.close() == AccountResult(0.2, -200.0)
+        account.book.resumed((TRIPPED, RESUMED))
+        assert account.book.kept is not None
+        assert account.book.kept.rebased == Rebased(2, "anna@home", RESUMED.reason, "1250000", "1000000")
+        assert await account.close() == AccountResult(0.0, -200.0)
+        await account.buy()
+        account.priced(20_000, START_MS + 2 * BASE_MS)
+        peak = account.book.kept.peak
+        account.book.resumed((TRIPPED, RESUMED))  # shown again with something newer: it has been done
+        result = account.priced(10_000, START_MS + 3 * BASE_MS)
+        assert account.book.kept.peak == peak == LEFT + D("9.99") * 200
+        assert result is not None
+        assert result.drawdown_frac == pytest.approx(999 / float(peak))
+
+    virtually(steps)
+
+
+def test_a_resume_before_the_start_counts_at_the_first_close_and_only_once() -> None:
+    """The process died at the trip or right after the resume; the next one does not do it over again."""
+
+    async def steps() -> None:
+        kept = Ledgered(DayBook(DAY, 1e6, 1e6), D(1_250_000))
+        account = Booked(scene(), kept=kept)
+        account.book.resumed((TRIPPED, RESUMED))
+        assert account.book.kept == kept, "what it is worth is not known yet"
+        await account.engine.start()
+        assert await account.close() == AccountResult(0.0, 0.0)
+        assert account.book.kept is not None
+        done = account.book.kept.rebased
+        assert done is not None
+        later = Booked(scene(), kept=Ledgered(DayBook(DAY, 1e6, 1e6), D(1_250_000), done))
+        later.book.resumed((TRIPPED, RESUMED))
+        await later.engine.start()
+        assert await later.close() == AccountResult(0.2, 0.0)
 
     virtually(steps)
 

@@ -1,10 +1,13 @@
 """The trader: decisions become trades, faults of the world are waited for, and what it is told to stop it stops."""
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from huracan.clock import WallClock
 from huracan.errors import DatabaseError, FencedError
 from huracan.execution.ids import intent_id
 from huracan.execution.memory_store import MemoryStore
@@ -12,9 +15,10 @@ from huracan.execution.model import IntentKind, IntentStatus, Lease, Lock, Snaps
 from huracan.execution.states import write_state
 from huracan.paper import FaultKind, ScriptedFault
 from huracan.risk.live import TradingState
+from huracan.trader.service import Trader
 from huracan.trader.views import AccountState, MemoryViews
 from huracan.trader.wiring import open_trader
-from tests.trader.inside import SYMBOL, inside, really
+from tests.trader.inside import SYMBOL, Inside, inside, really
 from tests.trader.processes import ROUND_TRIPS
 
 
@@ -145,6 +149,61 @@ def test_a_bar_longer_than_the_limit_is_not_late_before_it_is_due(tmp_path: Path
             await world.until("three closes", lambda: trader.market_ms >= begun + 180_000)
             assert [row.reason for row in world.database.tables("main").states] == []
             assert world.exchange.trades("main") != []
+
+    really(steps)
+
+
+async def closes(world: Inside, trader: Trader, count: int) -> None:
+    """Wait for this many closes more."""
+    begun = trader.market_ms
+    await world.until(f"{count} closes", lambda: trader.market_ms >= begun + count * 60_000)
+
+
+async def with_peak(world: Inside, peak: str) -> None:
+    """Let the account have been worth more once."""
+    state = await world.views.load()
+    assert state is not None
+    await world.views.keep(replace(state, peak=Decimal(peak)))
+
+
+async def drawdown_trips(world: Inside) -> int:
+    """Return how often the drawdown has halted the account."""
+    rows = await world.store.state_history()
+    return sum((row.author, row.reason.split()[1]) == ("breaker", "drawdown") for row in rows)
+
+
+def test_a_persons_resume_from_a_drawdown_lasts_and_a_new_drawdown_trips_again(tmp_path: Path) -> None:
+    """The next closes do not trip, nor those after a restart; a fall from a new peak does, and is resumed too."""
+
+    async def steps() -> None:
+        async with inside(tmp_path, risk__breaker_triggers=["drawdown"]) as world:
+            async with world.trading() as trader:
+                await closes(world, trader, 1)
+            await with_peak(world, "200000")
+            async with world.trading() as trader:
+                await world.until("a halt", lambda: trader.state is TradingState.HALTED)
+                await world.until("its row", lambda: world.database.tables("main").states)
+                await write_state(world.store, TradingState.ACTIVE, "anna@home", "goes on", WallClock().now_ms())
+                await world.until("the resume", lambda: trader.state is TradingState.ACTIVE)
+                await closes(world, trader, 4)
+                assert (trader.state, await drawdown_trips(world)) == (TradingState.ACTIVE, 1)
+            state = await world.views.load()
+            assert state is not None
+            assert state.peak < 110_000
+            rebased = state.report["peak_rebased"]
+            assert (rebased["author"], rebased["reason"], rebased["before"]) == ("anna@home", "goes on", "200000")
+            async with world.trading() as trader:
+                await closes(world, trader, 4)
+                assert (trader.state, await drawdown_trips(world)) == (TradingState.ACTIVE, 1)
+            await with_peak(world, "300000")
+            async with world.trading() as trader:
+                await world.until("a second halt", lambda: trader.state is TradingState.HALTED)
+                await world.until("its row", lambda: len(world.database.tables("main").states) == 3)
+                assert await drawdown_trips(world) == 2
+            await write_state(world.store, TradingState.ACTIVE, "anna@home", "once more", WallClock().now_ms())
+            async with world.trading() as trader:  # resumed while nobody traded
+                await closes(world, trader, 4)
+                assert (trader.state, await drawdown_trips(world)) == (TradingState.ACTIVE, 2)
 
     really(steps)
 
