@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from huracan.commands.beside import beside
-from huracan.commands.hosted import served_at, start_hosted, stop_hosted
+from huracan.commands.hosted import agree, served_at, start_hosted, stop_hosted
 from huracan.commands.replay import replay
 from huracan.terminal import Terminal, command
 
@@ -72,7 +72,11 @@ trade.add_command(beside)
 @click.option("--wait", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait for another trader's lease.")
 @click.option("--here", is_flag=True, help="In this process, also when `huracan serve up` has a cluster for it.")
 @click.option("--accept-balances", is_flag=True, help="Book balances that differ as a deposit or withdrawal.")
-@click.option("--metrics-port", type=click.IntRange(0, 65_535), help="Port of Prometheus metrics on loopback; 0: free.")
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65_535),
+    help="Port of Prometheus metrics on loopback; 0: free; not on a cluster.",
+)
 def start(
     terminal: Terminal,
     paper: bool,
@@ -113,12 +117,14 @@ def start(
     )
     expected_of(settings.health, "live" if live else "paper")  # refused before anything is asked or opened
     if paper and not here and script_path is None and (address := served_at(settings)) is not None:
-        given = {
-            "execution.url": url,
-            "execution.websocket_url": ws_url,
-            "execution.account": account,
-            "data.symbols": list(symbols) or None,
-        }
+        travels = {"execution.url": url, "execution.websocket_url": ws_url, "data.symbols": list(symbols) or None}
+        given = {name: value for name, value in travels.items() if value is not None}
+        if metrics_port is not None:
+            raise UsageError(
+                "--metrics-port has no effect on the serve cluster, whose figures Ray's agents tell (docs/metrics.md): "
+                "leave it out, or trade in this process with --here"
+            )
+        settings = agree(terminal, given, account)
         start_hosted(terminal, settings, address, given, credentials, wait, accept_balances)
         return
     script = None if script_path is None else load_script(script_path, timeframe_ms(settings.data.traded_timeframe))
