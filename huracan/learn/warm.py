@@ -97,6 +97,9 @@ def misfit(
         return "its features have another layout or other formulas"
     if card.timeframe != dataset.summary.timeframe:
         return f"it was trained on {card.timeframe} candles"
+    fit = card.fit if isinstance(card.fit, dict) else {}
+    if fit.get("windows") != next(iter(dataset.raw.values())).context.windows.to_json():
+        return "its features look back over other windows"
     if (card.hidden, card.activation) != (settings.policy.hidden, settings.policy.activation):
         return f"its network is {list(card.hidden)} {card.activation}"
     if card.leader != dataset.summary.leader:

@@ -1,5 +1,6 @@
 """Warm starts: the same decisions at the start, and never from weights that have seen a test."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +104,10 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     card = card.model_copy(
         update={"timeframe": "5m", "features": catalogue_identity("5m"), "leader": dataset.summary.leader}
     )
+    fit = json.loads(dataset.fit(dataset.summary.start_ms, dataset.summary.end_ms, 1).to_json())
+    card = card.model_copy(update={"fit": fit})
     campaign = Campaign(dataset.settings.ppo, dataset.trading, (), (version(0, 500)[0],))
+    longer = fit["windows"] | {"vol_long": fit["windows"]["vol_long"] + 1}
 
     def said(**changed: object) -> str | None:
         return misfit(campaign, [card.model_copy(update=changed)], dataset, windows, 1_000)
@@ -111,6 +115,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     assert said() is None
     for changed, words in (
         ({"features": catalogue_identity("1h")}, "another layout"),
+        ({"fit": fit | {"windows": longer}}, "other windows"),
         ({"hidden": (8,)}, r"its network is [8]"),
         ({"leader": "X/USDT"}, "leader is X/USDT"),
         ({"memory": "ab" * 32}, "other inputs"),
