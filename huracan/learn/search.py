@@ -223,9 +223,8 @@ def search(plan: SearchPlan, folder: Location, sink: TrialSink) -> SearchResult:
     waiting = Waiting("search.waits", bundles, "ppo.num_env_runners, search.seeds_per_trial")
     try:
         with _telling(sink, plan.settings.env_steps, waiting), warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "The reported value is ignored", UserWarning
-            )  # Optuna's, of a repeated report
+            # Optuna's, of a report that a trial repeats
+            warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
             for _ in range(1 + FAILURES_MAX):  # a process that is lost between two trials takes the next one with it
                 grid = _tuner(trainable, plan, path).fit()
                 if not any(_lost(result.error) for result in grid):
