@@ -224,7 +224,8 @@ class CycleSteps:
         newest_ms = max(verdict.report.last_ms for verdict in verdicts) + bar_ms
         self._fresh(f"of {self._folder()}", newest_ms)
         files = open_folder(self._folder(), settings.data.timeframe).files
-        if (leader := leader_of(settings.data, files)) is not None:  # its features would be zero on the newest days
+        leader = leader_of(settings.data.leader_symbol, files)
+        if leader is not None:  # its features would be zero on the newest days
             alone = settings.data.model_copy(update={"symbols": (leader,)})
             (verdict,) = folder_quality(self._folder(), alone, settings.quality, self.end_ms)
             self._fresh(f"of the market leader {leader}", verdict.report.last_ms + bar_ms)
@@ -455,7 +456,7 @@ def _store_of(folder: Location, settings: Settings) -> tuple[Location, str, Sequ
     symbols = data.symbols or kept
     if not symbols:
         raise DataError(f"{folder}: holds no candles yet; say what to download in data.symbols (and data.timeframe)")
-    leader = leader_of(data, kept)
+    leader = leader_of(data.leader_symbol, kept)
     return root, timeframe, sorted({*symbols, *([leader] if leader else [])})
 
 

@@ -15,11 +15,11 @@ from huracan.features.layout import MARKET_SIZE, S_HMM_HIGH_VOL
 from huracan.features.machines.coin import BAR_COLUMNS, OPTIONAL_INPUTS, row_return
 from huracan.features.windows import windows_for
 from huracan.market.candles import Candles
+from huracan.market.load import leader_of
 
 __all__ = ["RawFeatures", "compute_raw", "context_for", "find_leader", "run_engine"]
 
 CHUNK_BARS = 1_024
-LEADERS = ("BTC/USDT", "BTC/USDT:USDT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,11 +84,9 @@ def find_leader(symbols: Mapping[str, object], configured: str | None) -> str | 
     Raises:
         DataError: the configured symbol is not among the candles.
     """
-    if configured is not None:
-        if configured not in symbols:
-            raise DataError(f"data.leader_symbol {configured} is not among the {len(symbols)} symbols loaded")
-        return configured
-    return next((symbol for symbol in LEADERS if symbol in symbols), None)
+    if configured is not None and configured not in symbols:
+        raise DataError(f"data.leader_symbol {configured} is not among the {len(symbols)} symbols loaded")
+    return leader_of(configured, symbols)
 
 
 def context_for(

@@ -3,7 +3,7 @@
 from huracan.market.bars import SYNTHETIC_START_MS, MarketShape, candles_from_prints
 from huracan.market.books import BOOK_INPUTS, RECORDED, books_folder, day_file, read_books, read_day, write_day
 from huracan.market.candles import OPTIONAL_COLUMNS, PRICE_COLUMNS, REQUIRED_COLUMNS, Candles, candles_from_rows
-from huracan.market.load import LEADERS, CandleSet, folder_quality, leader_of, load_candles
+from huracan.market.load import CandleSet, folder_quality, leader_of, load_candles
 from huracan.market.marks import day_marks
 from huracan.market.planted import (
     LONG_FLAT,
@@ -51,7 +51,6 @@ from huracan.market.timeframes import TIMEFRAMES, stem_to_symbol, symbol_to_stem
 
 __all__ = [
     "BOOK_INPUTS",
-    "LEADERS",
     "LONG_FLAT",
     "LONG_SHORT",
     "OPTIONAL_COLUMNS",

@@ -16,7 +16,7 @@ from huracan.market.store import CandleFolder, open_folder, read_rows
 from huracan.market.timeframes import timeframe_ms
 from huracan.storage import Location, for_each
 
-__all__ = ["LEADERS", "CandleSet", "CandleSource", "folder_quality", "leader_of", "load_candles"]
+__all__ = ["CandleSet", "CandleSource", "folder_quality", "leader_of", "load_candles"]
 
 LEADERS = ("BTC/USDT", "BTC/USDT:USDT")
 """Market leaders looked for when none is configured, best first."""
@@ -86,7 +86,7 @@ def load_candles(path: Location, data: DataSettings, quality: QualitySettings, n
     folder = open_folder(path, data.timeframe)
     for symbol in quality.allow:
         folder.path_of(symbol)
-    leader = leader_of(data, folder.files)
+    leader = leader_of(data.leader_symbol, folder.files)
     wanted = sorted(data.symbols or folder.symbols)
     looked_at = sorted({*wanted, *([leader] if leader else [])})
     done = for_each(path, lambda symbol: _read(folder, symbol, quality, now_ms), looked_at)
@@ -105,9 +105,9 @@ def load_candles(path: Location, data: DataSettings, quality: QualitySettings, n
     return CandleSet(folder.timeframe, symbols, leader if leader in candles else None, candles, verdicts, books, source)
 
 
-def leader_of(data: DataSettings, stored: Container[str]) -> str | None:
-    """Return the market leader that candles are loaded with: as configured, else the first stored one of `LEADERS`."""
-    return data.leader_symbol or next((symbol for symbol in LEADERS if symbol in stored), None)
+def leader_of(configured: str | None, stored: Container[str]) -> str | None:
+    """Return the market leader that candles are loaded with: the configured one, else the first stored of `LEADERS`."""
+    return configured or next((symbol for symbol in LEADERS if symbol in stored), None)
 
 
 def folder_quality(path: Location, data: DataSettings, quality: QualitySettings, now_ms: int) -> tuple[Verdict, ...]:
